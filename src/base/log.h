@@ -1,0 +1,11 @@
+// The log: one line per event on stderr. Only daemon and cli write to it; what lies below reports through results.
+#pragma once
+
+namespace hairpin {
+
+// Points spdlog's default logger at stderr. A line is "2026-11-22 23:42:57.123 warning message"; where stderr is the
+// systemd journal, which keeps the time itself, it is the message after its priority in the form of sd-daemon(3).
+// Levels are coloured on a terminal unless NO_COLOR is set. Call once, before the first thread.
+void start_log();
+
+}  // namespace hairpin
