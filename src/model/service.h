@@ -1,0 +1,65 @@
+// A service: an external endpoint, the backends behind it, and how its traffic is to be treated.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/flow.h"
+#include "model/ip.h"
+
+namespace hairpin {
+
+// Which protocols a service serves, as in YAML.
+enum class Protocols : uint8_t { tcp, udp, both };
+template <>
+inline constexpr auto names_of<Protocols> = std::to_array<std::string_view>({"tcp", "udp", "both"});
+
+constexpr bool includes(Protocols protocols, Protocol protocol) {
+    return protocols == Protocols::both || (protocols == Protocols::tcp) == (protocol == Protocol::tcp);
+}
+
+// Which source address the backend shall see.
+enum class SourcePolicy : uint8_t {
+    automatic,  // the client's own where the reply comes back through the gateway anyway, else `external`
+    external,   // the service's external address, a free port (RFC 4787 REQ-9a, RFC 5382 REQ-8)
+    gateway,    // the gateway's address on the backend's network, a free port
+    map,        // as automatic, but peers show their host bits in another prefix, and their own port
+    keep,       // the client's own address and port, always
+};
+template <>
+inline constexpr auto names_of<SourcePolicy> = std::to_array<std::string_view>({"auto", "external", "gateway", "map",
+                                                                                "keep"});
+
+// Which PROXY protocol header (haproxy.org, doc/proxy-protocol.txt) the backend gets ahead of the client's bytes.
+enum class ProxyHeader : uint8_t { none, v1, v2 };
+template <>
+inline constexpr auto names_of<ProxyHeader> = std::to_array<std::string_view>({"none", "v1", "v2"});
+
+struct Backend {
+    EndpointRange endpoint;  // as many ports as each listen range has: mostly one
+
+    bool operator==(const Backend&) const = default;
+};
+
+struct Service {
+    std::string name;
+    std::vector<EndpointRange> listen;  // external endpoints; 0.0.0.0 and [::] stand for all of the gateway's own
+    Protocols protocols = Protocols::tcp;
+    std::vector<Backend> backends;
+
+    SourcePolicy source = SourcePolicy::automatic;
+    std::vector<Prefix> source_map;  // for SourcePolicy::map: at most one prefix a family
+
+    ProxyHeader send_proxy = ProxyHeader::none;
+    std::vector<Prefix> accept_proxy_from;  // senders that must begin with a PROXY header; empty: nobody
+
+    std::chrono::milliseconds connect_timeout{3000};  // for one backend to accept a connection
+    std::chrono::milliseconds idle_timeout{300'000};  // of a UDP session (RFC 4787 REQ-5)
+    uint32_t max_sessions = 4096;                     // UDP sessions alive at once
+
+    bool operator==(const Service&) const = default;
+};
+
+}  // namespace hairpin

@@ -1,0 +1,46 @@
+// What engines report: counters since their start, by service.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/path.h"
+
+namespace hairpin {
+
+// Why a connection or session was not served. A client that leaves before a backend accepts is not counted.
+enum class Refusal : uint8_t {
+    backend,       // no backend accepted it in time
+    descriptors,   // the process or the system has no file descriptor left
+    ports,         // no source port is left towards the backend
+    memory,        // the kernel or the process has no memory left
+    sessions,      // the service's max_sessions are in use
+    proxy_header,  // a listed sender began with no valid PROXY header
+    loop,          // the gateway was about to connect to itself
+    oversize,      // a datagram that is too large to be sent on: with its PROXY header, or in the other family
+};
+template <>
+inline constexpr auto names_of<Refusal> = std::to_array<std::string_view>({"backend", "descriptors", "ports", "memory",
+                                                                           "sessions", "proxy_header", "loop",
+                                                                           "oversize"});
+
+struct ServiceStats {
+    std::string service;
+    uint64_t active = 0;                                       // connections and sessions alive now
+    std::array<uint64_t, names_of<Path>.size()> accepted{};    // that reached a backend, by Path
+    std::array<uint64_t, names_of<Refusal>.size()> refused{};  // by Refusal
+    uint64_t bytes_to_backends = 0;                            // payload
+    uint64_t bytes_to_clients = 0;
+
+    uint64_t accepted_on(Path path) const { return accepted[static_cast<size_t>(path)]; }
+    uint64_t refused_for(Refusal refusal) const { return refused[static_cast<size_t>(refusal)]; }
+};
+
+struct Stats {
+    std::vector<ServiceStats>
+        services;  // in the order of the ruleset, then those served no more of which something lives
+};
+
+}  // namespace hairpin

@@ -1,0 +1,77 @@
+// Where the gateway stands: its links, its own addresses and its routes. Read through netlink, or made by a test.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/ip.h"
+
+namespace hairpin {
+
+struct Link {
+    int index = 0;
+    std::string name;
+
+    bool operator==(const Link&) const = default;
+};
+
+// An address that is the gateway's own.
+struct Address {
+    Ip ip;
+    int prefix_length = 0;
+    int link = 0;  // Link::index
+
+    Prefix network() const { return Prefix::of(ip, prefix_length); }
+    bool operator==(const Address&) const = default;
+};
+
+struct Route {
+    Prefix destination;
+    std::optional<Ip> via;  // the next router; absent: the destination is on the link
+    int link = 0;
+    uint32_t metric = 0;
+
+    bool operator==(const Route&) const = default;
+};
+
+// Immutable; threads may share it.
+class Topology {
+public:
+    Topology() = default;
+    // `routes` are taken as they are; on-link routes of the addresses are added where they are missing.
+    Topology(std::vector<Link> links, std::vector<Address> addresses, std::vector<Route> routes);
+
+    const std::vector<Link>& links() const { return links_; }
+    const std::vector<Address>& addresses() const { return addresses_; }
+    const std::vector<Route>& routes() const { return routes_; }
+
+    // Packets to this address end on the gateway itself. All of 127.0.0.0/8 and ::1 do.
+    bool owns(const Ip& ip) const;
+
+    // The route that a packet to this address takes: longest prefix, then smallest metric. Null: unreachable.
+    // A binary search for each prefix length in use: a full table of the internet is no burden.
+    const Route* route_to(const Ip& ip) const;
+
+    // The gateway's own address that faces this destination, as RFC 6724 rule 8 or a router's habit would choose it.
+    std::optional<Ip> source_towards(const Ip& destination) const;
+
+    const Link* link(int index) const;
+
+    bool operator==(const Topology&) const = default;
+
+private:
+    std::vector<Link> links_;
+    std::vector<Address> addresses_;
+    // Those of one prefix length: routes_[begin] to routes_[end - 1].
+    struct Length {
+        int length;
+        size_t begin;
+        size_t end;
+        bool operator==(const Length&) const = default;
+    };
+    std::vector<Route> routes_;    // longest prefix first, then by address, then smallest metric
+    std::vector<Length> lengths_;  // that occur, longest first
+};
+
+}  // namespace hairpin
