@@ -1,0 +1,94 @@
+#include "net/socket.h"
+
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace hairpin {
+namespace {
+
+constexpr int listen_backlog = 65535;  // the kernel takes the smaller of this and net.core.somaxconn
+
+Error cannot_serve(Protocol protocol, const Endpoint& endpoint, int error_number) {
+    const std::string what = "cannot serve " + endpoint.str() + " (" + std::string(name(protocol)) + ")";
+    switch (error_number) {
+        case EADDRNOTAVAIL:
+            return {what + ": the address is not on this machine; add it to a link (ip address add " +
+                    endpoint.ip.str() + " dev LINK) or listen on an address that is"};
+        case EADDRINUSE:
+            return {what + ": the port is in use; see by whom with: ss -anp 'sport = " + std::to_string(endpoint.port) +
+                    "'"};
+        case EACCES:
+            return {what +
+                    ": ports below net.ipv4.ip_unprivileged_port_start need the capability "
+                    "CAP_NET_BIND_SERVICE; run as root, grant it, or choose a port above 1023"};
+        default:
+            return system_error(what, error_number);
+    }
+}
+
+Result<Fd> open_bound(Protocol protocol, const Endpoint& endpoint, bool share) {
+    Fd fd = open_socket(protocol, endpoint.ip.family());
+    if (!fd) return cannot_serve(protocol, endpoint, errno);
+    // For UDP, SO_REUSEADDR would let another process of anybody's take the port over.
+    if (protocol == Protocol::tcp) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR);
+    if (share) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT);
+    if (!endpoint.ip.is_v4()) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY);
+    const SockAddr address(endpoint);
+    if (bind(fd.get(), address.get(), address.size()) != 0) return cannot_serve(protocol, endpoint, errno);
+    return fd;
+}
+
+}  // namespace
+
+Fd open_socket(Protocol protocol, Family family) {
+    const int type = protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
+    return Fd(socket(family == Family::v4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+void set_option(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof(value)); }
+
+void reset_on_close(int fd) {
+    const linger abort{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+}
+
+Endpoint local_endpoint(int fd) {
+    SockAddr address;
+    socklen_t size = SockAddr::capacity();
+    getsockname(fd, address.get(), &size);
+    return address.endpoint();
+}
+
+int pending_error(int fd) {
+    int error_number = 0;
+    socklen_t size = sizeof(error_number);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error_number, &size);
+    return error_number;
+}
+
+int unacknowledged_bytes(int fd) {
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+Result<Fd> open_listener(Protocol protocol, const Endpoint& endpoint) {
+    auto fd = open_bound(protocol, endpoint, true);
+    if (!fd || protocol == Protocol::udp) return fd;
+    set_option(fd->get(), IPPROTO_TCP, TCP_NODELAY);
+    set_option(fd->get(), SOL_SOCKET, SO_KEEPALIVE);
+    set_option(fd->get(), SOL_SOCKET, SO_OOBINLINE);
+    if (listen(fd->get(), listen_backlog) != 0) return cannot_serve(protocol, endpoint, errno);
+    return fd;
+}
+
+Result<> check_unused(Protocol protocol, const Endpoint& endpoint) {
+    const auto fd = open_bound(protocol, endpoint, false);
+    if (!fd) return fd.error();
+    return {};
+}
+
+}  // namespace hairpin

@@ -1,0 +1,37 @@
+// Sockets as the rest of the program wants them: non-blocking, closed on exec, with errors in words.
+#pragma once
+
+#include <optional>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "model/flow.h"
+#include "net/sockaddr.h"
+
+namespace hairpin {
+
+// A non-blocking socket of this protocol and family. An invalid Fd leaves the reason in errno.
+Fd open_socket(Protocol protocol, Family family);
+
+// Sets an int option that every kernel we run on knows; failure is ignored.
+void set_option(int fd, int level, int option, int value = 1);
+
+// close() will send RST instead of FIN and drop what is unsent.
+void reset_on_close(int fd);
+
+Endpoint local_endpoint(int fd);  // getsockname
+int pending_error(int fd);        // SO_ERROR, cleared by reading it
+
+// Bytes that the peer has not acknowledged yet (SIOCOUTQ).
+int unacknowledged_bytes(int fd);
+
+// Opens the socket on which an external endpoint is served: bound, and for TCP listening. Accepted sockets inherit
+// TCP_NODELAY, keep-alive and in-line urgent data. Any number of sockets can be opened on one endpoint, and beside one
+// on all addresses; the kernel deals clients out to them (SO_REUSEPORT).
+Result<Fd> open_listener(Protocol protocol, const Endpoint& endpoint);
+
+// An error where some process, this one or another, already serves the endpoint or all addresses with its port.
+// SO_REUSEPORT alone would let a second gateway of the same user take half of the connections in silence.
+Result<> check_unused(Protocol protocol, const Endpoint& endpoint);
+
+}  // namespace hairpin
