@@ -1,0 +1,196 @@
+#include "config/keys.h"
+
+#include <algorithm>
+#include <array>
+
+#include "model/service.h"
+
+namespace hairpin {
+namespace {
+
+constexpr int64_t second = 1000;
+constexpr int64_t hour = 3600 * second;
+
+constexpr auto engine_words = std::to_array<std::string_view>({"proxy"});
+constexpr auto thread_words = std::to_array<std::string_view>({"auto"});
+constexpr auto source_words =  // `map` is written as a mapping, for it needs its prefix
+    std::to_array<std::string_view>({"auto", "external", "gateway", "keep"});
+
+using enum Key::Type;
+
+// clang-format off: one key, one paragraph
+constexpr auto table = std::to_array<Key>({
+    {.parent = "",
+     .name = "engine",
+     .type = choice,
+     .fallback = "proxy",
+     .words = engine_words,
+     .description = "What carries the traffic. `proxy` copies bytes in user space and needs no "
+                    "privilege for ports above 1023."},
+
+    {.parent = "",
+     .name = "threads",
+     .type = count,
+     .fallback = "auto",
+     .unit = "threads",
+     .words = thread_words,
+     .least = 0,
+     .most = 1024,
+     .description = "Worker threads of the proxy engine; `0` and `auto` mean one per core."},
+
+    {.parent = "",
+     .name = "drain_timeout",
+     .type = duration,
+     .fallback = "30s",
+     .least = 0,
+     .most = 24 * hour,
+     .description = "How long live connections may go on after SIGTERM; `0s` ends them at once."},
+
+    {.parent = "",
+     .name = "defaults",
+     .type = mapping,
+     .description = "What a service gets for each key that it does not give itself: any key of a "
+                    "service but `listen` and `backends`. A key given by the service replaces the "
+                    "default whole."},
+
+    {.parent = "",
+     .name = "services",
+     .type = mapping,
+     .required = true,
+     .description = "The services, at least one, each under a name of its own."},
+
+    {.parent = "services",
+     .name = "*",
+     .type = mapping,
+     .description = "One service. Its name is what logs and metrics call it: up to 63 of "
+                    "`A-Z a-z 0-9 _ . -`."},
+
+    {.parent = "services.*",
+     .name = "listen",
+     .type = endpoints,
+     .required = true,
+     .description = "The external endpoints: what clients connect to. `0.0.0.0` and `[::]` stand "
+                    "for every address of the gateway. A range of ports is one endpoint, however "
+                    "long it is."},
+
+    {.parent = "services.*",
+     .name = "backends",
+     .type = endpoints,
+     .required = true,
+     .description = "The servers inside, taken in turn: each with as many ports as `listen` has, "
+                    "port for port."},
+
+    {.parent = "services.*",
+     .name = "protocol",
+     .type = choice,
+     .fallback = "tcp",
+     .words = names_of<Protocols>,
+     .description = "Which transport protocol is served; `both` is TCP and UDP on the same "
+                    "endpoints."},
+
+    {.parent = "services.*",
+     .name = "source",
+     .type = choice,
+     .fallback = "auto",
+     .words = source_words,
+     .description = "Which source address the backend sees: see [above](#what-the-backend-sees). "
+                    "The fifth policy is written `source: {map: PREFIX}`."},
+
+    {.parent = "services.*.source",
+     .name = "map",
+     .type = prefixes,
+     .required = true,
+     .description = "The prefix in which clients beside the backend appear, one to one: their host "
+                    "bits and port stay. At most one IPv4 and one IPv6 prefix."},
+
+    {.parent = "services.*",
+     .name = "proxy_protocol",
+     .type = mapping,
+     .description = "The [PROXY protocol](https://www.haproxy.org/download/2.8/doc/"
+                    "proxy-protocol.txt), which carries the client's address beside the bytes."},
+
+    {.parent = "services.*.proxy_protocol",
+     .name = "send",
+     .type = choice,
+     .fallback = "none",
+     .words = names_of<ProxyHeader>,
+     .description = "Which header the backend gets ahead of the client's bytes. `v1` is text and "
+                    "knows TCP only; `v2` is binary and begins every datagram over UDP."},
+
+    {.parent = "services.*.proxy_protocol",
+     .name = "accept_from",
+     .type = prefixes,
+     .description = "Senders that must begin with a PROXY header of either version: the load "
+                    "balancers in front of this gateway. Nobody else's header is believed."},
+
+    {.parent = "services.*",
+     .name = "connect_timeout",
+     .type = duration,
+     .fallback = "3s",
+     .least = 1,
+     .most = hour,
+     .description = "How long one backend may take to accept a connection before the next one is "
+                    "tried."},
+
+    {.parent = "services.*",
+     .name = "idle_timeout",
+     .type = duration,
+     .fallback = "5m",
+     .least = second,
+     .most = 24 * hour,
+     .description = "How long a UDP session lives without a datagram. RFC 4787 REQ-5 asks for 2 "
+                    "minutes at least and recommends 5; less is for services that answer at once, "
+                    "such as DNS."},
+
+    {.parent = "services.*",
+     .name = "max_sessions",
+     .type = count,
+     .fallback = "4096",
+     .unit = "sessions",
+     .least = 1,
+     .most = 1'000'000,
+     .description = "UDP sessions of this service alive at once; a datagram that would open one "
+                    "more is dropped and counted."},
+});
+// clang-format on
+
+bool stands_in(const Key& key, std::string_view parent) {
+    return parent == "defaults" ? key.parent == "services.*" && !key.required : key.parent == parent;
+}
+
+}  // namespace
+
+std::string Key::path() const {
+    return parent.empty() ? std::string(name) : std::string(parent) + "." + std::string(name);
+}
+
+std::string Key::label() const {
+    constexpr std::string_view service = "services.*.";
+    const std::string whole = path();
+    return whole.starts_with(service) ? whole.substr(service.size()) : whole;
+}
+
+std::span<const Key> all_keys() { return table; }
+
+std::vector<const Key*> keys_in(std::string_view parent) {
+    std::vector<const Key*> keys;
+    for (const Key& key : table) {
+        if (stands_in(key, parent)) keys.push_back(&key);
+    }
+    return keys;
+}
+
+const Key* find_key(std::string_view parent, std::string_view name) {
+    const auto found =
+        std::ranges::find_if(table, [&](const Key& key) { return key.name == name && stands_in(key, parent); });
+    return found == table.end() ? nullptr : &*found;
+}
+
+bool is_service_name(std::string_view text) {
+    return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, [](char c) {
+        return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '_' || c == '.' ||
+               c == '-';
+    });
+}
+
+}  // namespace hairpin

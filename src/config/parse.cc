@@ -1,0 +1,257 @@
+// YAML text to a Config: one method of FileParser per mapping that the file may hold.
+#include <algorithm>
+#include <optional>
+
+#include "config/reader.h"
+
+namespace hairpin {
+namespace {
+
+using Mark = Config::Mark;
+using yaml::Node;
+
+// Each service gets a copy of the prefixes in `defaults`; together they stay within what a file could spell out.
+constexpr size_t max_copied_prefixes = 1'000'000;
+
+// A service as far as it has been read, with the places of its values.
+struct Draft {
+    Service service;
+    std::vector<Mark> marks;
+    bool protocol_known = true;
+
+    void mark(Place::Key key, size_t index, Node node, std::string label) {
+        const yaml::Mark place = node.mark();
+        marks.push_back({{0, key, index}, place.line, place.column, std::move(label)});
+    }
+    void unmark(Place::Key key) {
+        std::erase_if(marks, [&](const Mark& mark) { return mark.place.key == key; });
+    }
+    size_t prefixes() const { return service.source_map.size() + service.accept_proxy_from.size(); }
+};
+
+class FileParser {
+public:
+    explicit FileParser(std::string origin) : reader_(origin) { config_.origin = std::move(origin); }
+
+    Config parse(std::string_view text) {
+        const auto parsed = yaml::parse(text);
+        if (const auto* failure = std::get_if<yaml::Failure>(&parsed)) {
+            reader_.complain(failure->mark, "", failure->message);
+        } else {
+            read_file(std::get<yaml::Document>(parsed));
+            validate_what_was_read();
+        }
+        config_.errors = std::move(reader_).complaints();
+        if (!config_.errors.empty()) {
+            config_.services.clear();
+            config_.marks.clear();
+        }
+        return std::move(config_);
+    }
+
+private:
+    void read_file(const yaml::Document& document) {
+        const auto no_services = [&](yaml::Mark mark) {
+            reader_.complain(mark, "",
+                             "no services: write 'services:' and below it NAME: {listen: ADDRESS:PORT, backends: "
+                             "[ADDRESS:PORT]}");
+        };
+        if (document.empty()) return no_services({});
+        const Node root = document.root();
+        if (root.kind() == yaml::Kind::scalar && root.text().empty()) return no_services({});
+        std::optional<Node> services;
+        reader_.each_key(root, "", "", [&](const Key& key, Node value) {
+            if (key.name == "services") {
+                services = value;
+            } else {
+                read_setting(key, value);
+            }
+        });
+        // Last, for `defaults` may stand behind them.
+        if (services) return read_services(*services, no_services);
+        if (root.kind() == yaml::Kind::mapping) no_services({});
+    }
+
+    void read_setting(const Key& key, Node value) {
+        Settings& settings = config_.settings;
+        if (key.name == "engine") {
+            if (const auto word = reader_.word(key, value)) settings.engine = *word;
+        } else if (key.name == "threads") {
+            if (const auto count = reader_.count(key, value)) settings.threads = static_cast<int>(*count);
+        } else if (key.name == "drain_timeout") {
+            if (const auto duration = reader_.duration(key, value)) settings.drain_timeout = *duration;
+        } else if (key.name == "defaults") {
+            reader_.each_key(value, key.label(), key.path(), [&](const Key& default_key, Node default_value) {
+                read_service_key(default_key, default_value, defaults_);
+            });
+        }
+    }
+
+    template <class Refuse>
+    void read_services(Node services, Refuse no_services) {
+        if (services.kind() == yaml::Kind::mapping ? services.entries().empty() : services.text().empty()) {
+            if (services.kind() != yaml::Kind::sequence) return no_services(services.mark());
+        }
+        size_t copied = 0;
+        reader_.each_entry(services, "services", [&](Node name, Node value) {
+            copied += defaults_.prefixes();
+            if (copied <= max_copied_prefixes) return read_service(name, value);
+            if (copied - defaults_.prefixes() <= max_copied_prefixes) {
+                reader_.complain(name.mark(), "", "too many services for so many prefixes in 'defaults'");
+            }
+        });
+        std::ranges::sort(config_.marks, {}, &Mark::place);
+    }
+
+    void read_service(Node name, Node value) {
+        Draft draft = defaults_;
+        draft.service.name = name.text();
+        if (!is_service_name(name.text())) {
+            draft.service.name = in_quotes(name.text());
+            reader_.complain(name.mark(), draft.service.name,
+                             "cannot be a service's name: use up to 63 of A-Z a-z 0-9 _ . -");
+        }
+        draft.mark(Place::Key::service, 0, name, draft.service.name);
+        bool listens = false;
+        bool has_backends = false;
+        reader_.each_key(value, draft.service.name, "services.*", [&](const Key& key, Node key_value) {
+            listens |= key.name == "listen";
+            has_backends |= key.name == "backends";
+            read_service_key(key, key_value, draft);
+        });
+        if (value.kind() == yaml::Kind::mapping) {
+            const auto lacks = [&](std::string_view what) {
+                reader_.complain(name.mark(), draft.service.name, "lacks " + std::string(what));
+            };
+            if (!listens) lacks("'listen': write the external endpoint, listen: ADDRESS:PORT");
+            if (!has_backends) lacks("'backends': write the servers behind it, backends: [ADDRESS:PORT]");
+        }
+        if (!draft.protocol_known) unknown_protocol_.push_back(config_.services.size());
+        for (Mark& mark : draft.marks) {
+            mark.place.service = config_.services.size();
+            config_.marks.push_back(std::move(mark));
+        }
+        config_.services.push_back(std::move(draft.service));
+    }
+
+    void read_service_key(const Key& key, Node value, Draft& draft) {
+        Service& service = draft.service;
+        if (key.name == "listen") {
+            reader_.each_item(key, value, [&](Node item, const std::string& label) {
+                const auto endpoint = reader_.parsed<EndpointRange>(label, item);
+                if (!endpoint) return;
+                draft.mark(Place::Key::listen, service.listen.size(), item, label);
+                service.listen.push_back(*endpoint);
+            });
+        } else if (key.name == "backends") {
+            reader_.each_item(key, value, [&](Node item, const std::string& label) {
+                const auto endpoint = reader_.parsed<EndpointRange>(label, item);
+                if (!endpoint) return;
+                draft.mark(Place::Key::backends, service.backends.size(), item, label);
+                service.backends.push_back({*endpoint});
+            });
+        } else if (key.name == "protocol") {
+            const auto protocols = choice<Protocols>(key, value);
+            if (protocols) service.protocols = *protocols;
+            draft.protocol_known = protocols.has_value();
+        } else if (key.name == "source") {
+            read_source(key, value, draft);
+        } else if (key.name == "proxy_protocol") {
+            read_proxy_protocol(key, value, draft);
+        } else if (key.name == "connect_timeout") {
+            if (const auto duration = reader_.duration(key, value)) service.connect_timeout = *duration;
+        } else if (key.name == "idle_timeout") {
+            if (const auto duration = reader_.duration(key, value)) service.idle_timeout = *duration;
+        } else if (key.name == "max_sessions") {
+            if (const auto count = reader_.count(key, value)) service.max_sessions = static_cast<uint32_t>(*count);
+        }
+    }
+
+    void read_source(const Key& key, Node value, Draft& draft) {
+        Service& service = draft.service;
+        service.source = SourcePolicy::automatic;
+        service.source_map.clear();
+        draft.unmark(Place::Key::source);
+        if (value.kind() != yaml::Kind::mapping) {
+            if (value.text() == "map") {
+                return reader_.complain(value.mark(), key.label(), "'map' needs a prefix: write source: {map: PREFIX}");
+            }
+            if (const auto policy = choice<SourcePolicy>(key, value)) service.source = *policy;
+            return draft.mark(Place::Key::source, 0, value, key.label());
+        }
+        if (value.entries().empty()) {
+            reader_.complain(value.mark(), key.label(), "is an empty mapping: write {map: PREFIX}");
+        }
+        reader_.each_key(value, key.label(), key.path(), [&](const Key& map, Node prefixes) {
+            reader_.each_item(map, prefixes, [&](Node item, const std::string& label) {
+                const auto prefix = reader_.parsed<Prefix>(label, item);
+                if (!prefix) return;
+                draft.mark(Place::Key::source, service.source_map.size(), item, label);
+                service.source_map.push_back(*prefix);
+                service.source = SourcePolicy::map;
+            });
+        });
+    }
+
+    void read_proxy_protocol(const Key& key, Node value, Draft& draft) {
+        Service& service = draft.service;
+        service.send_proxy = ProxyHeader::none;
+        service.accept_proxy_from.clear();
+        draft.unmark(Place::Key::proxy_protocol);
+        draft.mark(Place::Key::proxy_protocol, 0, value, key.label());
+        reader_.each_key(value, key.label(), key.path(), [&](const Key& part, Node part_value) {
+            if (part.name == "send") {
+                if (const auto header = choice<ProxyHeader>(part, part_value)) service.send_proxy = *header;
+            } else if (part.name == "accept_from") {
+                reader_.each_item(part, part_value, [&](Node item, const std::string& label) {
+                    if (const auto prefix = reader_.parsed<Prefix>(label, item)) {
+                        service.accept_proxy_from.push_back(*prefix);
+                    }
+                });
+            }
+        });
+    }
+
+    // Every rule that does not depend on something that could not be read.
+    void validate_what_was_read() {
+        // A guessed protocol could make two services overlap, or one lead to another: such a service is looked at on
+        // its own, and lends the others only the backends that their prefixes must keep clear of.
+        for (const size_t index : unknown_protocol_) {
+            Service& service = config_.services[index];
+            for (Problem& problem : validate({&service, 1})) {
+                problem.place.service = index;
+                if (problem.place.key != Place::Key::proxy_protocol) add(std::move(problem));
+            }
+            service.listen.clear();
+        }
+        for (Problem& problem : validate(config_.services)) {
+            const bool guessed = std::ranges::binary_search(unknown_protocol_, problem.place.service);
+            if (!guessed || problem.place.key == Place::Key::source) add(std::move(problem));
+        }
+    }
+
+    void add(Problem problem) {
+        const Service& service = config_.services[problem.place.service];
+        // That it has no endpoint or no backend is said already, in the words of what was written.
+        const bool is_whole = !service.listen.empty() && !service.backends.empty() && is_service_name(service.name);
+        if (problem.place.key == Place::Key::service && !is_whole) return;
+        reader_.add(config_.at(problem.place, std::move(problem.message)));
+    }
+
+    template <class E>
+    std::optional<E> choice(const Key& key, Node value) {
+        const auto word = reader_.word(key, value);
+        return word ? from_name<E>(*word) : std::nullopt;
+    }
+
+    Config config_;
+    Reader reader_;
+    Draft defaults_;
+    std::vector<size_t> unknown_protocol_;  // services, sorted
+};
+
+}  // namespace
+
+Config parse_config(std::string_view text, std::string origin) { return FileParser(std::move(origin)).parse(text); }
+
+}  // namespace hairpin

@@ -1,0 +1,122 @@
+// Rules on the command line: ENDPOINT=BACKEND[,BACKEND...][/udp|/both|/tcp].
+#include <algorithm>
+#include <utility>
+
+#include "config/config.h"
+#include "config/values.h"
+
+namespace hairpin {
+namespace {
+
+// What stands between commas.
+std::vector<std::string_view> split(std::string_view text) {
+    std::vector<std::string_view> parts;
+    for (size_t comma = text.find(','); comma != text.npos; comma = text.find(',')) {
+        parts.push_back(text.substr(0, comma));
+        text.remove_prefix(comma + 1);
+    }
+    parts.push_back(text);
+    return parts;
+}
+
+class RuleParser {
+public:
+    Config parse(std::span<const std::string> rules) {
+        for (const std::string& rule : rules) {
+            ++argument_;
+            label_ = in_quotes(rule);
+            read_rule(rule);
+        }
+        std::ranges::sort(config_.marks, {}, &Config::Mark::place);
+        for (const Problem& problem : validate(config_.services)) {
+            // Two rules share a name, which is the endpoint's, where their endpoints overlap: that is said already.
+            if (problem.place.key == Place::Key::service) continue;
+            const auto mark =
+                std::ranges::lower_bound(config_.marks, Place{problem.place.service}, {}, &Config::Mark::place);
+            errors_.emplace_back(mark->line, config_.at(problem.place, problem.message));
+        }
+        // By the number of the argument; as text, "argument 10" would come before "argument 2".
+        std::ranges::stable_sort(errors_, {}, &Numbered::first);
+        for (Numbered& error : errors_) config_.errors.push_back(std::move(error.second));
+        if (!config_.errors.empty()) {
+            config_.services.clear();
+            config_.marks.clear();
+        }
+        return std::move(config_);
+    }
+
+private:
+    using Numbered = std::pair<int, Diagnostic>;
+
+    void read_rule(std::string_view rule) {
+        if (rule.size() > longest_rule) return complain("longer than " + std::to_string(longest_rule) + " characters");
+        if (!is_printable(rule)) return complain("holds something else than printable ASCII");
+        const size_t equals = rule.find('=');
+        if (equals == rule.npos) {
+            return complain(
+                "lacks '=': write ENDPOINT=BACKEND, as in 1.0.0.1:80=10.0.0.2:8080; a file is given with -c FILE");
+        }
+        const size_t errors_before = errors_.size();
+        Service service;
+        if (const size_t slash = rule.rfind('/'); slash != rule.npos && slash > equals) {
+            const auto protocols = from_name<Protocols>(rule.substr(slash + 1));
+            if (!protocols) {
+                complain(in_quotes(rule.substr(slash)) + " is not a protocol: write /tcp, /udp or /both");
+            }
+            service.protocols = protocols.value_or(Protocols::tcp);
+            rule = rule.substr(0, slash);
+        }
+        mark(Place::Key::service, 0, "");
+        if (const auto listen = endpoint("listen", rule.substr(0, equals))) {
+            mark(Place::Key::listen, 0, ": listen");
+            service.listen = {*listen};
+            service.name = listen->str();
+            if (service.protocols != Protocols::tcp) service.name += "/" + std::string(name(service.protocols));
+        }
+        for (const std::string_view text : split(rule.substr(equals + 1))) {
+            const size_t index = service.backends.size();
+            const std::string label = "backends[" + std::to_string(index) + "]";
+            mark(Place::Key::backends, index, ": " + label);
+            service.backends.push_back({endpoint(label, text).value_or(EndpointRange{})});
+        }
+        if (errors_.size() == errors_before) {
+            config_.services.push_back(std::move(service));
+        } else {
+            const size_t unread = config_.services.size();
+            std::erase_if(config_.marks, [&](const Config::Mark& m) { return m.place.service == unread; });
+        }
+    }
+
+    std::optional<EndpointRange> endpoint(const std::string& label, std::string_view text) {
+        if (text.empty()) {
+            complain(label + ": is empty: write ADDRESS:PORT");
+            return std::nullopt;
+        }
+        const auto parsed = EndpointRange::parse(text);
+        if (parsed) return *parsed;
+        complain(label + ": " + parsed.error().message);
+        return std::nullopt;
+    }
+
+    void mark(Place::Key key, size_t index, const std::string& label) {
+        config_.marks.push_back({{config_.services.size(), key, index}, argument_, 0, label_ + label});
+    }
+
+    void complain(const std::string& message) {
+        errors_.emplace_back(argument_,
+                             Diagnostic{"argument " + std::to_string(argument_), 0, 0, label_ + ": " + message});
+    }
+
+    static constexpr size_t longest_rule = 64 << 10;
+
+    Config config_;
+    std::vector<Numbered> errors_;
+    int argument_ = 0;   // from 1
+    std::string label_;  // the rule, quoted
+};
+
+}  // namespace
+
+Config parse_rules(std::span<const std::string> rules) { return RuleParser().parse(rules); }
+
+}  // namespace hairpin
