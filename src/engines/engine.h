@@ -1,0 +1,58 @@
+// What every engine can be asked: the proxy in user space, the kernel's NAT, eBPF.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ruleset.h"
+#include "model/stats.h"
+#include "model/topology.h"
+#include "model/translate.h"
+
+namespace hairpin {
+
+// What an engine cannot do for a service, said before the first packet. The only permitted reason for a test to skip an
+// engine.
+struct Gap {
+    std::string service;  // that it is about, or the first of them
+    std::string message;  // what it cannot do, and the way out
+    bool fatal = false;   // the configuration asks for it by name: the engine refuses to start rather than do otherwise
+};
+
+// What is to be: the services and where the gateway stands. Immutable, shared by all threads of an engine.
+struct Desired {
+    Ruleset ruleset;
+    Topology topology;
+};
+
+// Something that happened and that an operator may want to know of. Engines rate-limit what traffic can cause.
+struct Event {
+    enum class Level { info, warning };
+    Level level = Level::info;
+    std::string message;
+};
+
+// One thread calls these, the daemon's. Threads that an engine starts are its own affair.
+class Engine {
+public:
+    virtual ~Engine() = default;  // stops our threads; kernel state stays
+    virtual std::string_view name() const = 0;
+    virtual Abilities abilities() const = 0;
+    virtual std::vector<Gap> gaps(const Ruleset& ruleset) const = 0;  // pure
+    // Serves exactly this from now on: idempotent, all or nothing. An endpoint that is no longer served takes no new
+    // connections; live ones go on. UDP, which has no connections, ends with its endpoint and with its backend.
+    virtual Result<> apply(std::shared_ptr<const Desired> desired) = 0;
+    virtual Result<Stats> stats() = 0;
+    virtual Result<> clear() = 0;  // leaves no trace in the kernel
+};
+
+struct EngineOptions {
+    int threads = 0;                                                   // 0: one per core
+    std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread
+};
+
+}  // namespace hairpin

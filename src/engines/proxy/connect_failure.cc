@@ -1,0 +1,60 @@
+#include "engines/proxy/connect_failure.h"
+
+#include <cerrno>
+
+#include "base/result.h"
+
+namespace hairpin::proxy {
+namespace {
+
+Refusal refusal_for(int error_number) {
+    switch (error_number) {
+        case EMFILE:
+        case ENFILE:
+            return Refusal::descriptors;
+        case EADDRNOTAVAIL:
+        case EADDRINUSE:
+        case EAGAIN:
+            return Refusal::ports;
+        case ENOMEM:
+        case ENOBUFS:
+        case ENOSPC:
+            return Refusal::memory;
+        default:
+            return Refusal::backend;
+    }
+}
+
+}  // namespace
+
+ConnectFailure ConnectFailure::of(int error_number) { return {refusal_for(error_number), error_number, false}; }
+
+ConnectFailure ConnectFailure::of_source(int error_number) {
+    // bind() says "not available" of an address that is not the machine's, not of a port.
+    const Refusal refusal = error_number == EADDRNOTAVAIL ? Refusal::backend : refusal_for(error_number);
+    return {refusal, error_number, true};
+}
+
+std::string ConnectFailure::describe(const Leg& backend) const {
+    const std::string where = "backend " + backend.destination.str() + ": ";
+    if (!in_source) return where + advice();
+    return where + "cannot send from " + backend.source.ip.str() + ": " + advice() +
+           "; was the address taken from this machine? `source: gateway` does without it";
+}
+
+std::string ConnectFailure::advice() const {
+    switch (refusal) {
+        case Refusal::descriptors:
+            return "no file descriptor is left; raise the limit (LimitNOFILE= in the unit, ulimit -n in a shell)";
+        case Refusal::ports:
+            return "no source port or address is left to reach it from; widen net.ipv4.ip_local_port_range, set "
+                   "net.ipv4.tcp_tw_reuse=1, or add "
+                   "backends";
+        case Refusal::memory:
+            return "the kernel has no memory left for one more connection";
+        default:
+            return describe_errno(error_number);
+    }
+}
+
+}  // namespace hairpin::proxy

@@ -1,0 +1,23 @@
+// Why a backend could not be reached: the errno of a failed attempt, told apart by what the operator can do about it.
+#pragma once
+
+#include <string>
+
+#include "model/flow.h"
+#include "model/stats.h"
+
+namespace hairpin::proxy {
+
+struct ConnectFailure {
+    Refusal refusal = Refusal::backend;
+    int error_number = 0;
+    bool in_source = false;  // the source address could not be used
+
+    static ConnectFailure of(int error_number);
+    static ConnectFailure of_source(int error_number);
+
+    std::string describe(const Leg& backend) const;  // for the log
+    std::string advice() const;                      // why, and what to do about it
+};
+
+}  // namespace hairpin::proxy

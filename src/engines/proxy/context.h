@@ -1,0 +1,70 @@
+// What the parts of one worker share: its epoll instance, timers, relay and current configuration.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "base/fd.h"
+#include "engines/engine.h"
+#include "engines/proxy/compile.h"
+#include "engines/proxy/counters.h"
+#include "engines/proxy/loop_guard.h"
+#include "engines/proxy/relay.h"
+#include "engines/proxy/timer_wheel.h"
+
+namespace hairpin::proxy {
+
+class Session;
+
+// What this engine can do: it opens connections of its own, so it sends from the gateway's addresses only.
+inline constexpr Abilities proxy_abilities{.foreign_source = false, .cross_family = true};
+
+// An endpoint as one worker serves it. Points into the current Desired.
+struct Served {
+    Listen listen;
+    ServiceRecord* record = nullptr;  // lives as long as the engine
+    Counters* counters = nullptr;     // this worker's, in the record
+
+    void refuse(Refusal refusal) const { counters->refused[static_cast<size_t>(refusal)].add(); }
+};
+
+// Used by its worker's thread alone.
+struct Context {
+    Context(size_t worker_index, LoopGuard& loop_guard);
+    ~Context();
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+
+    // For one more session: from then on it can be queued and ended without memory.
+    void make_room();
+
+    const size_t worker;
+    LoopGuard& guard;  // shared by all workers
+    Fd epoll;
+    Relay relay;
+    std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now();  // read once a batch
+    TimerWheel timers{now};
+    std::shared_ptr<const Desired> desired;
+    std::vector<std::unique_ptr<Session>> sessions;  // that live
+    std::vector<std::unique_ptr<Session>> ended;     // to be freed once nothing names them
+    std::vector<Session*> again;                     // have more to move; they come again after the others
+};
+
+// What an epoll event is about, in the low bits of the pointer to it.
+enum class Tag : uint64_t { wake, tcp_listener, client_side, backend_side, udp_listener, udp_session };
+inline constexpr uint64_t tag_mask = 7;
+
+inline epoll_event event_for(uint32_t events, const void* subject, Tag tag) {
+    return {.events = events, .data = {.u64 = reinterpret_cast<uint64_t>(subject) | static_cast<uint64_t>(tag)}};
+}
+
+// False with errno set where the kernel has no room for one more.
+inline bool watch(const Context& context, int fd, uint32_t events, const void* subject, Tag tag) {
+    epoll_event event = event_for(events, subject, tag);
+    return epoll_ctl(context.epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+}  // namespace hairpin::proxy

@@ -1,0 +1,77 @@
+// What the workers count, by service, and the reports that traffic may cause without flooding the log.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engines/engine.h"
+#include "model/stats.h"
+
+namespace hairpin::proxy {
+
+// A counter that one thread writes and any thread reads.
+class Counter {
+public:
+    void add(uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    void subtract(uint64_t n = 1) { add(-n); }
+    uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<uint64_t> value_{0};
+};
+
+// Of one service in one worker. Written by that worker alone, so no cache line is shared between cores.
+struct alignas(64) Counters {
+    Counter active;
+    std::array<Counter, names_of<Path>.size()> accepted;
+    std::array<Counter, names_of<Refusal>.size()> refused;
+    Counter bytes_to_backends;
+    Counter bytes_to_clients;
+};
+
+// Lets one report a second through and counts the others. Any thread.
+class Throttle {
+public:
+    // The number of reports held back since the last one, if this one may be made.
+    std::optional<uint64_t> admit(std::chrono::steady_clock::time_point now);
+
+private:
+    std::atomic<std::chrono::steady_clock::rep> next_{0};
+    std::atomic<uint64_t> held_back_{0};
+};
+
+// One service across all workers; outlives every session of it, and reloads of the configuration.
+class ServiceRecord {
+public:
+    ServiceRecord(std::string name, size_t workers, std::function<void(const Event&)> on_event);
+
+    const std::string& name() const { return name_; }
+    Counters& of_worker(size_t worker) { return counters_[worker]; }
+    ServiceStats total() const;
+
+    // Tells that something was refused and why, at most once a second for each reason. `message` makes the text and is
+    // called only if it will be read. Any thread.
+    template <class Message>
+    void report(Refusal refusal, Message message) {
+        const auto held_back = throttles_[static_cast<size_t>(refusal)].admit(std::chrono::steady_clock::now());
+        if (held_back) tell(message(), *held_back);
+    }
+
+    std::atomic<uint32_t> sessions{0};  // UDP sessions alive in all workers, against Service::max_sessions
+    std::atomic<uint32_t> turn{0};      // of round robin: the backend after the one that was given last
+
+private:
+    void tell(const std::string& message, uint64_t held_back) const;
+
+    std::string name_;
+    std::vector<Counters> counters_;
+    std::array<Throttle, names_of<Refusal>.size()> throttles_;
+    std::function<void(const Event&)> on_event_;
+};
+
+}  // namespace hairpin::proxy

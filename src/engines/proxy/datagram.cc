@@ -1,0 +1,217 @@
+#include "engines/proxy/datagram.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "net/socket.h"
+
+namespace hairpin::proxy {
+namespace {
+
+// Large datagrams are fragmented as the client's host would have done; we are no place to discover a path's MTU.
+void allow_fragments(int fd, Family family) {
+    if (family == Family::v4)
+        set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+    else
+        set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+}
+
+// RFC 768 in RFC 791, whose length counts the IP header, and in RFC 8200, whose length does not.
+constexpr size_t largest_payload(Family family) { return family == Family::v4 ? 65507 : 65527; }
+
+// A flood of errors on a socket must not hold the worker.
+constexpr int batches_an_event = 4;
+
+}  // namespace
+
+DatagramSession::DatagramSession(Context& context, DatagramListener& listener, const DatagramKey& key,
+                                 const SockAddr& peer)
+    : context_(context),
+      listener_(listener),
+      key_(key),
+      peer_(peer),
+      record_(*listener.served_.record),
+      counters_(*listener.served_.counters),
+      idle_timeout_(listener.served_.listen.service->idle_timeout) {
+    counters_.active.add();
+    within_limit_ =
+        record_.sessions.fetch_add(1, std::memory_order_relaxed) < listener.served_.listen.service->max_sessions;
+}
+
+DatagramSession::~DatagramSession() {
+    if (in_guard_.source.port != 0) context_.guard.forget(in_guard_);
+    counters_.active.subtract();
+    record_.sessions.fetch_sub(1, std::memory_order_relaxed);
+}
+
+std::optional<ConnectFailure> DatagramSession::open() {
+    const Service& service = *listener_.served_.listen.service;
+    const Leg client = {Protocol::udp, key_.told.source, {key_.asked, listener_.served_.listen.endpoint.port}};
+    const size_t first = record_.turn.fetch_add(1, std::memory_order_relaxed);
+    std::optional<ConnectFailure> failure;
+    for (size_t tried = 0; tried < service.backends.size(); ++tried) {
+        const Choice choice{(first + tried) % service.backends.size()};
+        const auto flow =
+            translate(context_.desired->ruleset, context_.desired->topology, client, choice, proxy_abilities);
+        if (!flow) return ConnectFailure::of(EHOSTUNREACH);
+        leg_ = flow->backend;
+        failure = try_connect(leg_);
+        if (!failure) {
+            header_ = write_proxy_header(service.send_proxy, Protocol::udp, key_.told, header_space_);
+            counters_.accepted[static_cast<size_t>(flow->path)].add();
+            stay_alive();
+            return std::nullopt;
+        }
+        record_.report(failure->refusal, [&] { return failure->describe(flow->backend); });
+        if (failure->refusal == Refusal::descriptors) break;
+    }
+    return failure;
+}
+
+std::optional<ConnectFailure> DatagramSession::try_connect(const Leg& leg) {
+    backend_ = open_socket(Protocol::udp, leg.destination.ip.family());
+    if (!backend_) return ConnectFailure::of(errno);
+    allow_fragments(backend_.get(), leg.destination.ip.family());
+    if (!leg.source.ip.is_unspecified()) {
+        set_option(backend_.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+        const SockAddr source(leg.source);
+        if (bind(backend_.get(), source.get(), source.size()) != 0) return ConnectFailure::of_source(errno);
+    }
+    const SockAddr destination(leg.destination);
+    if (connect(backend_.get(), destination.get(), destination.size()) != 0) return ConnectFailure::of(errno);
+    if (!watch(context_, backend_.get(), EPOLLIN, this, Tag::udp_session)) return ConnectFailure::of(errno);
+    if (may_lead_to_us(context_.desired->ruleset, Protocol::udp, leg.destination)) {
+        context_.guard.remember(in_guard_ = {Protocol::udp, local_endpoint(backend_.get()), leg.destination});
+    }
+    return std::nullopt;
+}
+
+void DatagramSession::forward(DatagramBatch& batch, size_t first, size_t last) {
+    const auto sent = batch.send(first, last, {.fd = backend_.get(), .header = header_});
+    counters_.bytes_to_backends.add(sent.bytes);
+    if (sent.oversize > 0) {
+        const Family family = local_endpoint(backend_.get()).ip.family();
+        refuse_oversize(sent.oversize, largest_payload(family) - header_.size(),
+                        header_.empty() ? "backend" : "backend with its PROXY header");
+    }
+    stay_alive();
+}
+
+void DatagramSession::refuse_oversize(size_t count, size_t fit, std::string_view towards) {
+    counters_.refused[static_cast<size_t>(Refusal::oversize)].add(count);
+    record_.report(Refusal::oversize, [&] {
+        return "a datagram of the session of " + key_.told.source.str() + " is too large to be sent on to the " +
+               std::string(towards) + "; " + std::to_string(fit) + " bytes fit";
+    });
+}
+
+void DatagramSession::on_event(DatagramBatch& batch) {
+    for (int i = 0; i < batches_an_event; ++i) {
+        const size_t count = batch.receive(backend_.get());
+        if (count > 0) {
+            const auto from = listener_.is_wildcard() ? std::optional(key_.asked) : std::nullopt;
+            const auto sent = batch.send(0, count, {.fd = listener_.fd(), .to = &peer_, .from = from});
+            counters_.bytes_to_clients.add(sent.bytes);
+            if (sent.oversize > 0) {
+                refuse_oversize(sent.oversize, largest_payload(key_.peer.ip.family()), "client");
+            }
+            stay_alive();
+        }
+        if (count < DatagramBatch::most) return;
+    }
+}
+
+void DatagramSession::stay_alive() { context_.timers.arm(*this, context_.now + idle_timeout_); }
+
+void DatagramSession::expired() {
+    listener_.sessions_.erase(DatagramKey(key_));  // and with it this
+}
+
+DatagramListener::DatagramListener(Context& context, const Served& served_endpoint, Fd fd)
+    : served_(served_endpoint), context_(context), fd_(std::move(fd)) {
+    const Family family = served_.listen.endpoint.ip.family();
+    allow_fragments(fd_.get(), family);
+    if (is_wildcard()) tell_destinations(fd_.get(), family);
+}
+
+void DatagramListener::on_event(DatagramBatch& batch) {
+    const auto& senders = served_.listen.service->accept_proxy_from;
+    for (int round = 0; round < batches_an_event; ++round) {
+        const size_t count = batch.receive(fd());
+        for (size_t i = 0; i < count;) {
+            const size_t first = i++;
+            const Endpoint peer = batch.source(first);
+            const Ip asked = is_wildcard() ? batch.destination(first).value_or(Ip()) : served_.listen.endpoint.ip;
+            ProxyAddresses told = {peer, {asked, served_.listen.endpoint.port}};
+            const bool trusted =
+                std::ranges::any_of(senders, [&](const Prefix& sender) { return sender.contains(peer.ip); });
+            if (trusted && !read_header(batch, first, told)) continue;
+            DatagramSession* session = find_or_open({peer, told, asked}, batch.source_address(first));
+            if (!session) continue;
+            // What the same client sent next goes with it, in one call. Behind a proxy each may be another client's.
+            while (!trusted && i < count && batch.source(i) == peer &&
+                   (!is_wildcard() || batch.destination(i) == asked))
+                ++i;
+            session->forward(batch, first, i);
+        }
+        if (count < DatagramBatch::most) return;
+    }
+}
+
+void DatagramListener::serve(const Served& changed, const Desired& desired) {
+    served_ = changed;
+    const auto& backends = served_.listen.service->backends;
+    std::erase_if(sessions_, [&](const auto& entry) {
+        const Leg& leg = entry.second->leg_;
+        const bool named = std::ranges::any_of(
+            backends, [&](const Backend& backend) { return backend.endpoint.contains(leg.destination); });
+        const bool ours = leg.source.ip.is_unspecified() || desired.topology.owns(leg.source.ip);
+        return !named || !ours;
+    });
+}
+
+bool DatagramListener::read_header(DatagramBatch& batch, size_t i, ProxyAddresses& told) {
+    const ProxyParse header = parse_proxy_header(batch.payload(i), Protocol::udp);
+    if (header.status != ProxyParse::Status::complete) {
+        served_.refuse(Refusal::proxy_header);
+        served_.record->report(Refusal::proxy_header, [&] {
+            return "a datagram from " + batch.source(i).str() +
+                   ", which is in accept_from, has no valid PROXY header: " + std::string(header.error);
+        });
+        return false;
+    }
+    batch.skip(i, header.size);
+    if (header.addresses) told = *header.addresses;
+    return true;
+}
+
+DatagramSession* DatagramListener::find_or_open(const DatagramKey& key, const SockAddr& peer) {
+    if (const auto known = sessions_.find(key); known != sessions_.end()) return known->second.get();
+    if (context_.guard.is_ours({Protocol::udp, key.peer, {key.asked, served_.listen.endpoint.port}})) {
+        served_.refuse(Refusal::loop);
+        served_.record->report(Refusal::loop, [&] {
+            return served_.listen.endpoint.str() +
+                   " was asked by the gateway's own session with a backend: the backend "
+                   "is this service again. Correct the backend's address";
+        });
+        return nullptr;
+    }
+    auto session = std::make_unique<DatagramSession>(context_, *this, key, peer);
+    if (!session->within_limit()) {
+        served_.refuse(Refusal::sessions);
+        served_.record->report(Refusal::sessions, [&] {
+            return "all " + std::to_string(served_.listen.service->max_sessions) +
+                   " UDP sessions are in use; raise max_sessions or shorten idle_timeout";
+        });
+        return nullptr;
+    }
+    if (const auto failure = session->open()) {
+        served_.refuse(failure->refusal);
+        return nullptr;
+    }
+    return sessions_.emplace(key, std::move(session)).first->second.get();
+}
+
+}  // namespace hairpin::proxy

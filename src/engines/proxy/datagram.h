@@ -1,0 +1,109 @@
+// UDP: one socket for all clients of an endpoint, and a session with a connected socket of its own for each client.
+//
+// Theory of operation. A session is found by who sent the datagram and which address it asked; the first datagram of a
+// client makes one and chooses its backend. The session's socket is connected, so the kernel delivers to it nothing but
+// what this backend sends from the port that was asked. Replies leave from the endpoint that the client asked. Silence
+// for the service's idle_timeout, in both directions, is the only thing that ends a session: ICMP errors do not
+// (RFC 4787 REQ-12), they are read off the socket, and the datagram that met one is sent once more. A session ends,
+// too, with its listener: UDP has no end of its own that one could wait for.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+
+#include "engines/proxy/connect_failure.h"
+#include "engines/proxy/context.h"
+#include "engines/proxy/datagram_batch.h"
+#include "engines/proxy/proxy_protocol.h"
+
+namespace hairpin::proxy {
+
+class DatagramListener;
+
+// Who asks whom: what a session is found by.
+struct DatagramKey {
+    Endpoint peer;        // sent the datagram
+    ProxyAddresses told;  // who asks what: the peer and our endpoint, or what the peer's PROXY header names
+    Ip asked;             // the gateway's address it was sent to
+
+    bool operator==(const DatagramKey&) const = default;
+};
+
+struct DatagramKeyHash {
+    size_t operator()(const DatagramKey& key) const {
+        return EndpointHash{}(key.peer) ^ (EndpointHash{}(key.told.source) * 31) ^
+               (EndpointHash{}(key.told.destination) * 61) ^ (IpHash{}(key.asked) * 131);
+    }
+};
+
+// Used by its worker's thread alone, as is the listener.
+class DatagramSession : private Timer {
+public:
+    // `peer` is key.peer as the kernel told it, with the link that a link-local address is on. Counts in
+    // ServiceRecord::sessions.
+    DatagramSession(Context& context, DatagramListener& listener, const DatagramKey& key, const SockAddr& peer);
+    ~DatagramSession() override;
+    DatagramSession(const DatagramSession&) = delete;
+    DatagramSession& operator=(const DatagramSession&) = delete;
+
+    bool within_limit() const { return within_limit_; }  // of Service::max_sessions; otherwise it must go
+
+    // Connects to a backend. Precondition: called once, before all that follows.
+    std::optional<ConnectFailure> open();
+
+    void forward(DatagramBatch& batch, size_t first, size_t last);  // from the client to the backend
+    void on_event(DatagramBatch& batch);                            // the backend has sent something
+
+private:
+    friend class DatagramListener;
+    void expired() override;
+    void stay_alive();
+    // Counts datagrams that were dropped since `fit` bytes of payload are the most that can be sent on.
+    void refuse_oversize(size_t count, size_t fit, std::string_view towards);
+    std::optional<ConnectFailure> try_connect(const Leg& leg);
+
+    Context& context_;
+    DatagramListener& listener_;
+    const DatagramKey key_;
+    const SockAddr peer_;
+    ServiceRecord& record_;
+    Counters& counters_;
+    const std::chrono::milliseconds idle_timeout_;
+    bool within_limit_ = false;
+    Fd backend_;
+    Leg leg_;       // to the backend
+    Leg in_guard_;  // what LoopGuard remembers; port 0: nothing
+    std::array<uint8_t, proxy_header_space> header_space_{};
+    std::span<const uint8_t> header_;  // what each datagram to the backend begins with
+};
+
+class DatagramListener {
+public:
+    // `fd` is a bound socket.
+    DatagramListener(Context& context, const Served& served, Fd fd);
+
+    void on_event(DatagramBatch& batch);  // clients have sent something
+
+    // The configuration has changed: sessions with a backend, or from an address, that is no more end.
+    void serve(const Served& changed, const Desired& desired);
+
+    int fd() const { return fd_.get(); }
+
+private:
+    friend class DatagramSession;
+    DatagramSession* find_or_open(const DatagramKey& key, const SockAddr& peer);
+    bool is_wildcard() const { return served_.listen.endpoint.ip.is_unspecified(); }
+    // Reads and cuts off the header of a datagram from a listed sender. False: it has none.
+    bool read_header(DatagramBatch& batch, size_t i, ProxyAddresses& told);
+
+    Served served_;
+    Context& context_;
+    Fd fd_;
+    std::unordered_map<DatagramKey, std::unique_ptr<DatagramSession>, DatagramKeyHash> sessions_;
+};
+
+}  // namespace hairpin::proxy

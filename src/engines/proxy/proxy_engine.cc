@@ -1,0 +1,179 @@
+#include "engines/proxy/proxy_engine.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "engines/proxy/worker.h"
+#include "net/socket.h"
+
+namespace hairpin {
+namespace proxy {
+namespace {
+
+using Key = std::pair<Protocol, Endpoint>;
+
+constexpr size_t spare_descriptors = 64;  // for workers, logs and at least a few clients
+
+// Fails early, and with the figures, where the listening sockets alone would use up all descriptors.
+Result<> check_descriptors(size_t sockets) {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (sockets + spare_descriptors <= limit.rlim_cur) return {};
+    return Error{"serving these endpoints takes " + std::to_string(sockets) +
+                 " file descriptors before the first client, and the limit is " + std::to_string(limit.rlim_cur) +
+                 "; raise it (LimitNOFILE= in the unit, ulimit -n in a shell) or publish fewer ports"};
+}
+
+// "a, b, c and 7 more"
+std::string listed(const std::vector<std::string>& names) {
+    constexpr size_t most = 3;
+    std::string text;
+    for (size_t i = 0; i < std::min(most, names.size()); ++i) text += (i > 0 ? ", " : "") + names[i];
+    return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
+}
+
+class ProxyEngine final : public Engine {
+public:
+    explicit ProxyEngine(EngineOptions options)
+        : options_(std::move(options)),
+          worker_count_(options_.threads > 0 ? static_cast<size_t>(options_.threads)
+                                             : std::max(1U, std::thread::hardware_concurrency())) {}
+
+    std::string_view name() const override { return "proxy"; }
+    Abilities abilities() const override { return proxy_abilities; }
+    std::vector<Gap> gaps(const Ruleset& ruleset) const override;
+    Result<> apply(std::shared_ptr<const Desired> desired) override;
+    Result<Stats> stats() override;
+    Result<> clear() override { return apply(std::make_shared<const Desired>()); }
+
+private:
+    Result<> start_workers();
+    bool touches_ours(const Listen& listen) const;
+    size_t sockets_for(const Listen& listen) const { return listen.shared ? worker_count_ : 1; }
+    ServiceRecord& record_of(const std::string& service);
+
+    const EngineOptions options_;
+    const size_t worker_count_;
+    LoopGuard guard_;
+    std::map<std::string, std::unique_ptr<ServiceRecord>, std::less<>> records_;  // of every service there ever was
+    std::map<Key, bool> serving_;                                                 // endpoint -> Listen::shared
+    std::shared_ptr<const Desired> desired_ = std::make_shared<const Desired>();
+    std::vector<std::unique_ptr<Worker>> workers_;  // last: they use what stands above
+};
+
+std::vector<Gap> ProxyEngine::gaps(const Ruleset& ruleset) const {
+    std::vector<Gap> gaps;
+    std::vector<std::string> hiding;  // services whose backends would see external clients with `auto`, elsewhere
+    for (const Service& service : ruleset.services()) {
+        if (service.source == SourcePolicy::keep || service.source == SourcePolicy::map) {
+            gaps.push_back(
+                {service.name,
+                 "source: " + std::string(hairpin::name(service.source)) +
+                     ": a proxy cannot send from addresses that are not the gateway's own; use source: auto, "
+                     "and proxy_protocol: {send: v2} where the backend must know who called",
+                 true});
+        } else if (service.source == SourcePolicy::automatic && service.send_proxy == ProxyHeader::none) {
+            hiding.push_back(service.name);
+        }
+    }
+    if (!hiding.empty()) {
+        gaps.push_back({hiding.front(),
+                        "source: auto: a proxy cannot send from the client's address, so backends see the external one "
+                        "on every path; proxy_protocol: {send: v2} tells them who called (" +
+                            listed(hiding) + ")",
+                        false});
+    }
+    return gaps;
+}
+
+Result<> ProxyEngine::start_workers() {
+    while (workers_.size() < worker_count_) {
+        auto worker = Worker::start(workers_.size(), guard_);
+        if (!worker) return worker.error();
+        workers_.push_back(std::move(*worker));
+    }
+    return {};
+}
+
+// Whether we serve the port already, on all addresses or, if the new endpoint is that, on one: ours to share.
+bool ProxyEngine::touches_ours(const Listen& listen) const {
+    const Ip any = Ip::any(listen.endpoint.ip.family());
+    if (serving_.contains({listen.protocol, {any, listen.endpoint.port}})) return true;
+    return listen.endpoint.ip == any && std::ranges::any_of(serving_, [&](const auto& served) {
+               const auto& [protocol, endpoint] = served.first;
+               return protocol == listen.protocol && endpoint.port == listen.endpoint.port &&
+                      endpoint.ip.family() == any.family();
+           });
+}
+
+ServiceRecord& ProxyEngine::record_of(const std::string& service) {
+    auto& record = records_[service];
+    if (!record) record = std::make_unique<ServiceRecord>(service, worker_count_, options_.on_event);
+    return *record;
+}
+
+// Every new socket is opened before any worker hears of the change: where one cannot be, nothing has happened.
+Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
+    std::vector<Listen> listens = compile(desired->ruleset);
+    size_t sockets = 0;
+    for (const Listen& listen : listens) sockets += sockets_for(listen);
+    if (auto enough = check_descriptors(sockets); !enough) return enough;
+    if (auto started = start_workers(); !started) return started;
+
+    std::vector<Assignment> assignments(worker_count_);
+    for (Assignment& assignment : assignments) assignment.desired = desired;
+    std::map<Key, bool> serving;
+    for (Listen& listen : listens) {
+        const Key key(listen.protocol, listen.endpoint);
+        const auto old = serving_.find(key);
+        const bool keep = old != serving_.end();
+        if (keep) listen.shared = old->second;  // a socket stays as it was opened
+        serving.emplace(key, listen.shared);
+        if (!keep && !touches_ours(listen)) {
+            if (auto unused = check_unused(listen.protocol, listen.endpoint); !unused) return unused;
+        }
+        ServiceRecord& record = record_of(listen.service->name);
+        for (size_t i = 0; i < worker_count_; ++i) {
+            if (!listen.shared && i != listen.owner(worker_count_)) continue;
+            Assignment::Socket socket{{listen, &record, &record.of_worker(i)}, Fd()};
+            if (!keep) {
+                auto fd = open_listener(listen.protocol, listen.endpoint);
+                if (!fd) return fd.error();
+                socket.fd = std::move(*fd);
+            }
+            assignments[i].sockets.push_back(std::move(socket));
+        }
+    }
+    for (size_t i = 0; i < worker_count_; ++i) workers_[i]->assign(std::move(assignments[i]));
+    serving_ = std::move(serving);
+    desired_ = std::move(desired);
+    return {};
+}
+
+// Services of the ruleset in its order, then former ones that still have connections.
+Result<Stats> ProxyEngine::stats() {
+    Stats stats;
+    std::set<std::string_view> current;
+    for (const Service& service : desired_->ruleset.services()) {
+        current.insert(service.name);
+        stats.services.push_back(record_of(service.name).total());
+    }
+    for (const auto& [service, record] : records_) {
+        if (current.contains(service)) continue;
+        if (ServiceStats total = record->total(); total.active > 0) stats.services.push_back(std::move(total));
+    }
+    return stats;
+}
+
+}  // namespace
+}  // namespace proxy
+
+std::unique_ptr<Engine> make_proxy_engine(EngineOptions options) {
+    return std::make_unique<proxy::ProxyEngine>(std::move(options));
+}
+
+}  // namespace hairpin

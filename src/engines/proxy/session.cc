@@ -1,0 +1,361 @@
+#include "engines/proxy/session.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "net/socket.h"
+
+namespace hairpin::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto greeting_timeout = 5s;  // at least 3 s, says the PROXY protocol: one retransmission
+constexpr auto delivery_interval = TimerWheel::resolution;
+constexpr uint8_t most_delivery_attempts = 80;  // about five seconds
+
+constexpr uint32_t watched = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+
+// Whether these events say that the connection is gone. Both of its streams having ended in order is no reason to think
+// so.
+bool is_broken(const Side& side, uint32_t events) {
+    return (events & EPOLLERR) || ((events & EPOLLHUP) && !side.finished);
+}
+
+}  // namespace
+
+// What it takes to find a backend; gone when one has accepted.
+struct Session::Opening {
+    std::shared_ptr<const Desired> desired;  // the configuration at accept time, which the session stays with
+    Served served;
+    Endpoint peer;        // who connected
+    Endpoint asked;       // the external endpoint, as a concrete address
+    ProxyAddresses told;  // the client and what it asked, as the first proxy saw it; without one, peer and asked
+    size_t first_backend = 0;
+    size_t tried = 0;
+    std::optional<Flow> flow;  // to the backend being tried
+    Refusal refusal = Refusal::backend;
+};
+
+Session::Session(Context& context, const Served& served, std::unique_ptr<Opening> opening)
+    : context_(context), counters_(served.counters), place_(context.sessions.size()), opening_(std::move(opening)) {
+    counters_->active.add();
+}
+
+Session::~Session() {
+    close_backend();
+    if (client_.fd >= 0) close(client_.fd);
+    counters_->active.subtract();
+}
+
+void Session::begin(Context& context, const Served& served, Fd client, const Endpoint& peer) {
+    std::unique_ptr<Session> made(new Session(context, served, std::make_unique<Opening>()));
+    context.make_room();
+    Session& session = *context.sessions.emplace_back(std::move(made));
+    try {
+        session.open(served, std::move(client), peer);
+    } catch (const std::bad_alloc&) {
+        session.abort();
+        throw;
+    }
+}
+
+void Session::open(const Served& served, Fd client, const Endpoint& peer) {
+    client_.fd = client.release();
+    client_.writable = true;
+    Opening& opening = *opening_;
+    opening.desired = context_.desired;
+    opening.served = served;
+    opening.peer = peer;
+    opening.asked = served.listen.endpoint.ip.is_unspecified() ? local_endpoint(client_.fd) : served.listen.endpoint;
+    opening.told = {peer, opening.asked};
+    if (context_.guard.is_ours({Protocol::tcp, peer, opening.asked})) return refuse(Refusal::loop);
+    if (!watch(context_, client_.fd, watched, this, Tag::client_side)) return refuse(Refusal::memory);
+    const auto& senders = served.listen.service->accept_proxy_from;
+    if (std::ranges::any_of(senders, [&](const Prefix& sender) { return sender.contains(peer.ip); })) {
+        context_.timers.arm(*this, context_.now + greeting_timeout);
+    } else {
+        connect_next();
+    }
+}
+
+// Whatever happens to a session may need memory, but ending it does not: where there is none, it alone is lost.
+template <class Work>
+void Session::within_memory(Work work) {
+    try {
+        work();
+    } catch (const std::bad_alloc&) {
+        abort();
+    }
+}
+
+void Session::on_client_event(uint32_t events) {
+    within_memory([&] { client_event(events); });
+}
+
+void Session::on_backend_event(uint32_t events) {
+    within_memory([&] { backend_event(events); });
+}
+
+void Session::expired() {
+    within_memory([&] { timed_out(); });
+}
+
+void Session::go_on() {
+    queued_ = false;
+    within_memory([&] {
+        if (state_ == State::relaying) relay();
+        if (state_ == State::resetting) reset_when_delivered();
+    });
+}
+
+void Session::client_event(uint32_t events) {
+    if (state_ == State::over) return;
+    client_.note(events);
+    switch (state_) {
+        case State::greeting:
+            return greet();
+        case State::connecting:
+            if (is_broken(client_, events)) abort();  // gone before anybody answered, or just as somebody did
+            return;
+        case State::relaying:
+            if (is_broken(client_, events)) return fail(client_);
+            return relay();
+        case State::resetting:
+            return reset_when_delivered();
+        case State::over:
+            return;
+    }
+}
+
+void Session::backend_event(uint32_t events) {
+    if (state_ == State::over) return;
+    backend_.note(events);
+    switch (state_) {
+        case State::connecting:
+            return on_connect_result();
+        case State::relaying:
+            if (is_broken(backend_, events)) return fail(backend_);
+            return relay();
+        case State::resetting:
+            return reset_when_delivered();
+        default:
+            return;
+    }
+}
+
+void Session::timed_out() {
+    switch (state_) {
+        case State::greeting:
+            return refuse(Refusal::proxy_header);
+        case State::connecting:
+            opening_->refusal = Refusal::backend;
+            opening_->served.record->report(Refusal::backend, [&] {
+                return "backend " + opening_->flow->backend.destination.str() + " did not answer within " +
+                       std::to_string(opening_->served.listen.service->connect_timeout.count()) + " ms";
+            });
+            close_backend();
+            return connect_next();
+        case State::resetting:
+            if (++delivery_attempts_ == most_delivery_attempts) return abort();
+            return reset_when_delivered();
+        default:
+            return;
+    }
+}
+
+// Looks at what the sender has sent without taking it, until the header is whole.
+void Session::greet() {
+    Opening& opening = *opening_;
+    char* buffer = context_.relay.buffer();
+    const ssize_t size = recv(client_.fd, buffer, Relay::buffer_size, MSG_PEEK | MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size <= 0) return refuse(Refusal::proxy_header);
+    const std::span bytes(reinterpret_cast<const uint8_t*>(buffer), static_cast<size_t>(size));
+    const ProxyParse header = parse_proxy_header(bytes, Protocol::tcp);
+    if (header.status == ProxyParse::Status::incomplete && !client_.drain) return;
+    if (header.status != ProxyParse::Status::complete) {
+        opening.served.record->report(Refusal::proxy_header, [&] {
+            return "no valid PROXY header from " + opening.peer.str() + ", which is in accept_from: " +
+                   std::string(header.error.empty() ? "it ended too early" : header.error);
+        });
+        return refuse(Refusal::proxy_header);
+    }
+    recv(client_.fd, buffer, header.size, MSG_DONTWAIT);
+    if (header.addresses) opening.told = *header.addresses;
+    cancel();
+    connect_next();
+}
+
+// Tries the backends that are left, in turn, until one accepts or may yet accept.
+void Session::connect_next() {
+    state_ = State::connecting;
+    Opening& opening = *opening_;
+    const size_t backends = opening.served.listen.service->backends.size();
+    if (opening.tried == 0) opening.first_backend = opening.served.record->turn.fetch_add(1, std::memory_order_relaxed);
+    while (opening.tried < backends) {
+        const Choice choice{(opening.first_backend + opening.tried++) % backends};
+        const Leg client = {Protocol::tcp, opening.told.source, opening.asked};
+        opening.flow = translate(opening.desired->ruleset, opening.desired->topology, client, choice, proxy_abilities);
+        if (!opening.flow) {
+            opening.refusal = Refusal::backend;
+            opening.served.record->report(Refusal::backend, [&] {
+                return opening.asked.ip.str() + " was asked, which is none of the gateway's addresses as we know them";
+            });
+            break;
+        }
+        const auto failure = try_connect(opening.flow->backend);
+        if (!failure) return;
+        close_backend();
+        opening.refusal = failure->refusal;
+        opening.served.record->report(failure->refusal, [&] { return failure->describe(opening.flow->backend); });
+        if (opening.refusal == Refusal::descriptors) break;
+    }
+    refuse(opening.refusal);
+}
+
+// Starts a connection; nothing: it is under way.
+std::optional<ConnectFailure> Session::try_connect(const Leg& leg) {
+    backend_ = {.fd = open_socket(Protocol::tcp, leg.destination.ip.family()).release()};
+    if (backend_.fd < 0) return ConnectFailure::of(errno);
+    set_option(backend_.fd, IPPROTO_TCP, TCP_NODELAY);
+    set_option(backend_.fd, SOL_SOCKET, SO_KEEPALIVE);
+    set_option(backend_.fd, SOL_SOCKET, SO_OOBINLINE);
+    set_option(backend_.fd, SOL_SOCKET, SO_REUSEADDR);  // a new endpoint may take the port that this one calls from
+    if (!leg.source.ip.is_unspecified()) {
+        // The port is chosen at connect(), when the destination is known, so that many destinations can share it.
+        set_option(backend_.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+        const SockAddr source(leg.source);
+        if (bind(backend_.fd, source.get(), source.size()) != 0) return ConnectFailure::of_source(errno);
+    }
+    const SockAddr destination(leg.destination);
+    if (connect(backend_.fd, destination.get(), destination.size()) != 0 && errno != EINPROGRESS) {
+        return ConnectFailure::of(errno);
+    }
+    if (may_lead_to_us(context_.desired->ruleset, Protocol::tcp, leg.destination)) {
+        guarded_ = std::make_unique<Leg>(Leg{Protocol::tcp, local_endpoint(backend_.fd), leg.destination});
+        context_.guard.remember(*guarded_);
+    }
+    if (!watch(context_, backend_.fd, watched, this, Tag::backend_side)) return ConnectFailure::of(errno);
+    context_.timers.arm(*this, context_.now + opening_->served.listen.service->connect_timeout);
+    return std::nullopt;
+}
+
+void Session::on_connect_result() {
+    const int error_number = pending_error(backend_.fd);
+    // It accepted, said what it had to say, and reset. A backend that accepts nothing refuses.
+    backend_.reset = error_number == ECONNRESET;
+    if ((error_number == 0 || backend_.reset) && backend_.writable) return on_connected();
+    if (error_number == 0 && !(backend_.drain)) return;
+    try_another(error_number != 0 ? error_number : ECONNRESET);
+}
+
+// The backend that is being tried turned out to be none.
+void Session::try_another(int error_number) {
+    opening_->refusal = Refusal::backend;
+    opening_->served.record->report(Refusal::backend,
+                                    [&] { return ConnectFailure::of(error_number).describe(opening_->flow->backend); });
+    close_backend();
+    connect_next();
+}
+
+void Session::on_connected() {
+    const Opening& opening = *opening_;
+    const Service& service = *opening.served.listen.service;
+    const Endpoint& backend = opening.flow->backend.destination;
+    if (context_.desired->topology.owns(backend.ip) && local_endpoint(backend_.fd) == backend) {
+        return try_another(ECONNREFUSED);  // nobody listens there: the kernel connected the socket to itself
+    }
+    if (service.send_proxy != ProxyHeader::none) {
+        std::array<uint8_t, proxy_header_space> space{};
+        const auto header = write_proxy_header(service.send_proxy, Protocol::tcp, opening.told, space);
+        // A new socket has room for all of it: anything else is a broken one.
+        const ssize_t sent = send(backend_.fd, header.data(), header.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent != static_cast<ssize_t>(header.size())) return try_another(sent < 0 ? errno : EIO);
+    }
+    counters_->accepted[static_cast<size_t>(opening.flow->path)].add();
+    cancel();
+    opening_.reset();
+    state_ = State::relaying;
+    relay();
+}
+
+void Session::close_backend() {
+    if (backend_.fd < 0) return;
+    if (guarded_) context_.guard.forget(*guarded_);
+    guarded_.reset();
+    close(std::exchange(backend_.fd, -1));
+}
+
+void Session::refuse(Refusal refusal) {
+    opening_->served.refuse(refusal);
+    if (refusal == Refusal::loop) {
+        opening_->served.record->report(refusal, [&] {
+            return opening_->asked.str() +
+                   " was asked by the gateway's own connection to a backend: the backend is "
+                   "this service again. The connection was cut; correct the backend's address";
+        });
+    }
+    reset_on_close(client_.fd);
+    end();
+}
+
+void Session::relay() {
+    const Moved up = context_.relay.move(up_, client_, backend_, counters_->bytes_to_backends);
+    if (up == Moved::from_failed) return fail(client_);
+    if (up == Moved::to_failed) return fail(backend_);
+    const Moved down = context_.relay.move(down_, backend_, client_, counters_->bytes_to_clients);
+    if (down == Moved::from_failed) return fail(backend_);
+    if (down == Moved::to_failed) return fail(client_);
+    if (up == Moved::ended && down == Moved::ended) return end();
+    if ((up == Moved::more || down == Moved::more) && !std::exchange(queued_, true)) context_.again.push_back(this);
+}
+
+// One side is gone. What it sent before is the other side's to have; what was for it is nobody's.
+void Session::fail(Side& side) {
+    client_broke_ = &side == &client_;
+    context_.relay.drop(client_broke_ ? down_ : up_);
+    side.readable = side.drain = true;  // the error stands behind the last byte
+    state_ = State::resetting;
+    reset_when_delivered();
+}
+
+void Session::reset_when_delivered() {
+    Side& from = client_broke_ ? client_ : backend_;
+    Side& to = client_broke_ ? backend_ : client_;
+    Direction& direction = client_broke_ ? up_ : down_;
+    Counter& bytes = client_broke_ ? counters_->bytes_to_backends : counters_->bytes_to_clients;
+    const Moved moved = context_.relay.move(direction, from, to, bytes);
+    const bool undeliverable = moved == Moved::to_failed || (to.drain && pending_error(to.fd) != 0);
+    const bool delivered = direction.empty() && moved != Moved::more && unacknowledged_bytes(to.fd) == 0;
+    if (undeliverable || delivered) return abort();
+    context_.timers.arm(*this, context_.now + delivery_interval);
+}
+
+void Session::abort() {
+    if (state_ == State::over) return;
+    reset_on_close(client_.fd);
+    if (backend_.fd >= 0) reset_on_close(backend_.fd);
+    end();
+}
+
+void Session::end() {
+    cancel();
+    context_.relay.drop(up_);
+    context_.relay.drop(down_);
+    close_backend();
+    close(std::exchange(client_.fd, -1));
+    state_ = State::over;
+    auto& sessions = context_.sessions;
+    sessions.back()->place_ = place_;
+    std::swap(sessions[place_], sessions.back());
+    context_.ended.push_back(std::move(sessions.back()));
+    sessions.pop_back();
+}
+
+}  // namespace hairpin::proxy

@@ -1,0 +1,228 @@
+#include "engines/proxy/worker.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <limits>
+#include <new>
+#include <system_error>
+
+#include "engines/proxy/session.h"
+#include "net/socket.h"
+
+namespace hairpin::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int accepted_a_turn = 64;
+constexpr auto rest_without_descriptors = 100ms;
+constexpr size_t events_a_batch = 256;
+
+void watch_or_report(const Context& context, const Served& served, int fd, const void* listener, Tag tag) {
+    if (watch(context, fd, EPOLLIN, listener, tag)) return;
+    const ConnectFailure failure = ConnectFailure::of(errno);
+    served.record->report(failure.refusal,
+                          [&] { return served.listen.endpoint.str() + " is not served: " + failure.advice(); });
+}
+
+Fd open_reserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+}  // namespace
+
+Worker::TcpListener::TcpListener(Worker& worker, const Served& served_endpoint, Fd fd)
+    : served(served_endpoint), worker_(worker), fd_(std::move(fd)) {
+    watch_or_report(worker_.context_, served, fd_.get(), this, Tag::tcp_listener);
+}
+
+void Worker::TcpListener::accept_all(int most) {
+    for (int i = 0; i < most; ++i) {
+        SockAddr peer;
+        socklen_t size = SockAddr::capacity();
+        Fd client(accept4(fd_.get(), peer.get(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!client) {
+            if (errno == EAGAIN) return;
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return shed();
+            continue;  // this one client failed before we came to it
+        }
+        try {
+            Session::begin(worker_.context_, served, std::move(client), peer.endpoint());
+        } catch (const std::bad_alloc&) {
+            served.refuse(Refusal::memory);
+        }
+    }
+}
+
+// No descriptor is left. Those who wait are told so at once, through the one held in reserve; then the listener rests,
+// for the shortage may be the whole system's.
+void Worker::TcpListener::shed() {
+    const ConnectFailure failure = ConnectFailure::of(errno);
+    for (int i = 0; i < accepted_a_turn; ++i) {
+        worker_.reserve_.reset();
+        const Fd client(accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!client) break;
+        reset_on_close(client.get());
+        served.refuse(failure.refusal);
+    }
+    worker_.reserve_ = open_reserve();
+    served.record->report(failure.refusal, [&] { return std::string("a client was refused: ") + failure.advice(); });
+    listen_to(0);
+    worker_.context_.timers.arm(*this, worker_.context_.now + rest_without_descriptors);
+}
+
+void Worker::TcpListener::expired() { listen_to(EPOLLIN); }
+
+void Worker::TcpListener::listen_to(uint32_t events) {
+    epoll_event event = event_for(events, this, Tag::tcp_listener);
+    epoll_ctl(worker_.context_.epoll.get(), EPOLL_CTL_MOD, fd_.get(), &event);
+}
+
+Worker::Worker(size_t index, LoopGuard& guard) : context_(index, guard) {}
+
+Result<std::unique_ptr<Worker>> Worker::start(size_t index, LoopGuard& guard) {
+    std::unique_ptr<Worker> worker(new Worker(index, guard));
+    worker->context_.epoll = Fd(epoll_create1(EPOLL_CLOEXEC));
+    worker->wake_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    worker->reserve_ = open_reserve();
+    if (!worker->context_.epoll || !worker->wake_ || !worker->reserve_ ||
+        !watch(worker->context_, worker->wake_.get(), EPOLLIN, worker.get(), Tag::wake)) {
+        return system_error("starting a worker of the proxy engine");
+    }
+    try {
+        worker->thread_ = std::thread(&Worker::run, worker.get());
+    } catch (const std::system_error& failure) {
+        return system_error("starting thread " + std::to_string(index + 1) +
+                                " of the proxy engine (TasksMax= in the unit and ulimit -u limit them; see threads:)",
+                            failure.code().value());
+    }
+    return worker;
+}
+
+Worker::~Worker() {
+    if (!thread_.joinable()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    eventfd_write(wake_.get(), 1);
+    thread_.join();
+}
+
+void Worker::assign(Assignment assignment) {
+    std::future<void> assigned;
+    {
+        const std::lock_guard lock(mutex_);
+        assignment_ = std::move(assignment);
+        assigned_ = {};
+        assigned = assigned_.get_future();
+    }
+    eventfd_write(wake_.get(), 1);
+    assigned.wait();
+}
+
+void Worker::run() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);  // signals are the daemon's; and splice() raises SIGPIPE
+    pthread_setname_np(pthread_self(), ("proxy/" + std::to_string(context_.worker)).c_str());
+
+    std::array<epoll_event, events_a_batch> events;
+    for (bool stop = false; !stop;) {
+        const int timeout = context_.again.empty() ? context_.timers.poll_timeout(context_.now) : 0;
+        const int count = epoll_wait(context_.epoll.get(), events.data(), events.size(), timeout);
+        context_.now = std::chrono::steady_clock::now();
+        for (int i = 0; i < count; ++i) {
+            try {
+                dispatch(events[static_cast<size_t>(i)]);
+            } catch (const std::bad_alloc&) {
+                // Of a session there is nothing left to do; of datagrams, those at hand are lost.
+            }
+        }
+        go_on_with_unfinished();
+        // From here on no event of this batch can name what ends now.
+        context_.timers.advance(context_.now);
+        if (std::exchange(woken_, false)) stop = take_orders();
+        std::erase_if(context_.ended, [](const auto& session) { return !session->queued(); });
+    }
+    while (!context_.sessions.empty()) context_.sessions.back()->abort();
+    tcp_listeners_.clear();
+    udp_listeners_.clear();
+}
+
+void Worker::dispatch(const epoll_event& event) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): event_for() put the tag into the pointer's free bits
+    void* subject = reinterpret_cast<void*>(event.data.u64 & ~tag_mask);
+    switch (static_cast<Tag>(event.data.u64 & tag_mask)) {
+        case Tag::wake: {
+            eventfd_t count = 0;
+            eventfd_read(wake_.get(), &count);
+            woken_ = true;
+            return;
+        }
+        case Tag::tcp_listener:
+            return static_cast<TcpListener*>(subject)->accept_all(accepted_a_turn);
+        case Tag::client_side:
+            return static_cast<Session*>(subject)->on_client_event(event.events);
+        case Tag::backend_side:
+            return static_cast<Session*>(subject)->on_backend_event(event.events);
+        case Tag::udp_listener:
+            return static_cast<DatagramListener*>(subject)->on_event(batch_);
+        case Tag::udp_session:
+            return static_cast<DatagramSession*>(subject)->on_event(batch_);
+    }
+}
+
+void Worker::go_on_with_unfinished() {
+    auto& again = context_.again;
+    const auto unfinished = static_cast<std::ptrdiff_t>(again.size());  // they may queue up once more, behind these
+    for (std::ptrdiff_t i = 0; i < unfinished; ++i) again[static_cast<size_t>(i)]->go_on();
+    again.erase(again.begin(), again.begin() + unfinished);
+}
+
+// True: the engine wants the worker to end.
+bool Worker::take_orders() {
+    const std::lock_guard lock(mutex_);
+    if (!assignment_) return stop_;
+    std::map<Key, std::unique_ptr<TcpListener>> old_tcp = std::move(tcp_listeners_);
+    std::map<Key, std::unique_ptr<DatagramListener>> old_udp = std::move(udp_listeners_);
+    tcp_listeners_.clear();
+    udp_listeners_.clear();
+    for (Assignment::Socket& socket : assignment_->sockets) {
+        const Listen& listen = socket.served.listen;
+        const Key key(listen.protocol, listen.endpoint);
+        if (listen.protocol == Protocol::tcp) {
+            auto& listener = tcp_listeners_[key];
+            if (socket.fd)
+                listener = std::make_unique<TcpListener>(*this, socket.served, std::move(socket.fd));
+            else
+                listener = std::move(old_tcp.at(key));
+            listener->served = socket.served;
+        } else {
+            auto& listener = udp_listeners_[key];
+            if (socket.fd) {
+                listener = std::make_unique<DatagramListener>(context_, socket.served, std::move(socket.fd));
+                watch_or_report(context_, socket.served, listener->fd(), listener.get(), Tag::udp_listener);
+            } else {
+                listener = std::move(old_udp.at(key));
+            }
+            listener->serve(socket.served, *assignment_->desired);
+        }
+    }
+    // Clients that wait in the queue of an endpoint that goes were accepted by the kernel: they are served.
+    for (auto& [key, listener] : old_tcp) {
+        if (listener) listener->accept_all(std::numeric_limits<int>::max());
+    }
+    old_tcp.clear();
+    old_udp.clear();
+    context_.desired = assignment_->desired;
+    assignment_.reset();
+    assigned_.set_value();
+    return stop_;
+}
+
+}  // namespace hairpin::proxy

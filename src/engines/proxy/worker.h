@@ -1,0 +1,79 @@
+// One thread of the proxy engine: its listeners, its sessions, its event loop. Workers share nothing that traffic
+// writes but the loop guard and a few atomics of a service: its turn of round robin, its UDP sessions, its throttles.
+#pragma once
+
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "engines/proxy/context.h"
+#include "engines/proxy/datagram.h"
+
+namespace hairpin::proxy {
+
+// What a worker serves: everything that it must listen on from now on.
+struct Assignment {
+    struct Socket {
+        Served served;
+        Fd fd;  // absent: the worker has a socket on this endpoint already
+    };
+    std::shared_ptr<const Desired> desired;
+    std::vector<Socket> sockets;
+};
+
+class Worker {
+public:
+    // Starts the thread, which serves nothing yet.
+    static Result<std::unique_ptr<Worker>> start(size_t index, LoopGuard& guard);
+    // Ends the thread; what lives is reset.
+    ~Worker();
+
+    // Replaces what the worker serves. Returns when it does. Called by the engine's thread only.
+    void assign(Assignment assignment);
+
+private:
+    // A listening TCP socket. While descriptors are used up it rests: nobody is accepted, the queue waits.
+    class TcpListener : private Timer {
+    public:
+        TcpListener(Worker& worker, const Served& served, Fd fd);
+        void accept_all(int most);
+        Served served;
+
+    private:
+        void expired() override;
+        void listen_to(uint32_t events);
+        void shed();
+        Worker& worker_;
+        Fd fd_;
+    };
+
+    using Key = std::pair<Protocol, Endpoint>;
+
+    Worker(size_t index, LoopGuard& guard);
+    void run();
+    void dispatch(const epoll_event& event);
+    void go_on_with_unfinished();
+    bool take_orders();
+
+    Context context_;
+    Fd wake_;
+    bool woken_ = false;  // the engine has orders
+    Fd reserve_;          // given up for a moment to accept, and refuse, a client when no descriptor is left
+    DatagramBatch batch_;
+    std::map<Key, std::unique_ptr<TcpListener>> tcp_listeners_;
+    std::map<Key, std::unique_ptr<DatagramListener>> udp_listeners_;
+
+    std::mutex mutex_;  // guards what follows
+    std::optional<Assignment> assignment_;
+    std::promise<void> assigned_;
+    bool stop_ = false;
+
+    std::thread thread_;
+};
+
+}  // namespace hairpin::proxy
