@@ -1,0 +1,273 @@
+#include "daemon/daemon.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/log.h"
+#include "daemon/gap_report.h"
+#include "daemon/process.h"
+#include "daemon/stats_json.h"
+#include "engines/registry.h"
+#include "net/netlink_topology.h"
+#include "net/topology_watch.h"
+
+namespace hairpin {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr int ok = 0;
+constexpr int failed = 1;
+constexpr int refused = 2;
+
+constexpr milliseconds drain_poll{50};
+
+// Changes of the network come in bursts: wait for a pause, but not for ever.
+constexpr milliseconds network_is_quiet{50};
+constexpr milliseconds network_settles{1000};
+
+void log_event(const Event& event) {
+    const auto level = event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info;
+    spdlog::log(level, event.message);
+}
+
+bool asks_to_stop(int signal) { return signal == SIGTERM || signal == SIGINT; }
+
+int fail(const Error& error) {
+    spdlog::error(error.message);
+    return failed;
+}
+
+// "1 connection", "2 connections"
+std::string count(uint64_t number, std::string_view noun) {
+    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
+
+// "30 s" or, where that would lose something, "1500 ms".
+std::string span(milliseconds time) {
+    if (time.count() % 1000 != 0) return fmt::format("{} ms", time.count());
+    return fmt::format("{} s", time.count() / 1000);
+}
+
+// Every problem of the configuration, here, is logged; true if there is none.
+bool sound(const Config& config, const Topology& topology) {
+    for (const Diagnostic& diagnostic : config.errors) spdlog::error(diagnostic.str());
+    if (!config.errors.empty()) return false;
+    const std::vector<Problem> problems = validate(config.services, &topology);
+    for (const Problem& problem : problems) {
+        spdlog::error(config.at(problem.place, problem.message).str());
+    }
+    return problems.empty();
+}
+
+// Logs what the engine cannot do; false if the configuration insists on it.
+bool within_reach(const Engine& engine, const Config& config, const Ruleset& ruleset) {
+    bool within = true;
+    for (const Gap& gap : engine.gaps(ruleset)) {
+        const std::string message = locate(config, engine.name(), gap).str();
+        spdlog::log(gap.fatal ? spdlog::level::err : spdlog::level::info, message);
+        within = within && !gap.fatal;
+    }
+    return within;
+}
+
+std::shared_ptr<const Desired> make_desired(const Config& config, const Topology& topology) {
+    return std::make_shared<const Desired>(Desired{Ruleset(config.services), topology});
+}
+
+// "2 services on 3 endpoints"
+std::string extent(const Ruleset& ruleset) {
+    uint64_t endpoints = 0;
+    for (const Service& service : ruleset.services()) {
+        const uint64_t protocols = service.protocols == Protocols::both ? 2 : 1;
+        for (const EndpointRange& listen : service.listen) {
+            endpoints += protocols * static_cast<uint64_t>(listen.ports.size());
+        }
+    }
+    return count(ruleset.services().size(), "service") + " on " + count(endpoints, "endpoint");
+}
+
+class Daemon {
+public:
+    explicit Daemon(const DaemonOptions& options) : options_(options) {}
+
+    int run() {
+        if (const int status = start(); status != ok) return status;
+        for (;;) {
+            const int signal = *wait_for_signal();
+            if (asks_to_stop(signal)) return stop(signal);
+            if (signal == SIGHUP) reload();
+            if (signal == SIGUSR1) log_stats();
+            if (signal == SIGIO) follow_network();
+        }
+    }
+
+private:
+    int start() {
+        const auto began = steady_clock::now();
+        take_signals();
+        start_log();
+        if (const auto raised = raise_descriptor_limit(); !raised) spdlog::warn(raised.error().message);
+
+        const Config config = options_.load();
+        if (auto watch = TopologyWatch::open())
+            watch_ = std::move(*watch);
+        else
+            return fail(watch.error());
+        const Result<Topology> topology = read_topology();
+        if (!topology) return fail(topology.error());
+        if (!sound(config, *topology)) return refused;
+
+        settings_ = config.settings;
+        const EngineEntry* entry = find_engine(settings_.engine);
+        if (!entry) {
+            spdlog::error("engine: there is no '{}': `hairpin run --help` lists them", settings_.engine);
+            return refused;
+        }
+        engine_ = entry->make({.threads = settings_.threads, .on_event = log_event});
+        desired_ = make_desired(config, *topology);
+        if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
+        if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
+
+        advise();
+        const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
+        spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), took.count());
+        notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
+        return ok;
+    }
+
+    // What this machine could be set to do better.
+    void advise() {
+        const bool tcp = std::ranges::any_of(desired_->ruleset.services(), [](const Service& service) {
+            return includes(service.protocols, Protocol::tcp);
+        });
+        if (tcp && engine_->name() == "proxy" && !reuses_closed_ports()) {
+            spdlog::info(
+                "net.ipv4.tcp_tw_reuse is not 1: after a client closes, its port towards the backend rests for a "
+                "minute, so above some 230 connections a second to one backend new ones become slow, then fail; "
+                "`sysctl -w net.ipv4.tcp_tw_reuse=1` lifts that");
+        }
+    }
+
+    void reload() {
+        if (!options_.reloadable) {
+            spdlog::info("SIGHUP: nothing to reload, the services were given on the command line");
+            return;
+        }
+        notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
+        if (replace()) {
+            spdlog::info("reloaded: {}", extent(desired_->ruleset));
+        } else {
+            spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));
+        }
+        notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
+    }
+
+    // Serves what the configuration says now; if it cannot, says why and changes nothing.
+    bool replace() {
+        const Config config = options_.load();
+        const Result<Topology> topology = read_topology();
+        if (!topology) return fail(topology.error()) == ok;
+        if (!sound(config, *topology)) return false;
+        auto desired = make_desired(config, *topology);
+        if (!within_reach(*engine_, config, desired->ruleset)) return false;
+        if (const auto applied = engine_->apply(desired); !applied) return fail(applied.error()) == ok;
+
+        desired_ = std::move(desired);
+        if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads) {
+            spdlog::warn("another engine or number of threads needs a restart: `systemctl restart hairpin`");
+        }
+        settings_.drain_timeout = config.settings.drain_timeout;
+        return true;
+    }
+
+    // The gateway's addresses or routes have changed: the same services, where it stands now.
+    void follow_network() {
+        if (!watch_->changed()) return;
+        const auto deadline = steady_clock::now() + network_settles;
+        while (watch_->changed(network_is_quiet) && steady_clock::now() < deadline) {
+        }
+        Result<Topology> topology = read_topology();
+        if (!topology) return spdlog::warn(topology.error().message);
+        if (*topology == desired_->topology) return;
+
+        const auto services = desired_->ruleset.services();
+        for (const Problem& problem : validate(services, &*topology)) {
+            spdlog::warn("since the network changed: service {}: {}", services[problem.place.service].name,
+                         problem.message);
+        }
+        auto desired = std::make_shared<const Desired>(Desired{Ruleset(services), std::move(*topology)});
+        if (const auto applied = engine_->apply(desired); !applied) return spdlog::warn(applied.error().message);
+        desired_ = std::move(desired);
+        spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
+                     desired_->topology.routes().size());
+    }
+
+    // sd_notify(3) orders reloads by this clock.
+    static int64_t monotonic_microseconds() {
+        timespec now{};
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+    }
+
+    void log_stats() {
+        const Result<Stats> stats = engine_->stats();
+        if (!stats) return spdlog::warn(stats.error().message);
+        for (const ServiceStats& service : stats->services) spdlog::info("stats {}", to_json(service).dump());
+    }
+
+    int stop(int signal) {
+        const auto nothing = std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
+        if (const auto applied = engine_->apply(nothing); !applied) return fail(applied.error());
+        const uint64_t before = active();
+        spdlog::info("{}: no new connections; {} may finish within {}", signal_name(signal), count(before, "live one"),
+                     span(settings_.drain_timeout));
+        notify_systemd("STOPPING=1\nSTATUS=waiting for " + count(before, "live connection"));
+
+        const uint64_t cut = drain();
+        spdlog::info("stopped: {} finished, {} cut", before - std::min(before, cut), cut);
+        return ok;
+    }
+
+    // Waits until no connection is left, the time is over or the operator insists; the number of those still alive.
+    uint64_t drain() {
+        const auto deadline = steady_clock::now() + settings_.drain_timeout;
+        uint64_t alive = active();
+        while (alive > 0 && steady_clock::now() < deadline) {
+            const auto signal = wait_for_signal(drain_poll);
+            if (signal && asks_to_stop(*signal)) break;
+            if (signal == SIGUSR1) log_stats();
+            alive = active();
+        }
+        return alive;
+    }
+
+    // Connections and sessions alive now.
+    uint64_t active() {
+        const Result<Stats> stats = engine_->stats();
+        uint64_t sum = 0;
+        if (stats) {
+            for (const ServiceStats& service : stats->services) sum += service.active;
+        }
+        return sum;
+    }
+
+    const DaemonOptions& options_;
+    Settings settings_;
+    std::optional<TopologyWatch> watch_;
+    std::unique_ptr<Engine> engine_;
+    std::shared_ptr<const Desired> desired_;
+};
+
+}  // namespace
+
+int run_daemon(const DaemonOptions& options) { return Daemon(options).run(); }
+
+}  // namespace hairpin

@@ -1,0 +1,28 @@
+// The life of `hairpin run`: it starts, serves, reloads, drains and ends.
+#pragma once
+
+#include <functional>
+
+#include "config/config.h"
+
+namespace hairpin {
+
+struct DaemonOptions {
+    std::function<Config()> load;  // reads the configuration, anew at each call
+    bool reloadable = true;        // false: load() can give nothing new, so SIGHUP has nothing to do
+};
+
+// Serves until it is told to stop, logging to stderr, and returns the exit status: 0 stopped in order, 1 failed, 2 the
+// configuration cannot be served here. It says "ready: ..." once every endpoint is served.
+//
+// - SIGTERM, SIGINT: takes no new connections, gives live ones drain_timeout to finish, ends. The second ends it at
+// once.
+// - SIGHUP: reads the configuration and the machine's addresses and routes again. Used whole or refused whole; then the
+//   reasons are logged and everything stays as it was.
+// - SIGUSR1: logs one line for each service, "stats " and the JSON of stats_json.h.
+// - Changes of the machine's links, addresses and routes are followed as they happen.
+//
+// Call it from the only thread of the process: it takes the signals for itself.
+int run_daemon(const DaemonOptions& options);
+
+}  // namespace hairpin

@@ -1,0 +1,32 @@
+// What the daemon asks of the system for itself: signals, descriptors, its place under systemd.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace hairpin {
+
+// Keeps SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGIO for wait_for_signal(), and ignores SIGPIPE. Threads inherit this:
+// call before the first one starts.
+void take_signals();
+
+// The next of those signals; nothing once the time is over. Without a timeout it waits for ever.
+std::optional<int> wait_for_signal(std::optional<std::chrono::milliseconds> timeout = {});
+
+// "SIGTERM"
+std::string signal_name(int signal);
+
+// Allows this process as many descriptors as the system lets it have, and says how many those are.
+Result<uint64_t> raise_descriptor_limit();
+
+// Whether closed connections leave their source ports free for new ones at once (net.ipv4.tcp_tw_reuse = 1).
+bool reuses_closed_ports();
+
+// Tells systemd, where it listens; see sd_notify(3) for the assignments.
+void notify_systemd(const std::string& state);
+
+}  // namespace hairpin
