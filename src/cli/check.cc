@@ -1,0 +1,154 @@
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/input.h"
+#include "daemon/gap_report.h"
+#include "engines/registry.h"
+#include "net/netlink_topology.h"
+
+namespace hairpin {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+    Input input;
+    bool json = false;
+};
+
+struct Findings {
+    Config config;  // its errors hold the fatal gaps of the engine too
+    std::vector<Diagnostic> notes;
+};
+
+template <class Range, class Describe>
+std::vector<std::string> describe_all(const Range& range, Describe describe) {
+    std::vector<std::string> texts;
+    texts.reserve(range.size());
+    for (const auto& item : range) texts.push_back(describe(item));
+    return texts;
+}
+
+// One note for all external addresses that nobody here can listen on.
+void note_missing_addresses(Findings& findings, const Topology& topology) {
+    constexpr size_t most = 8;
+    std::vector<Ip> missing;
+    std::optional<Place> first;
+    const auto& services = findings.config.services;
+    for (size_t s = 0; s < services.size(); ++s) {
+        for (size_t i = 0; i < services[s].listen.size(); ++i) {
+            const Ip& ip = services[s].listen[i].ip;
+            if (ip.is_unspecified() || topology.owns(ip)) continue;
+            missing.push_back(ip);
+            if (!first) first = {s, Place::Key::listen, i};
+        }
+    }
+    if (!first) return;
+    std::ranges::sort(missing);
+    missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+    const auto shown = std::span(missing).first(std::min(most, missing.size()));
+    const size_t hidden = missing.size() - shown.size();
+    findings.notes.push_back(findings.config.at(
+        *first, fmt::format("on this machine: `hairpin run` would fail, for no link has the external {} {}{}",
+                            missing.size() == 1 ? "address" : "addresses",
+                            fmt::join(describe_all(shown, [](const Ip& ip) { return ip.str(); }), ", "),
+                            hidden > 0 ? fmt::format(" and {} more", hidden) : "")));
+}
+
+// A configuration is often checked on another machine than its gateway: what is wrong only here is a note.
+void note_what_is_wrong_here(Findings& findings) {
+    const Result<Topology> topology = read_topology();
+    if (!topology) return;
+    for (const Problem& problem : validate(findings.config.services, &*topology)) {
+        findings.notes.push_back(findings.config.at(problem.place, "on this machine: " + problem.message));
+    }
+    note_missing_addresses(findings, *topology);
+}
+
+void note_gaps(Findings& findings) {
+    Config& config = findings.config;
+    const EngineEntry* entry = find_engine(config.settings.engine);
+    if (!entry) {
+        config.errors.push_back(config.at({}, "engine: there is no " + config.settings.engine));
+        return;
+    }
+    for (const Gap& gap : entry->make({})->gaps(Ruleset(config.services))) {
+        (gap.fatal ? config.errors : findings.notes).push_back(locate(config, entry->name, gap));
+    }
+}
+
+Findings examine(Config config) {
+    Findings findings{std::move(config), {}};
+    if (!findings.config.errors.empty()) return findings;
+    note_what_is_wrong_here(findings);
+    note_gaps(findings);
+    return findings;
+}
+
+std::vector<std::string> listens(const Service& service) {
+    return describe_all(service.listen, [](const EndpointRange& listen) { return listen.str(); });
+}
+
+std::vector<std::string> backends(const Service& service) {
+    return describe_all(service.backends, [](const Backend& backend) { return backend.endpoint.str(); });
+}
+
+void print_text(const Findings& findings) {
+    sound(findings.config);
+    size_t width = 0;
+    for (const Service& service : findings.config.services) width = std::max(width, service.name.size());
+    if (findings.config.errors.empty()) {
+        for (const Service& service : findings.config.services) {
+            fmt::print("{:<{}}  {:<4}  source {:<8}  {} -> {}\n", service.name, width, name(service.protocols),
+                       name(service.source), fmt::join(listens(service), ", "), fmt::join(backends(service), ", "));
+        }
+    }
+    for (Diagnostic note : findings.notes) {
+        note.message = "note: " + note.message;
+        fmt::print("{}\n", note.str());
+    }
+}
+
+void print_json(const Findings& findings) {
+    ordered_json services = ordered_json::array();
+    for (const Service& service : findings.config.services) {
+        services.push_back({{"service", service.name},
+                            {"listen", listens(service)},
+                            {"backends", backends(service)},
+                            {"protocol", name(service.protocols)},
+                            {"source", name(service.source)}});
+    }
+    const ordered_json json = {{"sound", findings.config.errors.empty()},
+                               {"engine", findings.config.settings.engine},
+                               {"errors", to_json(findings.config.errors)},
+                               {"notes", to_json(findings.notes)},
+                               {"services", std::move(services)}};
+    fmt::print("{}\n", json.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+}
+
+}  // namespace
+
+Action check_command(CLI::App& app) {
+    const auto options = std::make_shared<Options>();
+    options->input.add_file(app);
+    options->input.add_engine(app);
+    app.add_flag("--json", options->json, "for programs");
+    app.footer(
+        "Example:\n"
+        "  hairpin check hairpin.yaml\n\n"
+        "Every mistake is shown as file:line:column, exit status 2. What would be wrong on this machine only, and\n"
+        "what the engine cannot do, are notes.");
+    return [options] {
+        const Findings findings = examine(options->input.load());
+        options->json ? print_json(findings) : print_text(findings);
+        return findings.config.errors.empty() ? exit_ok : exit_refused;
+    };
+}
+
+}  // namespace hairpin

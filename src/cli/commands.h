@@ -1,0 +1,43 @@
+// The subcommands of hairpin, each in the file of its name, and how one of them is found and carried out.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace CLI {
+class App;
+}
+
+namespace hairpin {
+
+// Exit statuses of every subcommand.
+inline constexpr int exit_ok = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_refused = 2;  // bad usage or configuration
+
+// What is left to do once the arguments are understood; its value is the exit status.
+using Action = std::function<int()>;
+
+struct Command {
+    std::string_view name;
+    std::string_view summary;
+    Action (*declare)(CLI::App& app);  // adds its arguments, which the action owns; does nothing else
+};
+
+Action run_command(CLI::App& app);
+Action check_command(CLI::App& app);
+Action explain_command(CLI::App& app);
+Action lab_command(CLI::App& app);
+Action schema_command(CLI::App& app);
+Action version_command(CLI::App& app);
+
+// Carries out the command that the arguments (without the program's name) ask for; `help` is built in.
+int dispatch(std::span<const Command> commands, std::span<const std::string> arguments);
+
+// The arguments of one command, understood but not carried out; none if they only asked for help or are wrong, which
+// has been printed: then `status` is the exit status.
+Action understand(const Command& command, std::span<const std::string> arguments, int& status);
+
+}  // namespace hairpin

@@ -1,0 +1,91 @@
+#include <fmt/core.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <vector>
+
+#include "cli/commands.h"
+#include "config/values.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view help_name = "help";
+constexpr std::string_view help_summary = "say how a command is used";
+
+void print_usage(std::span<const Command> commands, std::FILE* out) {
+    fmt::print(out, "hairpin: whoever uses the external endpoint gets the service, wherever they stand\n\n");
+    fmt::print(out, "Usage: hairpin COMMAND [ARGUMENTS]\n\nCommands:\n");
+    for (const Command& command : commands) fmt::print(out, "  {:<9} {}\n", command.name, command.summary);
+    fmt::print(out, "  {:<9} {}\n\n", help_name, help_summary);
+    fmt::print(out, "`hairpin help COMMAND` shows its arguments and an example.\n");
+}
+
+const Command* find(std::span<const Command> commands, std::string_view name) {
+    const auto command = std::ranges::find(commands, name, &Command::name);
+    return command == commands.end() ? nullptr : &*command;
+}
+
+int unknown(std::span<const Command> commands, std::string_view name) {
+    std::vector<std::string_view> names = {help_name};
+    for (const Command& command : commands) names.push_back(command.name);
+    const auto meant = nearest(name, names);
+    const std::string advice = meant ? fmt::format("did you mean `hairpin {}`?", *meant) : "`hairpin help` lists them";
+    fmt::print(stderr, "hairpin: there is no command {}: {}\n", in_quotes(name), advice);
+    return exit_refused;
+}
+
+bool asks_for_help(std::string_view argument) {
+    return argument == help_name || argument == "--help" || argument == "-h";
+}
+
+int help(std::span<const Command> commands, std::span<const std::string> arguments) {
+    if (arguments.empty() || asks_for_help(arguments.front())) {
+        print_usage(commands, stdout);
+        return exit_ok;
+    }
+    const Command* command = find(commands, arguments.front());
+    if (!command) return unknown(commands, arguments.front());
+    const std::vector<std::string> ask = {"--help"};
+    int status = exit_ok;
+    understand(*command, ask, status);
+    return status;
+}
+
+}  // namespace
+
+Action understand(const Command& command, std::span<const std::string> arguments, int& status) {
+    CLI::App app{std::string(command.summary), "hairpin " + std::string(command.name)};
+    app.get_formatter()->column_width(26);
+    Action action = command.declare(app);
+    status = exit_ok;
+    try {
+        std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as parse() wants them
+        app.parse(std::move(reversed));
+        return action;
+    } catch (const CLI::Success&) {
+        fmt::print("{}\n", app.help());
+    } catch (const CLI::Error& error) {
+        fmt::print(stderr, "{}: {}\n`{} --help` shows what it takes.\n", app.get_name(), error.what(), app.get_name());
+        status = exit_refused;
+    }
+    return {};
+}
+
+int dispatch(std::span<const Command> commands, std::span<const std::string> arguments) {
+    if (arguments.empty()) {
+        print_usage(commands, stderr);
+        return exit_refused;
+    }
+    const std::string& name = arguments.front();
+    if (asks_for_help(name)) return help(commands, arguments.subspan(1));
+    const Command* command = find(commands, name == "--version" ? "version" : name);
+    if (!command) return unknown(commands, name);
+    int status = exit_ok;
+    const Action action = understand(*command, arguments.subspan(1), status);
+    return action ? action() : status;
+}
+
+}  // namespace hairpin

@@ -1,0 +1,182 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/explanation.h"
+#include "cli/input.h"
+#include "config/values.h"
+#include "engines/registry.h"
+#include "lab/plan.h"
+#include "lab/report.h"
+#include "net/netlink_topology.h"
+
+namespace hairpin {
+namespace {
+
+// Whose addresses and routes the explanation stands on.
+enum class Network : uint8_t { automatic, machine, lab };
+
+}  // namespace
+
+template <>
+inline constexpr auto names_of<Network> = std::to_array<std::string_view>({"auto", "machine", "lab"});
+
+namespace {
+
+struct Options {
+    Input input;
+    Endpoint client;  // port 0: any
+    Endpoint endpoint;
+    std::optional<Protocol> protocol;
+    std::optional<Ip> backend;
+    Network network = Network::automatic;
+    bool json = false;
+};
+
+// --- The arguments. CLI11 takes what is wrong with a value as an exception.
+
+template <class T>
+T accept(const std::string& argument, const Result<T>& value) {
+    if (!value) throw CLI::ValidationError(argument, value.error().message);
+    return *value;
+}
+
+Result<Endpoint> parse_client(const std::string& text) {
+    if (const auto ip = Ip::parse(text)) return Endpoint{*ip, 0};
+    if (const auto endpoint = Endpoint::parse(text)) return *endpoint;
+    return Error{in_quotes(text) + " is neither an address nor ADDRESS:PORT, such as 10.0.0.2 or [fd00::2]:4000"};
+}
+
+template <class E>
+Result<E> parse_name(const std::string& text) {
+    if (const auto value = from_name<E>(text)) return *value;
+    return Error{fmt::format("{} is not {}", in_quotes(text), either(names_of<E>))};
+}
+
+template <class Take>
+CLI::Option* add(CLI::App& app, const char* flags, const char* shown, const char* description, Take take) {
+    return app.add_option_function<std::string>(flags, take, description)->option_text(shown);
+}
+
+// --- The network
+
+bool leads_past_the_default(const Topology& topology, const Ip& ip) {
+    const Route* route = topology.route_to(ip);
+    return topology.owns(ip) || (route && route->destination.length > 0);
+}
+
+// Whether these services could be this machine's: it owns an external address, or knows its own way to a backend.
+bool is_gateway_of(const Topology& topology, const Ruleset& ruleset) {
+    return std::ranges::any_of(ruleset.services(), [&](const Service& service) {
+        return std::ranges::any_of(service.listen, [&](const auto& listen) { return topology.owns(listen.ip); }) ||
+               std::ranges::any_of(service.backends, [&](const Backend& backend) {
+                   return leads_past_the_default(topology, backend.endpoint.ip);
+               });
+    });
+}
+
+struct Ground {
+    Topology topology;
+    std::string words;
+};
+
+Result<Ground> stand_on(Network network, const Ruleset& ruleset) {
+    if (network != Network::lab) {
+        Result<Topology> machine = read_topology();
+        if (!machine) return machine.error().within("reading this machine's network; try --network lab");
+        if (network == Network::machine || is_gateway_of(*machine, ruleset)) {
+            return Ground{*std::move(machine), "this machine is the gateway"};
+        }
+    }
+    std::string words = "that of `hairpin lab`";
+    if (network == Network::automatic) {
+        words +=
+            ": this machine is not the gateway, it has none of the external addresses and no route of its own "
+            "to a backend (--network machine takes it all the same)";
+    }
+    return Ground{lab::make_plan(ruleset).topology, words};
+}
+
+// --- The answer
+
+std::vector<EngineView> look_at_engines(const std::string& only, const Ruleset& ruleset) {
+    std::vector<EngineView> views;
+    for (const EngineEntry& entry : engines()) {
+        if (!only.empty() && only != entry.name) continue;
+        const auto engine = entry.make({});
+        views.push_back({std::string(entry.name), engine->abilities(), engine->gaps(ruleset)});
+    }
+    return views;
+}
+
+// The protocol asked for; else the one that the endpoint serves, tcp where it serves both or none.
+Protocol protocol_of(const Options& options, const Ruleset& ruleset) {
+    if (options.protocol) return *options.protocol;
+    if (ruleset.find(Protocol::tcp, options.endpoint)) return Protocol::tcp;
+    return ruleset.find(Protocol::udp, options.endpoint) ? Protocol::udp : Protocol::tcp;
+}
+
+int complain(int status, const std::string& message) {
+    fmt::print(stderr, "hairpin explain: {}\n", message);
+    return status;
+}
+
+int run(const Options& options) {
+    const Config config = options.input.load();
+    if (!sound(config)) return exit_refused;
+    const Ruleset ruleset(config.services);
+    const Result<Ground> ground = stand_on(options.network, ruleset);
+    if (!ground) return complain(exit_failed, ground.error().message);
+
+    const Leg client = {protocol_of(options, ruleset), options.client, options.endpoint};
+    const std::vector<EngineView> engines = look_at_engines(options.input.engine, ruleset);
+    Explanation explanation = explain(ruleset, ground->topology, client, engines, options.backend);
+    explanation.network = ground->words;
+    if (explanation.service && explanation.backends.empty()) {
+        return complain(exit_refused, fmt::format("{} has no backend {}: leave out --backend to see all of them",
+                                                  explanation.service->name, options.backend->str()));
+    }
+    if (options.json) {
+        fmt::print("{}\n", to_json(explanation).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+        fmt::print("{}", to_text(explanation, lab::wants_colour(STDOUT_FILENO)));
+    }
+    return exit_ok;
+}
+
+}  // namespace
+
+Action explain_command(CLI::App& app) {
+    const auto options = std::make_shared<Options>();
+    add(app, "CLIENT", " ", "who calls: ADDRESS or ADDRESS:PORT", [options](const std::string& text) {
+        options->client = accept("CLIENT", parse_client(text));
+    })->required();
+    add(app, "ENDPOINT", " ", "what it calls: ADDRESS:PORT", [options](const std::string& text) {
+        options->endpoint = accept("ENDPOINT", Endpoint::parse(text));
+    })->required();
+    options->input.add_file_or_rules(app);
+    options->input.add_engine(app);
+    add(app, "--protocol", "tcp|udp", "default: what the endpoint serves",
+        [options](const std::string& text) { options->protocol = accept("--protocol", parse_name<Protocol>(text)); });
+    add(app, "--backend", "ADDRESS", "only this backend",
+        [options](const std::string& text) { options->backend = accept("--backend", Ip::parse(text)); });
+    add(app, "--network", "auto|machine|lab", "this machine's addresses and routes, or those that `lab` builds",
+        [options](const std::string& text) { options->network = accept("--network", parse_name<Network>(text)); });
+    app.add_flag("--json", options->json, "for programs");
+    app.final_callback([options] {
+        if (options->client.ip.family() != options->endpoint.ip.family()) {
+            throw CLI::ValidationError("CLIENT", "a client calls an endpoint of its own address family");
+        }
+    });
+    app.footer(
+        "Example:\n"
+        "  hairpin explain 10.0.0.2 1.0.0.1:1234 1.0.0.1:1234=10.0.0.3:12345");
+    return [options] { return run(*options); };
+}
+
+}  // namespace hairpin

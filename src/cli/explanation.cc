@@ -1,0 +1,153 @@
+#include "cli/explanation.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace hairpin {
+namespace {
+
+std::string describe(const Topology& topology, const Ip& ip) {
+    if (topology.owns(ip)) return "none: it is the gateway's own address";
+    const Route* route = topology.route_to(ip);
+    if (!route) return "none";
+    const Link* link = topology.link(route->link);
+    const std::string to = route->destination.length == 0 ? "default" : route->destination.str();
+    const std::string via = route->via ? " via " + route->via->str() : "";
+    return fmt::format("{}{} on {}", to, via, link ? link->name : "link " + std::to_string(route->link));
+}
+
+std::string_view meaning(Path path) {
+    switch (path) {
+        case Path::external:
+            return "the client is beyond the gateway's outside";
+        case Path::routed:
+            return "the client is inside on another subnet, and replies to it pass the gateway";
+        case Path::peer:
+            return "the client is beside the backend, and a reply would not pass the gateway";
+        case Path::self:
+            return "the client is the backend itself";
+        case Path::local:
+            return "the client is a process on the gateway";
+    }
+    return {};
+}
+
+// Why a flow that leaves like this will not work; empty if it will.
+std::string problem_of(const Topology& topology, const Flow& flow) {
+    const Ip& backend = flow.backend.destination.ip;
+    if (!topology.owns(backend) && !topology.route_to(backend)) {
+        return fmt::format("the gateway has no route to {}: add one", backend.str());
+    }
+    if (flow.source == SourcePolicy::keep && (flow.path == Path::peer || flow.path == Path::self)) {
+        return fmt::format("the reply comes from {}, which the client never called: set source: auto",
+                           flow.backend.destination.str());
+    }
+    return {};
+}
+
+std::vector<Stretch> stretches_of(const Flow& flow) {
+    const Leg& in = flow.client;
+    const Leg& out = flow.backend;
+    std::vector<Stretch> stretches = {{"client", "gateway", in.source, in.destination},
+                                      {"gateway", "backend", out.source, out.destination}};
+    if (flow.source == SourcePolicy::keep && flow.path == Path::peer) {
+        stretches.push_back({"backend", "client", out.destination, out.source});
+    } else if (!(flow.source == SourcePolicy::keep && flow.path == Path::self)) {
+        stretches.push_back({"backend", "gateway", out.destination, out.source});
+        stretches.push_back({"gateway", "client", in.destination, in.source});
+    }
+    return stretches;
+}
+
+// What keeps the engine from starting with this service, or null.
+const Gap* refusal(const EngineView& engine, const Service& service) {
+    const auto gap = std::ranges::find_if(
+        engine.gaps, [&](const Gap& candidate) { return candidate.fatal && candidate.service == service.name; });
+    return gap == engine.gaps.end() ? nullptr : &*gap;
+}
+
+Passage pass(const Ruleset& ruleset, const Topology& topology, const Leg& client, const Service& service, Choice choice,
+             const EngineView& engine) {
+    if (const Gap* gap = refusal(engine, service)) {
+        return {.engine = engine.name, .reason = "this engine refuses to start with this service: " + gap->message};
+    }
+    const auto flow = translate(ruleset, topology, client, choice, engine.abilities);
+    if (!flow) {
+        return {.engine = engine.name, .reason = "this engine cannot cross from one address family to the other"};
+    }
+    return {.engine = engine.name,
+            .source = flow->source,
+            .reason = std::string(flow->reason),
+            .stretches = stretches_of(*flow),
+            .problem = problem_of(topology, *flow)};
+}
+
+// What may have been meant by an endpoint that no service listens on, likeliest first.
+std::vector<std::string> hints(const Ruleset& ruleset, const Leg& client) {
+    constexpr size_t most = 8;
+    const Endpoint& asked = client.destination;
+    const Protocol other = client.protocol == Protocol::tcp ? Protocol::udp : Protocol::tcp;
+    std::vector<std::string> found;
+    if (const auto match = ruleset.find(other, asked)) {
+        found.push_back(
+            fmt::format("{} listens there for {}: add --protocol {}", match->service->name, name(other), name(other)));
+    }
+    for (const Service& service : ruleset.services()) {
+        for (const Backend& backend : service.backends) {
+            if (found.size() == most) return found;
+            if (!backend.endpoint.contains(asked)) continue;
+            found.push_back(fmt::format("{} is a backend of {}: who can reach it directly needs no gateway",
+                                        asked.str(), service.name));
+        }
+    }
+    for (const Service& service : ruleset.services()) {
+        for (const EndpointRange& listen : service.listen) {
+            if (found.size() == most) return found;
+            const bool near = listen.ip == asked.ip || listen.ports.contains(asked.port);
+            if (near) found.push_back(fmt::format("{} listens on {}", service.name, listen.str()));
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
+Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg& client,
+                    std::span<const EngineView> engines, std::optional<Ip> only) {
+    Explanation explanation;
+    explanation.client = client;
+    const auto match = ruleset.find(client.protocol, client.destination);
+    if (!match || (match->listen->ip.is_unspecified() && !topology.owns(client.destination.ip))) {
+        explanation.notes = hints(ruleset, client);
+        return explanation;
+    }
+    const Service& service = *match->service;
+    explanation.service = &service;
+    explanation.listen = match->listen->str();
+
+    for (size_t i = 0; i < service.backends.size(); ++i) {
+        const Backend& backend = service.backends[i];
+        const Ip& ip = backend.endpoint.ip;
+        if (only && *only != ip) continue;
+        BackendView view;
+        view.endpoint = {ip, backend_port(*match->listen, client.destination.port, backend)};
+        view.path = path_of(ruleset, topology, client.source.ip, ip);
+        view.reason = meaning(view.path);
+        view.route_to_client = describe(topology, client.source.ip);
+        view.route_to_backend = describe(topology, ip);
+        for (const EngineView& engine : engines) {
+            view.passages.push_back(pass(ruleset, topology, client, service, {i}, engine));
+        }
+        explanation.backends.push_back(std::move(view));
+    }
+    for (const EngineView& engine : engines) {
+        for (const Gap& gap : engine.gaps) {
+            if (gap.service == service.name && !gap.fatal)
+                explanation.notes.push_back(engine.name + ": " + gap.message);
+        }
+    }
+    return explanation;
+}
+
+}  // namespace hairpin

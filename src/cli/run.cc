@@ -1,0 +1,45 @@
+#include <CLI/App.hpp>
+#include <memory>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/input.h"
+#include "daemon/daemon.h"
+
+namespace hairpin {
+namespace {
+
+constexpr int most_threads = 1024;
+
+struct Options {
+    Input input;
+    std::optional<int> threads;
+};
+
+int run(const Options& options) {
+    const auto load = [&options] {
+        Config config = options.input.load();
+        if (options.threads) config.settings.threads = *options.threads;
+        return config;
+    };
+    return run_daemon({.load = load, .reloadable = options.input.rules.empty()});
+}
+
+}  // namespace
+
+Action run_command(CLI::App& app) {
+    const auto options = std::make_shared<Options>();
+    options->input.add_file_or_rules(app);
+    options->input.add_engine(app);
+    app.add_option("--threads", options->threads, "of the proxy engine; 0: one per core")
+        ->option_text("N")
+        ->check(CLI::Range(0, most_threads));
+    app.footer(
+        "Example:\n"
+        "  hairpin run 1.0.0.1:5432=10.0.0.2:54321 1.0.0.1:1234=10.0.0.3:12345\n\n"
+        "It logs \"ready\" once every endpoint is served. SIGTERM lets live connections finish, SIGHUP reads the\n"
+        "configuration again, SIGUSR1 logs the counters of each service.");
+    return [options] { return run(*options); };
+}
+
+}  // namespace hairpin

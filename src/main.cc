@@ -1,0 +1,33 @@
+// The table of subcommands; nothing else.
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+
+namespace {
+
+constexpr std::array commands = {
+    hairpin::Command{"run", "serve the services of a configuration", hairpin::run_command},
+    hairpin::Command{"check", "find everything wrong with a configuration", hairpin::check_command},
+    hairpin::Command{"explain", "say what happens to a flow, leg by leg", hairpin::explain_command},
+    hairpin::Command{"lab", "prove a configuration in a network of namespaces", hairpin::lab_command},
+    hairpin::Command{"schema", "print the JSON Schema of the configuration", hairpin::schema_command},
+    hairpin::Command{"version", "print the version", hairpin::version_command},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        const int status = hairpin::dispatch(commands, std::vector<std::string>(argv + (argc > 0), argv + argc));
+        if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return status;
+        std::perror("hairpin: the output could not be written");
+        return hairpin::exit_failed;
+    } catch (const std::exception& failure) {  // memory, or a library at its end
+        std::fprintf(stderr, "hairpin: %s\n", failure.what());
+        return hairpin::exit_failed;
+    }
+}
