@@ -1,0 +1,131 @@
+// The topology that netlink tells: a gateway built in a namespace, read back.
+#include "net/netlink_topology.h"
+
+#include <linux/if_addr.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "kernel/namespace.h"
+#include "kernel/veth.h"
+
+namespace hairpin {
+namespace {
+
+using NetlinkTopology = InNamespace;
+
+Ip ip(std::string_view text) { return Ip::parse(text).value(); }
+
+// "10.0.0.0/24 dev int" or "0.0.0.0/0 via 1.0.0.254 dev ext metric 5", of the route that a packet to `text` takes.
+std::string route(const Topology& topology, std::string_view text) {
+    const Route* r = topology.route_to(ip(text));
+    if (!r) return "";
+    return r->destination.str() + (r->via ? " via " + r->via->str() : "") + " dev " + topology.link(r->link)->name +
+           (r->metric ? " metric " + std::to_string(r->metric) : "");
+}
+
+TEST_F(NetlinkTopology, OfAFreshNamespaceIsLoopback) {
+    alone([] {
+        const Topology t = read_topology().value();
+        ASSERT_EQ(t.links().size(), 1u);
+        EXPECT_EQ(t.links()[0].name, "lo");
+        EXPECT_EQ(t.addresses().size(), 6u);  // 127.0.0.1, ::1, and the four of every test
+        EXPECT_TRUE(t.owns(ip("1.0.0.1")));
+        EXPECT_EQ(route(t, "127.0.0.1"), "127.0.0.0/8 dev lo");
+        EXPECT_EQ(route(t, "8.8.8.8"), "");
+    });
+}
+
+TEST_F(NetlinkTopology, OfATwoLeggedGateway) {
+    alone([] {
+        add_veth("ext", "192.0.2.1/24");
+        add_veth("int", "10.1.0.1/24");
+        add_address("ext", "2001:db8::1/64");
+        add_address("int", "fd00::1/64");
+        add_route("0.0.0.0/0", {{"192.0.2.254", "ext"}}, 7);
+        add_route("::/0", {{"2001:db8::fe", "ext"}}, 9);
+        add_route("10.50.0.0/16", {{"10.1.0.254", "int"}});
+        add_route("fd50::/48", {{"fe80::9", "int"}}, 1);
+        const Topology t = read_topology().value();
+
+        EXPECT_EQ(route(t, "8.8.8.8"), "0.0.0.0/0 via 192.0.2.254 dev ext metric 7");
+        EXPECT_EQ(route(t, "2600::1"), "::/0 via 2001:db8::fe dev ext metric 9");
+        EXPECT_EQ(route(t, "10.1.0.2"), "10.1.0.0/24 dev int");
+        EXPECT_EQ(route(t, "fd00::2"), "fd00::/64 dev int metric 256");
+        EXPECT_EQ(route(t, "10.50.1.1"), "10.50.0.0/16 via 10.1.0.254 dev int");
+        EXPECT_EQ(route(t, "fd50::1"), "fd50::/48 via fe80::9 dev int metric 1");
+        for (const auto own : {"192.0.2.1", "10.1.0.1", "2001:db8::1", "fd00::1"}) EXPECT_TRUE(t.owns(ip(own))) << own;
+        EXPECT_EQ(t.source_towards(ip("10.50.1.1")), ip("10.1.0.1"));
+        EXPECT_EQ(t.source_towards(ip("2600::1")), ip("2001:db8::1"));
+        EXPECT_EQ(t.source_towards(ip("fd50::1")), ip("fd00::1"));
+    });
+}
+
+TEST_F(NetlinkTopology, LeavesOutWhatCarriesNoPacket) {
+    alone([] {
+        add_veth("int", "10.1.0.1/24");
+        add_address("int", "fd00::1/64");
+        add_address("int", "fd00::bad/64", IFA_F_TENTATIVE);  // duplicate address detection takes a second
+        add_route("10.60.0.0/16", {}, 0, RTN_BLACKHOLE);
+        add_route("10.61.0.0/16", {}, 0, RTN_UNREACHABLE);
+        add_route("10.62.0.0/16", {{"10.1.0.254", "int"}}, 0, RTN_UNICAST, 123);  // of another table
+        const auto socket = route_socket();
+        ASSERT_EQ(rtnl_link_veth_add(socket.get(), "down", "down-peer", getpid()), 0);
+        add_address("down", "10.2.0.1/24");
+        const Topology t = read_topology().value();
+
+        EXPECT_FALSE(t.owns(ip("fd00::bad")));
+        for (const auto nowhere : {"10.60.0.1", "10.61.0.1", "10.62.0.1", "10.2.0.2"}) EXPECT_EQ(route(t, nowhere), "");
+        EXPECT_FALSE(t.owns(ip("10.2.0.1")));
+        EXPECT_TRUE(std::ranges::none_of(t.links(), [](const Link& link) { return link.name == "down"; }));
+    });
+}
+
+TEST_F(NetlinkTopology, TakesEachNextHopOfAMultipathRoute) {
+    alone([] {
+        add_veth("a", "10.1.0.1/24");
+        add_veth("b", "10.2.0.1/24");
+        add_route("10.50.0.0/16", {{"10.1.0.254", "a"}, {"10.2.0.254", "b"}});
+        const Topology t = read_topology().value();
+        std::vector<std::string> routers;
+        for (const Route& r : t.routes()) {
+            if (r.destination.str() == "10.50.0.0/16") routers.push_back(r.via->str());
+        }
+        std::ranges::sort(routers);
+        EXPECT_EQ(routers, (std::vector<std::string>{"10.1.0.254", "10.2.0.254"}));
+    });
+}
+
+TEST_F(NetlinkTopology, TakesAPointToPointAddressForOneAddress) {
+    alone([] {
+        add_veth("tun", "10.1.0.1/32");
+        const auto socket = route_socket();
+        const auto local = netlink_address("10.8.0.1/32");
+        const auto peer = netlink_address("10.9.0.0/24");
+        const std::unique_ptr<rtnl_addr, decltype(&rtnl_addr_put)> address(rtnl_addr_alloc(), rtnl_addr_put);
+        rtnl_addr_set_ifindex(address.get(), static_cast<int>(if_nametoindex("tun")));
+        ASSERT_EQ(rtnl_addr_set_local(address.get(), local.get()), 0);
+        ASSERT_EQ(rtnl_addr_set_peer(address.get(), peer.get()), 0);
+        ASSERT_EQ(rtnl_addr_add(socket.get(), address.get(), 0), 0);
+        const Topology t = read_topology().value();
+        EXPECT_TRUE(t.owns(ip("10.8.0.1")));
+        EXPECT_EQ(route(t, "10.8.0.2"), "");
+        EXPECT_EQ(route(t, "10.9.0.2"), "10.9.0.0/24 dev tun");
+    });
+}
+
+// Namespaces are per thread, and so is what read_topology() sees.
+TEST_F(NetlinkTopology, IsThatOfTheCallingThread) {
+    alone([] {
+        std::string there = "unread";
+        std::thread([&] {
+            ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+            there = route(read_topology().value(), "127.0.0.1");
+        }).join();
+        EXPECT_EQ(there, "");  // its loopback link is down
+        EXPECT_EQ(route(read_topology().value(), "127.0.0.1"), "127.0.0.0/8 dev lo");
+    });
+}
+
+}  // namespace
+}  // namespace hairpin

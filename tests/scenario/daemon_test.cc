@@ -1,0 +1,296 @@
+// The life of `hairpin run`, through its front door: start, serve, count, reload, drain, end.
+//
+//   +-- one host, loopback only ------------------------------------+
+//   | client ── 127.0.0.1:80 ── hairpin run ── 127.0.0.1:8080 ── us |
+//   +---------------------------------------------------------------+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/fd.h"
+#include "lab/host.h"
+#include "lab/lab.h"
+#include "lab/process.h"
+#include "support/binary.h"
+#include "support/program.h"
+
+namespace hairpin {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 10s;  // for what happens at once on an idle machine
+constexpr uint16_t endpoint_port = 80;
+constexpr uint16_t other_port = 81;
+constexpr uint16_t backend_port = 8080;
+
+sockaddr_in loopback(uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+Fd tcp_socket() {
+    Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval limit{patience.count(), 0};
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);  // accept() too
+    return fd;
+}
+
+bool says(const Fd& from, const Fd& to, const std::string& words) {
+    if (send(from.get(), words.data(), words.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(words.size())) return false;
+    std::string heard(words.size(), '\0');
+    return recv(to.get(), heard.data(), heard.size(), MSG_WAITALL) == static_cast<ssize_t>(words.size()) &&
+           heard == words;
+}
+
+struct Conversation {
+    Fd client, backend;
+    bool alive() const { return says(client, backend, "question") && says(backend, client, "answer"); }
+};
+
+class Daemon : public testing::Test {
+protected:
+    static void SetUpTestSuite() {
+        const auto gained = lab::gain_privileges();
+        ASSERT_TRUE(gained) << gained.error().message;
+    }
+
+    void SetUp() override {
+        auto host = lab::Host::make();
+        ASSERT_TRUE(host) << host.error().message;
+        host_.emplace(*std::move(host));
+        backend_ = host_->run([] { return tcp_socket(); });
+        const sockaddr_in address = loopback(backend_port);
+        ASSERT_EQ(bind(backend_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        ASSERT_EQ(listen(backend_.get(), 16), 0);
+    }
+
+    void TearDown() override {
+        if (HasFailure() && process_) fprintf(stderr, "%s", process_->output().c_str());
+        unlink(file_.c_str());
+    }
+
+    void configure(const std::string& yaml) const { std::ofstream(file_) << yaml; }
+
+    void start(const std::vector<std::string>& arguments) {
+        std::vector<std::string> argv = {hairpin_binary(), "run"};
+        argv.insert(argv.end(), arguments.begin(), arguments.end());
+        auto process = lab::Process::start(*host_, argv);
+        ASSERT_TRUE(process) << process.error().message;
+        process_ = *std::move(process);
+    }
+
+    void start_and_wait(const std::vector<std::string>& arguments) {
+        start(arguments);
+        ASSERT_TRUE(logs("ready: "));
+    }
+
+    bool logs(std::string_view words) const { return process_->wait_for_output(words, patience); }
+
+    int exit_status() {
+        const auto status = process_->wait(patience);
+        return status && WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
+    }
+
+    // 0, or the errno of connect().
+    int try_connect(const Fd& fd, uint16_t port) const {
+        const sockaddr_in address = loopback(port);
+        return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+    }
+
+    Fd client_socket() const {
+        return host_->run([] { return tcp_socket(); });
+    }
+
+    Conversation converse(uint16_t port = endpoint_port) const {
+        Conversation conversation;
+        conversation.client = client_socket();
+        EXPECT_EQ(try_connect(conversation.client, port), 0);
+        conversation.backend = Fd(accept(backend_.get(), nullptr, nullptr));
+        EXPECT_TRUE(conversation.backend);
+        return conversation;
+    }
+
+    bool is_refused(uint16_t port) const { return try_connect(client_socket(), port) == ECONNREFUSED; }
+
+    std::optional<lab::Host> host_;
+    Fd backend_;
+    std::unique_ptr<lab::Process> process_;
+    const std::string file_ = testing::TempDir() + "hairpin-daemon-" + std::to_string(getpid()) + ".yaml";
+};
+
+const std::string rule = "127.0.0.1:80=127.0.0.1:8080";
+const std::string patient = "drain_timeout: 1h\nservices:\n  web: {listen: 127.0.0.1:80, backends: 127.0.0.1:8080}\n";
+
+TEST_F(Daemon, serves_when_it_says_ready) {
+    start_and_wait({rule});
+    EXPECT_TRUE(logs("1 service on 1 endpoint, engine proxy"));
+    EXPECT_TRUE(converse().alive());
+}
+
+TEST_F(Daemon, lets_live_connections_finish) {
+    configure(patient);
+    start_and_wait({"-c", file_});
+    Conversation conversation = converse();
+    ASSERT_TRUE(conversation.alive());
+
+    process_->signal(SIGTERM);
+    ASSERT_TRUE(logs("SIGTERM: no new connections; 1 live one may finish within 3600 s"));
+    EXPECT_TRUE(is_refused(endpoint_port));
+    EXPECT_TRUE(conversation.alive());
+
+    conversation = {};
+    EXPECT_EQ(exit_status(), 0);
+    EXPECT_TRUE(logs("stopped: 1 finished, 0 cut"));
+}
+
+TEST_F(Daemon, cuts_what_outlives_the_drain_timeout) {
+    configure("drain_timeout: 100ms\n" + patient.substr(patient.find('\n') + 1));
+    start_and_wait({"-c", file_});
+    const Conversation conversation = converse();
+    ASSERT_TRUE(conversation.alive());
+    process_->signal(SIGTERM);
+    EXPECT_EQ(exit_status(), 0);
+    EXPECT_TRUE(logs("stopped: 0 finished, 1 cut"));
+    char end = 0;
+    EXPECT_LE(recv(conversation.client.get(), &end, 1, 0), 0);
+}
+
+TEST_F(Daemon, ends_at_once_at_the_second_signal) {
+    configure(patient);
+    start_and_wait({"-c", file_});
+    const Conversation conversation = converse();
+    process_->signal(SIGINT);
+    ASSERT_TRUE(logs("SIGINT: no new connections"));
+    process_->signal(SIGINT);
+    EXPECT_EQ(exit_status(), 0);
+    EXPECT_TRUE(logs("stopped: 0 finished, 1 cut"));
+}
+
+TEST_F(Daemon, counts) {
+    start_and_wait({rule});
+    const Conversation conversation = converse();
+    ASSERT_TRUE(conversation.alive());
+    process_->signal(SIGUSR1);
+    ASSERT_TRUE(logs("\"bytes_to_clients\""));
+    const std::string log = process_->output();
+    const size_t begin = log.find("stats ") + 6;
+    const auto stats = nlohmann::json::parse(log.substr(begin, log.find('\n', begin) - begin));
+    EXPECT_EQ(stats["active"], 1);
+    EXPECT_EQ(stats["accepted"]["local"], 1);
+    EXPECT_EQ(stats["bytes_to_backends"], std::string("question").size());
+    EXPECT_EQ(stats["bytes_to_clients"], std::string("answer").size());
+}
+
+TEST_F(Daemon, reloads_without_touching_live_connections) {
+    configure(patient);
+    start_and_wait({"-c", file_});
+    const Conversation old = converse();
+    configure("services:\n  web: {listen: 127.0.0.1:81, backends: 127.0.0.1:8080}\n");
+    process_->signal(SIGHUP);
+    ASSERT_TRUE(logs("reloaded: 1 service on 1 endpoint"));
+    EXPECT_TRUE(old.alive());
+    EXPECT_TRUE(is_refused(endpoint_port));
+    EXPECT_TRUE(converse(other_port).alive());
+}
+
+TEST_F(Daemon, goes_on_as_it_was_when_a_reload_is_refused) {
+    configure(patient);
+    start_and_wait({"-c", file_});
+    configure("services:\n  web: {listen: 127.0.0.1:81, backend: 127.0.0.1:8080}\n");
+    process_->signal(SIGHUP);
+    ASSERT_TRUE(logs("reload refused: still serving 1 service on 1 endpoint"));
+    EXPECT_TRUE(logs(file_ + ":2:"));
+    EXPECT_TRUE(converse().alive());
+}
+
+// What systemd hears: a datagram for each change of state (sd_notify(3)).
+class Notified : public Daemon {
+protected:
+    void SetUp() override {
+        Daemon::SetUp();
+        socket_ = Fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        const timeval limit{patience.count(), 0};
+        setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        const std::string path = directory_ / "notify";
+        ASSERT_LT(path.size(), sizeof address.sun_path);
+        path.copy(address.sun_path, path.size());
+        ASSERT_EQ(bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    }
+
+    void TearDown() override {
+        unsetenv("NOTIFY_SOCKET");
+        Daemon::TearDown();
+    }
+
+    std::string next() const {
+        std::string text(4096, '\0');
+        const ssize_t got = recv(socket_.get(), text.data(), text.size(), 0);
+        text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+        return text;
+    }
+
+    const TemporaryDirectory directory_;
+    Fd socket_;
+};
+
+TEST_F(Notified, says_ready_and_stopping) {
+    start({rule});
+    EXPECT_EQ(next(), "READY=1\nSTATUS=serving 1 service on 1 endpoint");
+    process_->signal(SIGTERM);
+    EXPECT_EQ(next(), "STOPPING=1\nSTATUS=waiting for 0 live connections");
+    EXPECT_EQ(exit_status(), 0);
+}
+
+TEST_F(Notified, says_reloading_and_is_ready_again_even_where_it_refuses) {
+    configure(patient);
+    start({"-c", file_});
+    EXPECT_EQ(next(), "READY=1\nSTATUS=serving 1 service on 1 endpoint");
+    configure("services:\n  web: {listen: ['127.0.0.1:80', '127.0.0.1:81'], backends: 127.0.0.1:8080}\n");
+    process_->signal(SIGHUP);
+    EXPECT_TRUE(next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    EXPECT_EQ(next(), "READY=1\nSTATUS=serving 1 service on 2 endpoints");
+    configure("services:\n  web: {}\n");
+    process_->signal(SIGHUP);
+    EXPECT_TRUE(next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    EXPECT_EQ(next(), "READY=1\nSTATUS=serving 1 service on 2 endpoints");
+}
+
+TEST_F(Daemon, has_nothing_to_reload_when_given_rules) {
+    start_and_wait({rule});
+    process_->signal(SIGHUP);
+    EXPECT_TRUE(logs("SIGHUP: nothing to reload"));
+    EXPECT_TRUE(converse().alive());
+}
+
+TEST_F(Daemon, refuses_a_configuration_with_2_and_its_place) {
+    configure("services:\n  web: {listen: 127.0.0.1:80, backends: 127.0.0.1:80}\n");
+    start({"-c", file_});
+    EXPECT_EQ(exit_status(), 2);
+    EXPECT_TRUE(logs(file_ + ":2:"));
+}
+
+TEST_F(Daemon, fails_with_1_where_the_endpoint_is_taken) {
+    start({"127.0.0.1:8080=127.0.0.1:80"});
+    EXPECT_EQ(exit_status(), 1);
+    EXPECT_TRUE(logs("127.0.0.1:8080"));
+}
+
+}  // namespace
+}  // namespace hairpin

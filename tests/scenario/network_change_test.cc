@@ -1,0 +1,39 @@
+// The machine's addresses change while the gateway runs: a service on all addresses serves those that come later, as
+// after a boot that was quicker than DHCP.
+//
+//               ╭─ gateway ───────────────────╮
+//   client ─────┤ 0.0.0.0:1234 ──> 10.0.0.2   │
+//               │ gains an address later       │
+//               ╰─────────────────────────────╯
+#include <gtest/gtest.h>
+
+#include "support/tcp.h"
+
+namespace hairpin {
+namespace {
+
+TEST(NetworkChange, AnAddressThatComesLaterIsServed) {
+    const TestLab lab("services:\n  wild: {listen: 0.0.0.0:1234, backends: 10.0.0.2:4321}\n", "proxy",
+                      TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const Fd server = listen_on(lab->host("server1"), *Endpoint::parse("10.0.0.2:4321"));
+    const lab::Host& client = lab->host("client");
+    const auto own = lab->plan().gateway().address(Family::v4);
+    ASSERT_TRUE(own);
+    const Meeting before = meet(client, {*own, 1234}, {&server});
+    ASSERT_TRUE(before.conversation);
+
+    const Ip late = Prefix::of(*own, 24).with_host_of(*Ip::parse("0.0.0.77"));
+    const auto ip =
+        lab::Process::start(lab->host("gateway"), {"ip", "address", "add", late.str() + "/32", "dev", "ext"});
+    ASSERT_TRUE(ip) << ip.error().message;
+    ASSERT_EQ((*ip)->wait(patience), 0) << (*ip)->output();
+    ASSERT_TRUE(lab->daemon().wait_for_output("the network changed", patience)) << lab->daemon_log();
+    const Meeting after = meet(client, {late, 1234}, {&server});
+    ASSERT_TRUE(after.conversation) << "refused with " << after.refused_with << "\n" << lab->daemon_log();
+    EXPECT_TRUE(after.conversation->alive());
+    EXPECT_TRUE(before.conversation->alive()) << "what lived before goes on";
+}
+
+}  // namespace
+}  // namespace hairpin

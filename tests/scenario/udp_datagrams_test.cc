@@ -1,0 +1,218 @@
+// A datagram arrives as it was sent: whatever its size, in order, its boundaries kept, however it was fragmented.
+//
+//   ╭─ client ──────╮    ╭─ gateway ────────────╮               ╭─ server1 ──╮
+//   │ 1.0.0.100     ├────┤ 1.0.0.1     10.0.0.1 ├── switch ─┬───┤ 10.0.0.2   │
+//   │ 2001:db8::100 │    │ 2001:db8::1  fd00::1 │           │   ╭─ server2 ──╮
+//   ╰───────────────╯    ╰──────────────────────╯           ├───┤ fd00::2    │
+//                                                           │   ╭─ peer ─────╮
+//                                                           ╰───┤ 10.0.0.50  │
+//                                                               │ fd00::50   │
+#include <arpa/inet.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+
+#include <cstring>
+#include <span>
+
+#include "net/sockaddr.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+services:
+  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp}
+  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: udp}
+  v4_to_v6: {listen: "1.0.0.1:1046", backends: "[fd00::2]:2046", protocol: udp}
+  v6_to_v4: {listen: "[2001:db8::1]:1064", backends: "10.0.0.2:2064", protocol: udp}
+)";
+
+struct Route {
+    const char* what;
+    const char* client_host;
+    const char* client;
+    const char* service;
+    const char* server_host;
+    const char* backend;
+};
+constexpr Route external_v4{"external v4", "client", "1.0.0.100", "1.0.0.1:1044", "server1", "10.0.0.2:2044"};
+constexpr Route peer_v4{"peer v4", "peer", "10.0.0.50", "1.0.0.1:1044", "server1", "10.0.0.2:2044"};
+constexpr Route self_v4{"self v4", "server1", "10.0.0.2", "1.0.0.1:1044", "server1", "10.0.0.2:2044"};
+constexpr Route local_v4{"local v4", "gateway", "1.0.0.1", "1.0.0.1:1044", "server1", "10.0.0.2:2044"};
+constexpr Route external_v6{"external v6",        "client",  "2001:db8::100",
+                            "[2001:db8::1]:1066", "server2", "[fd00::2]:2066"};
+constexpr Route peer_v6{"peer v6", "peer", "fd00::50", "[2001:db8::1]:1066", "server2", "[fd00::2]:2066"};
+constexpr Route v4_to_v6{"v4 to v6", "client", "1.0.0.100", "1.0.0.1:1046", "server2", "[fd00::2]:2046"};
+constexpr Route v6_to_v4{"v6 to v4", "client", "2001:db8::100", "[2001:db8::1]:1064", "server1", "10.0.0.2:2064"};
+
+void exchange_all(const TestLab& lab, const Route& route, std::span<const size_t> sizes) {
+    SCOPED_TRACE(route.what);
+    const UdpSocket client(lab->host(route.client_host), at(route.client));
+    const UdpSocket backend(lab->host(route.server_host), at(route.backend));
+    for (const size_t size : sizes) {
+        SCOPED_TRACE(size);
+        exchange(client, at(route.service), backend, noise(size));
+    }
+    EXPECT_TRUE(client.is_empty());
+    EXPECT_TRUE(backend.is_empty());
+}
+
+// 1472 fills an Ethernet frame, 1473 is the first that is fragmented.
+constexpr auto any_size = std::to_array<size_t>({0, 1, 1472, 1473, 9000, largest_over_v4});
+
+using UdpDatagrams = UdpTest;
+
+TEST_P(UdpDatagrams, OfAnySizeArriveUnchangedOnEveryPath) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    for (const Route& route : {external_v4, peer_v4, self_v4, local_v4, external_v6, peer_v6, v4_to_v6, v6_to_v4}) {
+        exchange_all(lab, route, any_size);
+    }
+    constexpr std::array<size_t, 1> only_v6{largest_over_v6};
+    exchange_all(lab, external_v6, only_v6);
+}
+
+TEST_P(UdpDatagrams, ThatTheOtherFamilyCannotCarryAreDroppedAndCounted) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    {
+        const UdpSocket client(lab->host("client"), at(v6_to_v4.client));
+        const UdpSocket backend(lab->host("server1"), at(v6_to_v4.backend));
+        client.send(at(v6_to_v4.service), noise(largest_over_v4 + 1));
+        exchange(client, at(v6_to_v4.service), backend, "the next one");  // and nothing before it
+        EXPECT_EQ(lab.stats("v6_to_v4").refused_for(Refusal::oversize), 1u);
+    }
+    const UdpSocket client(lab->host("client"), at(v4_to_v6.client));
+    const UdpSocket backend(lab->host("server2"), at(v4_to_v6.backend));
+    const Endpoint seen = exchange(client, at(v4_to_v6.service), backend);
+    backend.send(seen, noise(largest_over_v4 + 1));
+    exchange(client, at(v4_to_v6.service), backend, "the next one");
+    EXPECT_EQ(lab.stats("v4_to_v6").refused_for(Refusal::oversize), 1u);
+}
+
+TEST_P(UdpDatagrams, OfABurstKeepTheirOrderAndBoundaries) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    const UdpSocket client(lab->host("client"), at(external_v4.client));
+    const UdpSocket backend(lab->host("server1"), at(external_v4.backend));
+    const auto nth = [](uint32_t i) { return std::to_string(i) + " " + noise(i % 97, i); };
+    constexpr uint32_t total = 1000;
+    constexpr uint32_t window = 100;  // a default receive buffer holds more than 200 small datagrams
+    Endpoint seen;
+    for (uint32_t first = 0; first < total; first += window) {
+        for (uint32_t i = first; i < first + window; ++i) client.send(at(external_v4.service), nth(i));
+        for (uint32_t i = first; i < first + window; ++i) {
+            const auto asked = backend.receive();
+            ASSERT_TRUE(asked) << i;
+            ASSERT_EQ(asked->payload, nth(i));
+            seen = asked->from;
+        }
+        for (uint32_t i = first; i < first + window; ++i) backend.send(seen, nth(i));
+        for (uint32_t i = first; i < first + window; ++i) {
+            ASSERT_EQ(client.receive(), (Datagram{at(external_v4.service), nth(i)}));
+        }
+    }
+    EXPECT_EQ(lab.stats("v4").accepted_on(Path::external), 1u);
+    EXPECT_TRUE(wait_for([&] {  // a counter may follow the bytes that it counts by a moment
+        const ServiceStats stats = lab.stats("v4");
+        return stats.bytes_to_backends > 0 && stats.bytes_to_backends == stats.bytes_to_clients;
+    }));
+}
+
+// RFC 4787 REQ-13.
+TEST_P(UdpDatagrams, CrossLinksWithASmallerMtu) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    command(lab->host("gateway"),
+            "ip route add 10.0.0.2 dev int mtu 1300 && ip route add fd00::2 dev int mtu 1300 && "
+            "ip route add 1.0.0.100 dev ext mtu 1280 && ip route add 2001:db8::100 dev ext mtu 1280");
+    for (const Route& route : {external_v4, peer_v4, external_v6, peer_v6}) exchange_all(lab, route, any_size);
+}
+
+// Whether the next datagram for `port` that reaches this host forbids routers to fragment it.
+bool forbids_fragments(const Fd& sniffer, uint16_t port) {
+    for (std::array<char, 2048> packet;;) {
+        if (recv(sniffer.get(), packet.data(), packet.size(), 0) < 0) {
+            ADD_FAILURE() << "nothing came for port " << port;
+            return false;
+        }
+        iphdr ip;
+        memcpy(&ip, packet.data(), sizeof ip);
+        udphdr udp;
+        memcpy(&udp, packet.data() + ip.ihl * 4, sizeof udp);
+        if (ntohs(udp.dest) == port) return (ntohs(ip.frag_off) & IP_DF) != 0;
+    }
+}
+
+// REQ-13a: ICMP's "fragmentation needed" would end here, and the client's host would never hear of it.
+TEST_P(UdpDatagrams, MayBeFragmentedOnTheirWay) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    const auto sniff = [](const lab::Host& host) {
+        Fd socket(host.run([] { return ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP); }));
+        const timeval limit{10, 0};
+        setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        return socket;
+    };
+    const Fd at_server = sniff(lab->host("server1"));
+    const Fd at_client = sniff(lab->host("client"));
+    const UdpSocket client(lab->host("client"), at(external_v4.client));
+    const UdpSocket backend(lab->host("server1"), at(external_v4.backend));
+    exchange(client, at(external_v4.service), backend, noise(1000));
+    EXPECT_FALSE(forbids_fragments(at_server, backend.local().port));
+    EXPECT_FALSE(forbids_fragments(at_client, client.local().port));
+}
+
+// Sends one datagram as fragments of 1000 bytes, in the order given.
+void send_fragments(const lab::Host& host, const Endpoint& from, const Endpoint& to, std::string_view payload,
+                    std::span<const size_t> order) {
+    constexpr size_t fragment_size = 1000;  // a multiple of 8
+    udphdr udp{};                           // without a checksum
+    udp.source = htons(from.port);
+    udp.dest = htons(to.port);
+    udp.len = htons(static_cast<uint16_t>(sizeof udp + payload.size()));
+    const std::string datagram = std::string(reinterpret_cast<const char*>(&udp), sizeof udp).append(payload);
+    const Fd raw(host.run([] { return ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW); }));
+    for (const size_t index : order) {
+        const std::string part = datagram.substr(index * fragment_size, fragment_size);
+        const bool last = (index + 1) * fragment_size >= datagram.size();
+        iphdr ip{};
+        ip.version = 4;
+        ip.ihl = 5;
+        ip.id = htons(4711);
+        ip.frag_off = htons(static_cast<uint16_t>((index * fragment_size / 8) | (last ? 0 : IP_MF)));
+        ip.ttl = 64;
+        ip.protocol = IPPROTO_UDP;
+        ip.saddr = htonl(from.ip.v4_bits());
+        ip.daddr = htonl(to.ip.v4_bits());
+        const std::string packet = std::string(reinterpret_cast<const char*>(&ip), sizeof ip) + part;
+        const SockAddr address(to);
+        EXPECT_EQ(sendto(raw.get(), packet.data(), packet.size(), 0, address.get(), address.size()),
+                  static_cast<ssize_t>(packet.size()))
+            << strerror(errno);
+    }
+}
+
+// RFC 4787 REQ-14.
+TEST_P(UdpDatagrams, ComeWholeFromFragmentsInAnyOrder) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    const UdpSocket client(lab->host("client"), at(external_v4.client));
+    const UdpSocket backend(lab->host("server1"), at(external_v4.backend));
+    const std::string question = noise(2900);
+    const std::vector<size_t> orders[] = {{0, 1, 2}, {2, 1, 0}, {1, 1, 2, 0}};
+    for (const std::vector<size_t>& order : orders) {
+        send_fragments(lab->host("client"), client.local(), at(external_v4.service), question, order);
+        const auto asked = backend.receive();
+        ASSERT_TRUE(asked);
+        EXPECT_EQ(asked->payload, question);
+        backend.send(asked->from, "answer");
+        EXPECT_EQ(client.receive(), (Datagram{at(external_v4.service), "answer"}));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, UdpDatagrams, testing::ValuesIn(engine_names()));
+
+}  // namespace
+}  // namespace hairpin

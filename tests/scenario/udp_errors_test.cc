@@ -1,0 +1,158 @@
+// No ICMP message ends a session or a listener: RFC 4787 REQ-12.
+//
+//   ╭─ client ──╮    ╭─ gateway ──────────╮               ╭─ server1 ──╮
+//   │ 1.0.0.100 ├────┤ 1.0.0.1   10.0.0.1 ├── switch ─┬───┤ 10.0.0.2   │  a server that comes and goes
+//   ╰───────────╯    ╰────────────────────╯           │   ╭─ server2 ──╮
+//                                                     ╰───┤ 10.0.0.3   │  anybody, who sends ICMP errors
+#include <arpa/inet.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "net/sockaddr.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+services:
+  one: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp}
+  other: {listen: "1.0.0.1:1045", backends: "10.0.0.3:2045", protocol: udp}
+)";
+const Endpoint service = at("1.0.0.1:1044");
+const Endpoint backend_endpoint = at("10.0.0.2:2044");
+
+// Every datagram that finds no socket on this host draws an error, not only the first few.
+void answer_all(const lab::Host& host) { command(host, "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit"); }
+
+using UdpErrors = UdpTest;
+
+TEST_P(UdpErrors, OfAClosedBackendDoNotEndTheSession) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    answer_all(lab->host("server1"));
+    const UdpSocket client(lab->host("client"), at("1.0.0.100"));
+    std::optional<UdpSocket> backend(std::in_place, lab->host("server1"), backend_endpoint);
+    const Endpoint seen = exchange(client, service, *backend);
+    for (int round = 0; round < 3; ++round) {
+        backend.reset();
+        const uint64_t before = kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs");
+        for (int i = 0; i < 3; ++i) client.send(service, "into the void");
+        ASSERT_TRUE(wait_for([&] {
+            return kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs") >= before + 3;
+        })) << "one was lost to the error before it";
+        backend.emplace(lab->host("server1"), backend_endpoint);
+        EXPECT_EQ(exchange(client, service, *backend, "the first after the pause").str(), seen.str());
+    }
+    EXPECT_EQ(lab.stats("one").accepted_on(Path::external), 1u);
+}
+
+TEST_P(UdpErrors, OfAClientThatIsGoneDoNotEndTheListener) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    answer_all(lab->host("client"));
+    const UdpSocket backend(lab->host("server1"), backend_endpoint);
+    std::optional<UdpSocket> gone(std::in_place, lab->host("client"), at("1.0.0.100:5555"));
+    const UdpSocket stays(lab->host("client"), at("1.0.0.100"));
+    const Endpoint seen = exchange(*gone, service, backend);
+    const Endpoint stays_seen = exchange(stays, service, backend);
+    gone.reset();
+    const uint64_t before = kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs");
+    for (int i = 0; i < 3; ++i) backend.send(seen, "nobody listens");
+    ASSERT_TRUE(wait_for([&] { return kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs") >= before + 3; }));
+    EXPECT_EQ(exchange(stays, service, backend).str(), stays_seen.str());
+    const UdpSocket back(lab->host("client"), at("1.0.0.100:5555"));
+    EXPECT_EQ(exchange(back, service, backend).str(), seen.str()) << "the session outlived its client's socket";
+}
+
+uint16_t checksum(const std::string& bytes) {
+    uint32_t sum = 0;
+    for (size_t i = 0; i + 1 < bytes.size(); i += 2) {
+        sum += static_cast<uint32_t>(static_cast<uint8_t>(bytes[i]) << 8 | static_cast<uint8_t>(bytes[i + 1]));
+    }
+    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+    return htons(static_cast<uint16_t>(~sum));
+}
+
+template <class T>
+std::string bytes_of(const T& value) {
+    return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+// Says to the sender of a datagram from `from` to `to` that it met with an error.
+void send_icmp_error(const lab::Host& host, uint8_t type, uint8_t code, const Endpoint& from, const Endpoint& to) {
+    udphdr udp{};
+    udp.source = htons(from.port);
+    udp.dest = htons(to.port);
+    udp.len = htons(sizeof udp);
+    iphdr ip{};
+    ip.version = 4;
+    ip.ihl = 5;
+    ip.tot_len = htons(sizeof ip + sizeof udp);
+    ip.ttl = 64;
+    ip.protocol = IPPROTO_UDP;
+    ip.saddr = htonl(from.ip.v4_bits());
+    ip.daddr = htonl(to.ip.v4_bits());
+    icmphdr icmp{};
+    icmp.type = type;
+    icmp.code = code;
+    if (type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED) icmp.un.frag.mtu = htons(600);
+    icmp.checksum = checksum(bytes_of(icmp) + bytes_of(ip) + bytes_of(udp));
+    const std::string packet = bytes_of(icmp) + bytes_of(ip) + bytes_of(udp);
+    const Fd raw(host.run([] { return ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP); }));
+    const SockAddr address(Endpoint{from.ip, 0});
+    EXPECT_EQ(sendto(raw.get(), packet.data(), packet.size(), 0, address.get(), address.size()),
+              static_cast<ssize_t>(packet.size()))
+        << strerror(errno);
+}
+
+// Returns once every thread of the daemon has stopped; SIGCONT lets them go on.
+void freeze(const TestLab& lab) {
+    lab->daemon().signal(SIGSTOP);
+    siginfo_t info;
+    ASSERT_EQ(waitid(P_PID, static_cast<id_t>(lab->daemon().pid()), &info, WSTOPPED), 0) << strerror(errno);
+}
+
+// REQ-12a: wherever they come from.
+TEST_P(UdpErrors, OfEveryKindDoNotEndTheSession) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    const UdpSocket client(lab->host("client"), at("1.0.0.100"));
+    const UdpSocket backend(lab->host("server1"), backend_endpoint);
+    const Endpoint seen = exchange(client, service, backend);
+    const auto kinds = std::to_array<std::pair<uint8_t, uint8_t>>({{ICMP_DEST_UNREACH, ICMP_NET_UNREACH},
+                                                                   {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH},
+                                                                   {ICMP_DEST_UNREACH, ICMP_PROT_UNREACH},
+                                                                   {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH},
+                                                                   {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED},
+                                                                   {ICMP_DEST_UNREACH, ICMP_PKT_FILTERED},
+                                                                   {ICMP_TIME_EXCEEDED, ICMP_EXC_TTL},
+                                                                   {ICMP_PARAMETERPROB, 0}});
+    for (const auto* sender : {"server1", "server2"}) {
+        for (const auto& [type, code] : kinds) {
+            SCOPED_TRACE(testing::Message() << "type " << int{type} << " code " << int{code} << " from " << sender);
+            const lab::Host& gateway = lab->host("gateway");
+            const uint64_t before = kernel_counter(gateway, "Icmp", "InMsgs");
+            const uint64_t wrong_before = kernel_counter(gateway, "Icmp", "InErrors");
+            // The daemon comes to the datagram first, and meets the error when it sends that on.
+            freeze(lab);
+            client.send(service, "in the way of an error");
+            send_icmp_error(lab->host(sender), type, code, seen, backend_endpoint);
+            ASSERT_TRUE(wait_for([&] { return kernel_counter(gateway, "Icmp", "InMsgs") > before; }));
+            ASSERT_EQ(kernel_counter(gateway, "Icmp", "InErrors"), wrong_before) << "the test's own mistake";
+            lab->daemon().signal(SIGCONT);
+            ASSERT_EQ(backend.receive(), (Datagram{seen, "in the way of an error"}));
+            EXPECT_EQ(exchange(client, service, backend, noise(1472)).str(), seen.str());
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, UdpErrors, testing::ValuesIn(engine_names()));
+
+}  // namespace
+}  // namespace hairpin

@@ -1,0 +1,77 @@
+// A loop over UDP that appears while the gateway runs is cut, and says so: the proxy engine's loop guard.
+//
+// The backends' address moves to the gateway itself, whose services listen on all addresses. Every datagram would come
+// back as a new client, and open one more session, until descriptors or ports are used up.
+#include <functional>
+
+#include "support/tcp.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr uint64_t times = 20;
+
+// Asks on and on. A client of the gateway's own must be turned away before descriptors are used up.
+void ask(const TestLab& lab, const UdpSocket& client, const Endpoint& service,
+         const std::function<uint64_t()>& refused) {
+    const uint64_t before = refused();
+    for (uint64_t i = 0; i < times; ++i) client.send(service, "round and round");
+    EXPECT_TRUE(wait_for([&] { return refused() - before == times; })) << refused() - before << lab->daemon_log();
+    EXPECT_LT(descriptors_of(lab->daemon().pid()), 50u);
+    EXPECT_NE(lab->daemon_log().find("asked by the gateway's own session"), std::string::npos);
+}
+
+// The backend's address becomes the gateway's own.
+void move_to_gateway(const TestLab& lab, const std::string& address) {
+    const size_t seen = lab->daemon_log().size();
+    command(lab->host("gateway"), "ip address add " + address + " dev lo");
+    ASSERT_TRUE(wait_for([&] { return lab->daemon_log().find("the network changed", seen) != std::string::npos; }));
+}
+
+// `outside` gives the gateway the address that the client asks.
+constexpr std::string_view yaml = R"(
+services:
+  outside: {listen: ["1.0.0.1:9", "[2001:db8::1]:9"], backends: "10.0.0.3:9"}
+  loop4: {listen: "0.0.0.0:1044", backends: "10.0.0.99:1044", protocol: udp}
+  loop6: {listen: "[::]:1066", backends: "[fd00::99]:1066", protocol: udp}
+  there: {listen: "0.0.0.0:1001", backends: "10.0.0.99:1002", protocol: udp}
+  back: {listen: "0.0.0.0:1002", backends: "10.0.0.99:1001", protocol: udp}
+)";
+
+TEST(UdpLoop, OfAServiceWithItselfIsCut) {
+    const TestLab lab(yaml, "proxy", TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    move_to_gateway(lab, "10.0.0.99/32");
+    ask(lab, UdpSocket(lab->host("client"), at("1.0.0.100")), at("1.0.0.1:1044"),
+        [&] { return lab.stats("loop4").refused_for(Refusal::loop); });
+    EXPECT_EQ(lab.stats("loop4").active, 1u);
+    move_to_gateway(lab, "fd00::99/128");
+    ask(lab, UdpSocket(lab->host("client"), at("2001:db8::100")), at("[2001:db8::1]:1066"),
+        [&] { return lab.stats("loop6").refused_for(Refusal::loop); });
+    EXPECT_EQ(lab.stats("loop6").active, 1u);
+}
+
+TEST(UdpLoop, OfTwoServicesIsCut) {
+    const TestLab lab(yaml, "proxy", TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    move_to_gateway(lab, "10.0.0.99/32");
+    ask(lab, UdpSocket(lab->host("client"), at("1.0.0.100")), at("1.0.0.1:1001"),
+        [&] { return lab.stats("back").refused_for(Refusal::loop); });
+    EXPECT_EQ(lab.stats("there").active, 1u);
+    EXPECT_EQ(lab.stats("back").active, 0u);
+}
+
+TEST(UdpLoop, OfASessionFromBeforeIsCut) {
+    const TestLab lab(yaml, "proxy", TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const UdpSocket client(lab->host("client"), at("1.0.0.100"));
+    client.send(at("1.0.0.1:1044"), "while all is well");
+    ASSERT_TRUE(wait_for([&] { return lab.stats("loop4").active == 1; }));
+    move_to_gateway(lab, "10.0.0.99/32");
+    ask(lab, client, at("1.0.0.1:1044"), [&] { return lab.stats("loop4").refused_for(Refusal::loop); });
+    EXPECT_EQ(lab.stats("loop4").active, 1u);
+}
+
+}  // namespace
+}  // namespace hairpin

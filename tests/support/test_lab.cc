@@ -1,0 +1,142 @@
+#include "support/test_lab.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "config/config.h"
+#include "engines/registry.h"
+#include "net/sockaddr.h"
+#include "support/binary.h"
+
+namespace hairpin {
+namespace {
+
+size_t count(std::string_view text, std::string_view word) {
+    size_t found = 0;
+    for (size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1)) ++found;
+    return found;
+}
+
+constexpr std::string_view stats_mark = "stats {";
+
+template <class E, size_t n>
+void read_counters(const nlohmann::json& from, std::array<uint64_t, n>& to) {
+    for (size_t i = 0; i < n; ++i) to[i] = from.at(std::string(names_of<E>[i])).template get<uint64_t>();
+}
+
+ServiceStats parse_stats(const std::string& line) {
+    const auto json = nlohmann::json::parse(line);
+    ServiceStats stats;
+    stats.service = json.at("service");
+    stats.active = json.at("active");
+    stats.bytes_to_backends = json.at("bytes_to_backends");
+    stats.bytes_to_clients = json.at("bytes_to_clients");
+    read_counters<Path>(json.at("accepted"), stats.accepted);
+    read_counters<Refusal>(json.at("refused"), stats.refused);
+    return stats;
+}
+
+}  // namespace
+
+bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds timeout) {
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));  // between two looks
+    }
+    return true;
+}
+
+TemporaryFile::TemporaryFile(std::string_view text) : path_(testing::TempDir() + "hairpin-XXXXXX") {
+    const Fd file(mkstemp(path_.data()));
+    EXPECT_TRUE(file) << path_;
+    write(text);
+}
+
+TemporaryFile::~TemporaryFile() { unlink(path_.c_str()); }
+
+void TemporaryFile::write(std::string_view text) const { std::ofstream(path_) << text; }
+
+TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends backends, std::vector<std::string> wrapper)
+    : config_(yaml) {
+    const Config config = parse_config(yaml, config_.path());
+    for (const Diagnostic& error : config.errors) ADD_FAILURE() << error.str();
+    const EngineEntry* entry = find_engine(engine);
+    if (!config.errors.empty() || !entry) {
+        ADD_FAILURE() << "engine " << engine;
+        return;
+    }
+    if (const auto gained = lab::gain_privileges(); !gained) {
+        ADD_FAILURE() << gained.error().message;
+        return;
+    }
+    lab::Plan plan = lab::make_plan(Ruleset(config.services), entry->make({})->abilities());
+    if (backends == Backends::none) {
+        for (lab::HostPlan& host : plan.hosts) host.servers.clear();
+    }
+    std::vector<std::string> command = std::move(wrapper);
+    command.insert(command.end(), {hairpin_binary(), "run", "-c", config_.path(), "--engine", engine});
+    auto started = lab::Lab::start(std::move(plan), {.command = std::move(command)});
+    if (started) {
+        lab_ = *std::move(started);
+    } else {
+        ADD_FAILURE() << started.error().message;
+    }
+}
+
+ServiceStats TestLab::stats(std::string_view service) const {
+    const std::string mark = std::string(stats_mark) + "\"service\":\"" + std::string(service) + "\"";
+    const size_t before = count(lab_->daemon_log(), mark);
+    lab_->daemon().signal(SIGUSR1);
+    std::string line;
+    const bool came = wait_for([&] {
+        const std::string log = lab_->daemon_log();
+        if (count(log, mark) == before) return false;
+        const size_t begin = log.rfind(mark) + stats_mark.size() - 1;
+        const size_t end = log.find('\n', begin);
+        if (end != log.npos) line = log.substr(begin, end - begin);
+        return end != log.npos;
+    });
+    EXPECT_TRUE(came) << "no counters of " << service << " in the log:\n" << lab_->daemon_log();
+    return came ? parse_stats(line) : ServiceStats{};
+}
+
+bool TestLab::reload(std::string_view yaml) const {
+    config_.write(yaml);
+    const auto done = [&] { return count(lab_->daemon_log(), "reloaded: "); };
+    const auto refused = [&] { return count(lab_->daemon_log(), "reload refused: "); };
+    const size_t done_before = done();
+    const size_t refused_before = refused();
+    lab_->daemon().signal(SIGHUP);
+    const bool answered = wait_for([&] { return done() > done_before || refused() > refused_before; });
+    EXPECT_TRUE(answered) << lab_->daemon_log();
+    return done() > done_before;
+}
+
+std::vector<std::string> engine_names() {
+    std::vector<std::string> names;
+    for (const EngineEntry& engine : engines()) names.emplace_back(engine.name);
+    return names;
+}
+
+Fd connect_from(const lab::Host& host, const Leg& leg) {
+    const int type = leg.protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
+    Fd socket(host.run([&] { return ::socket(address_family(leg.destination.ip), type | SOCK_CLOEXEC, 0); }));
+    const timeval limit{std::chrono::duration_cast<std::chrono::seconds>(patience).count(), 0};
+    setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    const SockAddr from(leg.source);
+    const SockAddr to(leg.destination);
+    const bool connected =
+        socket && bind(socket.get(), from.get(), from.size()) == 0 && connect(socket.get(), to.get(), to.size()) == 0;
+    return connected ? std::move(socket) : Fd();
+}
+
+}  // namespace hairpin

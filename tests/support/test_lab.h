@@ -1,0 +1,67 @@
+// A lab for a test: YAML text in, the real binary and real hosts out.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/lab.h"
+#include "model/stats.h"
+
+namespace hairpin {
+
+inline constexpr std::chrono::milliseconds patience{10'000};  // for what should take milliseconds
+
+// Waits until the condition holds; false once the time is over.
+bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds timeout = patience);
+
+// A file in the temporary directory that is gone with this object.
+class TemporaryFile {
+public:
+    explicit TemporaryFile(std::string_view text);
+    ~TemporaryFile();
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+    const std::string& path() const { return path_; }
+    void write(std::string_view text) const;  // replaces all of it
+
+private:
+    std::string path_;
+};
+
+// The network that the text describes, with `hairpin run` ready in the gateway. Where it cannot be built the test fails
+// and the object is false.
+class TestLab {
+public:
+    enum class Backends { answer, none };  // none: the test opens its own
+    // `wrapper`: runs what follows it, as {"prlimit", "--nofile=100"} does.
+    explicit TestLab(std::string_view yaml, const std::string& engine = "proxy", Backends backends = Backends::answer,
+                     std::vector<std::string> wrapper = {});
+
+    explicit operator bool() const { return lab_ != nullptr; }
+    lab::Lab* operator->() const { return lab_.get(); }
+    lab::Lab& operator*() const { return *lab_; }
+
+    // The running daemon's counters of one service, asked for now (SIGUSR1).
+    ServiceStats stats(std::string_view service) const;
+
+    // Replaces the configuration and has the daemon read it (SIGHUP); false if it refuses.
+    bool reload(std::string_view yaml) const;
+
+private:
+    TemporaryFile config_;
+    std::unique_ptr<lab::Lab> lab_;
+};
+
+// All there are: what tests that any engine must pass are instantiated with.
+std::vector<std::string> engine_names();
+
+// A blocking socket on a host, connected as `leg` says; receiving gives up after `patience`. Invalid, with the reason
+// in errno, where there is no connection.
+Fd connect_from(const lab::Host& host, const Leg& leg);
+
+}  // namespace hairpin

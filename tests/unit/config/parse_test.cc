@@ -1,0 +1,154 @@
+// parse_config(): every key to its field, and every value to its place.
+#include <gtest/gtest.h>
+
+#include "config/config.h"
+
+namespace hairpin {
+namespace {
+
+using namespace std::chrono_literals;
+
+Config accepted(std::string_view text) {
+    Config config = parse_config(text, "test.yaml");
+    for (const Diagnostic& error : config.errors) ADD_FAILURE() << error.str();
+    return config;
+}
+
+Service only_service(std::string_view keys) {
+    Config config = accepted("services: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80, " + std::string(keys) + "}}");
+    return config.services.empty() ? Service() : config.services.front();
+}
+
+EndpointRange range(std::string_view text) { return *EndpointRange::parse(text); }
+Prefix prefix(std::string_view text) { return *Prefix::parse(text); }
+
+TEST(ParseConfig, TheDefaultExample) {
+    const Config config = accepted(R"(
+services:
+  srv1: {listen: 1.0.0.1:5432, backends: [10.0.0.2:54321]}
+  srv2: {listen: 1.0.0.1:1234, backends: [10.0.0.3:12345]}
+)");
+    Service srv1;
+    srv1.name = "srv1";
+    srv1.listen = {range("1.0.0.1:5432")};
+    srv1.backends = {{range("10.0.0.2:54321")}};
+    Service srv2;
+    srv2.name = "srv2";
+    srv2.listen = {range("1.0.0.1:1234")};
+    srv2.backends = {{range("10.0.0.3:12345")}};
+    EXPECT_EQ(config.services, (std::vector{srv1, srv2}));
+    EXPECT_EQ(config.settings, Settings());
+}
+
+TEST(ParseConfig, Settings) {
+    const Config config = accepted(R"(
+engine: proxy
+threads: 3
+drain_timeout: 0s
+services: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}}
+)");
+    EXPECT_EQ(config.settings, (Settings{.engine = "proxy", .threads = 3, .drain_timeout = 0ms}));
+    EXPECT_EQ(accepted("threads: auto\nservices: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}}").settings.threads,
+              0);
+}
+
+TEST(ParseConfig, ListenAndBackendsTakeOneValueOrAList) {
+    const Config config = accepted(R"(
+services:
+  a:
+    listen: [1.0.0.1:100-109, "[2001:db8:1::1]:100-109"]
+    backends:
+      - 10.0.0.2:200-209
+      - "[fd00::2]:300-309"
+)");
+    ASSERT_EQ(config.services.size(), 1u);
+    EXPECT_EQ(config.services[0].listen, (std::vector{range("1.0.0.1:100-109"), range("[2001:db8:1::1]:100-109")}));
+    EXPECT_EQ(config.services[0].backends,
+              (std::vector<Backend>{{range("10.0.0.2:200-209")}, {range("[fd00::2]:300-309")}}));
+}
+
+TEST(ParseConfig, KeysOfAService) {
+    EXPECT_EQ(only_service("protocol: udp").protocols, Protocols::udp);
+    EXPECT_EQ(only_service("protocol: both").protocols, Protocols::both);
+    EXPECT_EQ(only_service("source: auto").source, SourcePolicy::automatic);
+    EXPECT_EQ(only_service("source: external").source, SourcePolicy::external);
+    EXPECT_EQ(only_service("source: gateway").source, SourcePolicy::gateway);
+    EXPECT_EQ(only_service("source: keep").source, SourcePolicy::keep);
+    EXPECT_EQ(only_service("connect_timeout: 250ms").connect_timeout, 250ms);
+    EXPECT_EQ(only_service("idle_timeout: 2h").idle_timeout, 2h);
+    EXPECT_EQ(only_service("max_sessions: 17").max_sessions, 17u);
+}
+
+TEST(ParseConfig, SourceMap) {
+    const Service service = only_service("source: {map: [10.99.0.0/24, 'fd00:99::/64']}");
+    EXPECT_EQ(service.source, SourcePolicy::map);
+    EXPECT_EQ(service.source_map, (std::vector{prefix("10.99.0.0/24"), prefix("fd00:99::/64")}));
+    EXPECT_EQ(only_service("source: {map: 10.99.0.0/24}").source_map, std::vector{prefix("10.99.0.0/24")});
+}
+
+TEST(ParseConfig, ProxyProtocol) {
+    const Service service = only_service("proxy_protocol: {send: v2, accept_from: [192.0.2.1, 198.51.100.0/24]}");
+    EXPECT_EQ(service.send_proxy, ProxyHeader::v2);
+    EXPECT_EQ(service.accept_proxy_from, (std::vector{prefix("192.0.2.1/32"), prefix("198.51.100.0/24")}));
+}
+
+TEST(ParseConfig, DefaultsAreForServicesThatDoNotSay) {
+    const Config config = accepted(R"(
+services:
+  a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}
+  b: {listen: 1.0.0.1:81, backends: 10.0.0.2:81, source: keep, proxy_protocol: {send: v1}, idle_timeout: 4m}
+defaults:
+  source: {map: 10.99.0.0/24}
+  proxy_protocol: {send: v2, accept_from: 192.0.2.1}
+  idle_timeout: 3m
+)");
+    ASSERT_EQ(config.services.size(), 2u);
+    const Service& a = config.services[0];
+    EXPECT_EQ(a.source_map, std::vector{prefix("10.99.0.0/24")});
+    EXPECT_EQ(a.send_proxy, ProxyHeader::v2);
+    EXPECT_EQ(a.idle_timeout, 3min);
+    const Service& b = config.services[1];
+    EXPECT_EQ(b.source, SourcePolicy::keep);
+    EXPECT_TRUE(b.source_map.empty());
+    EXPECT_EQ(b.send_proxy, ProxyHeader::v1);
+    EXPECT_TRUE(b.accept_proxy_from.empty()) << "a key replaces the default whole";
+    EXPECT_EQ(b.idle_timeout, 4min);
+}
+
+TEST(ParseConfig, AnAliasIsTheValueThatItNames) {
+    const Config config = accepted(R"(
+services:
+  a: {listen: 1.0.0.1:80, backends: &servers [10.0.0.2:80, 10.0.0.3:80]}
+  b: {listen: 1.0.0.1:81, backends: *servers}
+)");
+    ASSERT_EQ(config.services.size(), 2u);
+    EXPECT_EQ(config.services[1].backends, config.services[0].backends);
+}
+
+TEST(ParseConfig, AtNamesThePlaceOfAValue) {
+    const Config config = accepted(R"(defaults: {source: gateway}
+services:
+  a: {listen: 1.0.0.1:80, backends: [10.0.0.2:80, 10.0.0.3:80]}
+  b:
+    backends: 10.0.0.2:81
+    listen: 1.0.0.1:81
+    proxy_protocol: {send: v1}
+)");
+    using Key = Place::Key;
+    EXPECT_EQ(config.at({0, Key::service}, "x").str(), "test.yaml:3:3: a: x");
+    EXPECT_EQ(config.at({0, Key::backends, 1}, "x").str(), "test.yaml:3:51: backends[1]: x");
+    EXPECT_EQ(config.at({0, Key::proxy_protocol}, "x").str(), "test.yaml:3:3: a: x") << "not written: the service";
+    EXPECT_EQ(config.at({0, Key::source}, "x").str(), "test.yaml:1:20: source: x") << "written in defaults";
+    EXPECT_EQ(config.at({1, Key::listen, 0}, "x").str(), "test.yaml:6:13: listen: x");
+    EXPECT_EQ(config.at({1, Key::proxy_protocol}, "x").str(), "test.yaml:7:21: proxy_protocol: x");
+    EXPECT_EQ(config.at({7, Key::service}, "x").str(), "test.yaml: x") << "no such service";
+}
+
+TEST(ParseConfig, ByteOrderMarkAndCarriageReturnsAreNoContent) {
+    EXPECT_EQ(accepted("\xef\xbb\xbfservices:\r\n  a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}\r\nthreads: 1\r\n")
+                  .settings.threads,
+              1);
+}
+
+}  // namespace
+}  // namespace hairpin
