@@ -85,6 +85,15 @@ Result<Fd> open_listener(Protocol protocol, const Endpoint& endpoint) {
     return fd;
 }
 
+unsigned reset_waiting_clients(int listener) {
+    tcp_info info{};
+    socklen_t size = sizeof(info);
+    getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size);
+    shutdown(listener, SHUT_RD);  // on Linux this ends the listening and keeps the address
+    listen(listener, listen_backlog);
+    return info.tcpi_unacked;  // of a listener: the length of its queue
+}
+
 Result<> check_unused(Protocol protocol, const Endpoint& endpoint) {
     const auto fd = open_bound(protocol, endpoint, false);
     if (!fd) return fd.error();

@@ -30,6 +30,10 @@ int unacknowledged_bytes(int fd);
 // on all addresses; the kernel deals clients out to them (SO_REUSEPORT).
 Result<Fd> open_listener(Protocol protocol, const Endpoint& endpoint);
 
+// Resets every client that a listening TCP socket has not accepted yet, and listens on. Takes no descriptor, unlike
+// accept(). Returns how many there were; one that comes in this very moment may not be counted.
+unsigned reset_waiting_clients(int listener);
+
 // An error where some process, this one or another, already serves the endpoint or all addresses with its port.
 // SO_REUSEPORT alone would let a second gateway of the same user take half of the connections in silence.
 Result<> check_unused(Protocol protocol, const Endpoint& endpoint);

@@ -5,6 +5,7 @@
 
 #include "kernel/namespace.h"
 #include "kernel/sockets.h"
+#include "net/socket.h"
 
 namespace hairpin {
 namespace {
@@ -77,6 +78,20 @@ TEST_F(Tcp, WithoutReusePortTheSecondListenerIsRefused) {
         const Fd second = open_socket(SOCK_STREAM, at("1.0.0.1:5432").ip);
         set(second, SOL_SOCKET, SO_REUSEPORT, 1);  // both must ask for it
         EXPECT_EQ(try_bind(second, at("1.0.0.1:5432")), EADDRINUSE);
+    });
+}
+
+TEST_F(Tcp, AListenerThatIsShutResetsAllWhoWaitAndMayListenAgain) {
+    alone([] {
+        const Fd listener = listening("127.0.0.1:0");
+        const std::array<Fd, 2> waiting = {connected(SOCK_STREAM, local(listener)),
+                                           connected(SOCK_STREAM, local(listener))};
+        ASSERT_EQ(wait_for(listener, POLLIN), POLLIN);
+        EXPECT_EQ(reset_waiting_clients(listener.get()), 2);
+        for (const Fd& client : waiting) EXPECT_EQ(receive(client), "error: Connection reset by peer");
+        const Fd next = connected(SOCK_STREAM, local(listener));
+        send_all(next, "hello");
+        EXPECT_EQ(receive(accepted(listener)), "hello");
     });
 }
 

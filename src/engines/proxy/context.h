@@ -28,7 +28,9 @@ struct Served {
     ServiceRecord* record = nullptr;  // lives as long as the engine
     Counters* counters = nullptr;     // this worker's, in the record
 
-    void refuse(Refusal refusal) const { counters->refused[static_cast<size_t>(refusal)].add(); }
+    void refuse(Refusal refusal, uint64_t clients = 1) const {
+        counters->refused[static_cast<size_t>(refusal)].add(clients);
+    }
 };
 
 // Used by its worker's thread alone.

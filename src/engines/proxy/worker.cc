@@ -59,15 +59,20 @@ void Worker::TcpListener::accept_all(int most) {
 }
 
 // No descriptor is left. Those who wait are told so at once, through the one held in reserve; then the listener rests,
-// for the shortage may be the whole system's.
+// for the shortage may be the whole system's. Another worker may catch the descriptor between our giving it up and
+// using it: then all who wait are reset together, which takes none.
 void Worker::TcpListener::shed() {
     const ConnectFailure failure = ConnectFailure::of(errno);
     for (int i = 0; i < accepted_a_turn; ++i) {
         worker_.reserve_.reset();
         const Fd client(accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (!client) break;
-        reset_on_close(client.get());
-        served.refuse(failure.refusal);
+        if (client) {
+            reset_on_close(client.get());
+            served.refuse(failure.refusal);
+        } else {
+            if (errno != EAGAIN) served.refuse(failure.refusal, reset_waiting_clients(fd_.get()));
+            break;
+        }
     }
     worker_.reserve_ = open_reserve();
     served.record->report(failure.refusal, [&] { return std::string("a client was refused: ") + failure.advice(); });
