@@ -10,8 +10,12 @@
 #include <memory>
 #include <string>
 
+#include "base/log_queue.h"
+
 namespace hairpin {
 namespace {
+
+std::shared_ptr<LogQueue> queue;  // once there is one
 
 // systemd.exec(5): JOURNAL_STREAM names the journal's stream; stderr may have been redirected since.
 bool stderr_is_journal() {
@@ -63,5 +67,17 @@ void start_log() {
     sink->set_formatter(std::move(formatter));
     spdlog::set_default_logger(std::make_shared<spdlog::logger>("", std::move(sink)));
 }
+
+Result<> queue_log() {
+    auto started = LogQueue::start(spdlog::default_logger()->sinks().front());
+    if (!started) return started.error();
+    queue = *std::move(started);
+    auto logger = std::make_shared<spdlog::logger>("", queue);
+    logger->set_error_handler([](const std::string&) {});  // the default one writes to stderr, and waits for it
+    spdlog::set_default_logger(std::move(logger));
+    return {};
+}
+
+bool finish_log() { return !queue || queue->wait_until_written(); }
 
 }  // namespace hairpin

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -131,6 +132,7 @@ private:
             spdlog::error("engine: there is no '{}': `hairpin run --help` lists them", settings_.engine);
             return refused;
         }
+        if (const auto queued = queue_log(); !queued) return fail(queued.error());
         engine_ = entry->make({.threads = settings_.threads, .on_event = log_event});
         desired_ = make_desired(config, *topology);
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
@@ -268,6 +270,10 @@ private:
 
 }  // namespace
 
-int run_daemon(const DaemonOptions& options) { return Daemon(options).run(); }
+int run_daemon(const DaemonOptions& options) {
+    const int status = Daemon(options).run();
+    if (!finish_log()) std::_Exit(status);
+    return status;
+}
 
 }  // namespace hairpin

@@ -22,7 +22,8 @@ struct DaemonOptions {
 // - SIGUSR1: logs one line for each service, "stats " and the JSON of stats_json.h.
 // - Changes of the machine's links, addresses and routes are followed as they happen.
 //
-// Call it from the only thread of the process: it takes the signals for itself.
+// Call it from the only thread of the process, once, and end the process afterwards: it takes the signals for itself,
+// and the log's thread stays.
 int run_daemon(const DaemonOptions& options);
 
 }  // namespace hairpin

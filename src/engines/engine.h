@@ -52,7 +52,7 @@ public:
 
 struct EngineOptions {
     int threads = 0;                                                   // 0: one per core
-    std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread
+    std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread; must not wait
 };
 
 }  // namespace hairpin

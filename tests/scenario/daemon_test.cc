@@ -4,9 +4,12 @@
 //   | client ── 127.0.0.1:80 ── hairpin run ── 127.0.0.1:8080 ── us |
 //   +---------------------------------------------------------------+
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -215,6 +218,37 @@ TEST_F(Daemon, goes_on_as_it_was_when_a_reload_is_refused) {
     ASSERT_TRUE(logs("reload refused: still serving 1 service on 1 endpoint"));
     EXPECT_TRUE(logs(file_ + ":2:"));
     EXPECT_TRUE(converse().alive());
+}
+
+// Ctrl-S on the terminal, or a program behind a pipe that no longer reads: warnings that traffic caused stopped it all.
+TEST_F(Daemon, serves_and_ends_while_nobody_reads_its_log) {
+    const TemporaryDirectory directory;
+    const std::string pipe = directory / "stderr";
+    ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+    const Fd log(open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    auto process = lab::Process::start(*host_, {"sh", "-c", "exec \"$@\" 2>" + pipe, "sh", hairpin_binary(), "run",
+                                                "--threads", "1", rule, "127.0.0.1:81=127.0.0.1:9"});
+    ASSERT_TRUE(process) << process.error().message;
+    process_ = *std::move(process);
+    pollfd readable{log.get(), POLLIN, 0};
+    for (std::string said; said.find("ready: ") == said.npos || said.back() != '\n';) {
+        ASSERT_EQ(poll(&readable, 1, std::chrono::milliseconds(patience).count()), 1) << said;
+        char byte = 0;
+        ASSERT_EQ(read(log.get(), &byte, 1), 1);
+        said += byte;
+    }
+    while (write(log.get(), "x", 1) == 1) {
+    }
+
+    const Fd refused = client_socket();  // which is a warning
+    ASSERT_EQ(try_connect(refused, other_port), 0);
+    char end = 0;
+    EXPECT_EQ(recv(refused.get(), &end, 1, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+    EXPECT_TRUE(converse().alive());
+    process_->signal(SIGHUP);  // the daemon's own thread writes, too
+    process_->signal(SIGTERM);
+    EXPECT_EQ(exit_status(), 0);
 }
 
 // What systemd hears: a datagram for each change of state (sd_notify(3)).
