@@ -4,6 +4,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -11,9 +12,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 
 namespace hairpin {
 namespace {
+
+constexpr int most_dumps = 5;  // of a table that changes while it is read
 
 template <auto free>
 struct Freed {
@@ -85,21 +89,47 @@ std::vector<Address> usable_addresses(const Cache& cache, const std::vector<Link
     return addresses;
 }
 
-std::vector<Route> unicast_routes(const Cache& cache) {
+// Adds what a packet may take.
+void add_unicast(std::vector<Route>& routes, rtnl_route* route) {
+    if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST) return;
+    const auto destination = prefix_of(rtnl_route_get_dst(route));
+    if (!destination) return;
+    for (int i = 0; i < rtnl_route_get_nnexthops(route); ++i) {
+        rtnl_nexthop* hop = rtnl_route_nexthop_n(route, i);
+        if (rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD) continue;
+        auto via = ip_of(rtnl_route_nh_get_gateway(hop));
+        if (!via) via = ip_of(rtnl_route_nh_get_via(hop));  // of another family: RFC 5549
+        routes.push_back({*destination, via, rtnl_route_nh_get_ifindex(hop), rtnl_route_get_priority(route)});
+    }
+}
+
+// Called with each message of a dump, by a library that knows no exceptions.
+int on_route(nl_msg* message, void* routes) {
+    rtnl_route* parsed = nullptr;
+    if (const int code = rtnl_route_parse(nlmsg_hdr(message), &parsed); code < 0) return code;
+    const std::unique_ptr<rtnl_route, Freed<rtnl_route_put>> route(parsed);
+    try {
+        add_unicast(*static_cast<std::vector<Route>*>(routes), route.get());
+    } catch (const std::bad_alloc&) {
+        return -NLE_NOMEM;
+    }
+    return NL_OK;
+}
+
+// Message by message: a cache of the library looks through all routes for each one, which takes minutes for a table of
+// the internet.
+Result<std::vector<Route>> unicast_routes(nl_sock* socket) {
     std::vector<Route> routes;
-    for_each<rtnl_route>(cache, [&](rtnl_route* route) {
-        if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST) return;
-        const auto destination = prefix_of(rtnl_route_get_dst(route));
-        if (!destination) return;
-        for (int i = 0; i < rtnl_route_get_nnexthops(route); ++i) {
-            rtnl_nexthop* hop = rtnl_route_nexthop_n(route, i);
-            if (rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD) continue;
-            auto via = ip_of(rtnl_route_nh_get_gateway(hop));
-            if (!via) via = ip_of(rtnl_route_nh_get_via(hop));  // of another family: RFC 5549
-            routes.push_back({*destination, via, rtnl_route_nh_get_ifindex(hop), rtnl_route_get_priority(route)});
-        }
-    });
-    return routes;
+    nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, on_route, &routes);
+    for (int tries_left = most_dumps;; --tries_left) {
+        routes.clear();
+        rtmsg all{};
+        int code = nl_send_simple(socket, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof(all));
+        if (code >= 0) code = nl_recvmsgs_default(socket);
+        // Routes changed meanwhile: some may be missing. That change is noticed, and all is read again.
+        if (code >= 0 || (code == -NLE_DUMP_INTR && tries_left == 1)) return routes;
+        if (code != -NLE_DUMP_INTR) return netlink_error("reading routes", code);
+    }
 }
 
 }  // namespace
@@ -119,14 +149,12 @@ Result<Topology> read_topology() {
         return netlink_error("reading addresses", code);
     }
     const Cache addresses(cache);
-    if (const int code = rtnl_route_alloc_cache(socket.get(), AF_UNSPEC, 0, &cache); code < 0) {
-        return netlink_error("reading routes", code);
-    }
-    const Cache routes(cache);
+    auto routes = unicast_routes(socket.get());
+    if (!routes) return routes.error();
 
     std::vector<Link> up = links_up(links);
     std::vector<Address> usable = usable_addresses(addresses, up);
-    return Topology(std::move(up), std::move(usable), unicast_routes(routes));
+    return Topology(std::move(up), std::move(usable), *std::move(routes));
 }
 
 }  // namespace hairpin

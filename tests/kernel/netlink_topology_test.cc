@@ -4,6 +4,7 @@
 #include <linux/if_addr.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "kernel/namespace.h"
@@ -111,6 +112,39 @@ TEST_F(NetlinkTopology, TakesAPointToPointAddressForOneAddress) {
         EXPECT_TRUE(t.owns(ip("10.8.0.1")));
         EXPECT_EQ(route(t, "10.8.0.2"), "");
         EXPECT_EQ(route(t, "10.9.0.2"), "10.9.0.0/24 dev tun");
+    });
+}
+
+// Routes to 20.0.0.0/24, 20.0.1.0/24 and so on.
+void add_routes_to_networks(int count, const Hop& hop) {
+    const auto socket = route_socket();
+    const std::unique_ptr<rtnl_route, decltype(&rtnl_route_put)> route(rtnl_route_alloc(), rtnl_route_put);
+    rtnl_nexthop* next = rtnl_route_nh_alloc();
+    rtnl_route_nh_set_ifindex(next, static_cast<int>(if_nametoindex(hop.link.c_str())));
+    rtnl_route_nh_set_gateway(next, netlink_address(hop.via).get());
+    rtnl_route_add_nexthop(route.get(), next);
+    rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
+    for (int i = 0; i < count; ++i) {
+        const uint32_t network = htonl((20U << 24) + (static_cast<uint32_t>(i) << 8));
+        nl_addr* destination = nl_addr_build(AF_INET, &network, sizeof(network));
+        nl_addr_set_prefixlen(destination, 24);
+        rtnl_route_set_dst(route.get(), destination);
+        nl_addr_put(destination);
+        ASSERT_EQ(rtnl_route_add(socket.get(), route.get(), NLM_F_CREATE | NLM_F_EXCL), 0);
+    }
+}
+
+// A table of the internet took minutes: the time grew with the square of its length.
+TEST_F(NetlinkTopology, OfManyRoutesIsReadInAMoment) {
+    alone([] {
+        add_veth("ext", "192.0.2.1/24");
+        constexpr int many = 100'000;
+        add_routes_to_networks(many, {"192.0.2.254", "ext"});
+        const auto began = std::chrono::steady_clock::now();
+        const Topology t = read_topology().value();
+        EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(3000));
+        EXPECT_GE(t.routes().size(), size_t{many});
+        EXPECT_EQ(route(t, "21.134.159.7"), "21.134.159.0/24 via 192.0.2.254 dev ext");
     });
 }
 
