@@ -34,6 +34,9 @@ struct Decision {
         if (asked.is_loopback() && !backend.is_loopback()) {
             return gateway("the external address is a loopback address, which the backend could not answer");
         }
+        if (asked.is_link_local() && !backend.is_link_local()) {
+            return gateway("the external address is a link-local address, which means nothing beyond its link");
+        }
         if (!topology.owns(asked) && !abilities.foreign_source) {
             return gateway("the external address is not the gateway's own, and this engine sends only from those");
         }
@@ -47,6 +50,9 @@ struct Decision {
         if (!same_family()) return external("the client's address is of another family than the backend");
         if (flow.client.source.ip.is_loopback() && !flow.backend.destination.ip.is_loopback()) {
             return external("the client's address is a loopback address, which the backend could not answer");
+        }
+        if (flow.client.source.ip.is_link_local() && !flow.backend.destination.ip.is_link_local()) {
+            return external("the client's address is a link-local address, which means nothing beyond its link");
         }
         use(SourcePolicy::keep, flow.client.source, reason);
     }

@@ -39,14 +39,13 @@ struct Flow {
 //   source       by policy:
 //     auto       keep for the paths external and routed, external for peer, self and local
 //     external   the address that the client asked, free port. Where nobody would answer it from there (another family
-//                than the backend's; loopback towards a backend elsewhere; not the gateway's own and the engine must
-//                own what it sends from): gateway
+//                than the backend's; loopback or link-local towards a backend elsewhere; not the gateway's own and the
+//                engine must own what it sends from): gateway
 //     gateway    the gateway's address that faces the backend, free port
 //     map        for peer and self, the client's host bits in the prefix of its family and the client's port, so that
-//     the
-//                backend can tell its neighbours apart; no suitable prefix: external. Other paths as auto
-//     keep       the client's address and port; where the engine cannot, the families differ, or it is a loopback
-//                address towards a backend elsewhere: external
+//                the backend can tell its neighbours apart; no suitable prefix: external. Other paths as auto
+//     keep       the client's address and port; where the engine cannot, the families differ, or it is a loopback or
+//                link-local address towards a backend elsewhere: external
 std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, const Leg& client, Choice choice,
                               Abilities abilities = {});
 

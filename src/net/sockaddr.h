@@ -16,6 +16,9 @@ public:
 
     Endpoint endpoint() const;  // 0.0.0.0:0 unless it holds an Internet address
 
+    // The link that a link-local IPv6 address is on, as its index; 0 for all others.
+    uint32_t link() const { return any_.sa_family == AF_INET6 ? v6_.sin6_scope_id : 0; }
+
     const sockaddr* get() const { return &any_; }
     sockaddr* get() { return &any_; }
     socklen_t size() const;  // of the address held

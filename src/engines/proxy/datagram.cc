@@ -148,10 +148,11 @@ void DatagramListener::on_event(DatagramBatch& batch) {
             const bool trusted =
                 std::ranges::any_of(senders, [&](const Prefix& sender) { return sender.contains(peer.ip); });
             if (trusted && !read_header(batch, first, told)) continue;
-            DatagramSession* session = find_or_open({peer, told, asked}, batch.source_address(first));
+            const uint32_t link = batch.source_address(first).link();
+            DatagramSession* session = find_or_open({peer, told, asked, link}, batch.source_address(first));
             if (!session) continue;
             // What the same client sent next goes with it, in one call. Behind a proxy each may be another client's.
-            while (!trusted && i < count && batch.source(i) == peer &&
+            while (!trusted && i < count && batch.source(i) == peer && batch.source_address(i).link() == link &&
                    (!is_wildcard() || batch.destination(i) == asked))
                 ++i;
             session->forward(batch, first, i);

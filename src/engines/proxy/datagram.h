@@ -29,6 +29,7 @@ struct DatagramKey {
     Endpoint peer;        // sent the datagram
     ProxyAddresses told;  // who asks what: the peer and our endpoint, or what the peer's PROXY header names
     Ip asked;             // the gateway's address it was sent to
+    uint32_t link = 0;    // SockAddr::link() of the peer: another link may have the same address
 
     bool operator==(const DatagramKey&) const = default;
 };
@@ -36,7 +37,7 @@ struct DatagramKey {
 struct DatagramKeyHash {
     size_t operator()(const DatagramKey& key) const {
         return EndpointHash{}(key.peer) ^ (EndpointHash{}(key.told.source) * 31) ^
-               (EndpointHash{}(key.told.destination) * 61) ^ (IpHash{}(key.asked) * 131);
+               (EndpointHash{}(key.told.destination) * 61) ^ (IpHash{}(key.asked) * 131) ^ key.link;
     }
 };
 

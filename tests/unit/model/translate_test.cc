@@ -27,8 +27,8 @@ constexpr SourcePolicy wanted[5][5] = {
 };
 
 // How the client asked.
-enum class Asked { own, any, foreign, loopback };
-constexpr auto all_asked = std::to_array({Asked::own, Asked::any, Asked::foreign, Asked::loopback});
+enum class Asked { own, any, foreign, loopback, link_local };
+constexpr auto all_asked = std::to_array({Asked::own, Asked::any, Asked::foreign, Asked::loopback, Asked::link_local});
 
 struct Situation {
     Path path;
@@ -57,7 +57,7 @@ std::optional<Expected> expected(const Situation& s, const std::string& client, 
     const bool cannot_map = crosses || !s.abilities.foreign_source || !s.mapped;
     if ((source == keep && cannot_keep) || (source == map && cannot_map)) source = external;
 
-    const bool cannot_answer = crosses || s.asked == Asked::loopback;
+    const bool cannot_answer = crosses || s.asked == Asked::loopback || s.asked == Asked::link_local;
     const bool cannot_send = s.asked == Asked::foreign && !s.abilities.foreign_source;
     if (source == external && (cannot_answer || cannot_send)) source = gateway;
 
@@ -107,6 +107,8 @@ std::string asked_of(const Situation& s) {
             return v4 ? "1.0.0.77" : "2001:db8::77";
         case Asked::loopback:
             return v4 ? "127.0.0.1" : "::1";
+        case Asked::link_local:
+            return v4 ? "169.254.0.1" : "fe80::e";
     }
     return "";
 }
@@ -115,8 +117,8 @@ Service service_of(const Situation& s, const Ip& asked) {
     Service made;
     made.name = "s";
     made.protocols = Protocols::both;
-    made.listen = {
-        {s.asked == Asked::any ? Ip::any(s.client) : asked, s.ranges ? PortRange{5000, 5099} : PortRange{5000, 5000}}};
+    const bool all = s.asked == Asked::any || s.asked == Asked::link_local;
+    made.listen = {{all ? Ip::any(s.client) : asked, s.ranges ? PortRange{5000, 5099} : PortRange{5000, 5000}}};
     const Ip other = ip(s.backend == Family::v4 ? "10.0.0.9" : "fd00::9");
     const Ip backend = ip(s.backend == Family::v4 ? "10.0.0.2" : "fd00::2");
     const PortRange ports = s.ranges ? PortRange{8000, 8099} : PortRange{8000, 8000};
@@ -166,7 +168,7 @@ void check(const Situation& s, const Topology& topology, int& checked) {
 }
 
 TEST(Translate, DecidesEveryCaseAsSpecified) {
-    const Topology topology = two_legged().topology();
+    const Topology topology = two_legged().link("auto").address("169.254.0.1/16").topology();
     int checked = 0;
     for (const Path path : all_paths)
         for (const SourcePolicy policy : all_policies)
@@ -255,6 +257,19 @@ TEST(Translate, CallsALocalBackendFromTheExternalAddress) {
     };
     EXPECT_EQ(source("127.0.0.1:1", "127.0.0.1:80"), "127.0.0.1");
     EXPECT_EQ(source("1.0.0.100:1", "1.0.0.1:80"), "1.0.0.1");
+}
+
+TEST(Translate, KeepsNoLinkLocalClient) {
+    std::vector<Service> services;
+    services.push_back(service("s", {"[::]:80"}, {"[fd00::2]:8080"}));
+    services[0].source = keep;
+    const Ruleset ruleset(std::move(services));
+    const Topology topology = two_legged().topology();
+    const auto source = [&](std::string_view client, std::string_view asked) {
+        return translate(ruleset, topology, {Protocol::tcp, endpoint(client), endpoint(asked)}, {})->backend.source.ip;
+    };
+    EXPECT_EQ(source("[fe80::64]:1", "[2001:db8::1]:80"), ip("2001:db8::1"));
+    EXPECT_EQ(source("[fe80::64]:1", "[fe80::e]:80"), ip("fd00::1"));
 }
 
 TEST(Translate, LeavesTheSourceToTheRouteWhereTheGatewayHasNoAddressThatFacesTheBackend) {
