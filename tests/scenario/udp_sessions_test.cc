@@ -195,6 +195,22 @@ TEST_P(UdpSessions, OutliveAReloadUnlessTheirBackendGoes) {
     exchange(old_client, service, new_backend);
 }
 
+// The kernel had given the port to a session of ours, so that the reload was refused: "the port is in use".
+TEST_P(UdpSessions, GiveWayToAnEndpointOnTheirPort) {
+    const TestLab lab = make_lab(brief);
+    ASSERT_TRUE(lab);
+    const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
+    const UdpSocket other_backend(lab->host("server1"), at("10.0.0.2:2045"));
+    const UdpSocket client(lab->host("client"), any_port);
+    for (const auto* address : {"1.0.0.1:", "0.0.0.0:"}) {
+        const uint16_t port = exchange(client, service, backend).port;
+        ASSERT_TRUE(lab.reload(std::string(brief) + "  new: {listen: \"" + address + std::to_string(port) +
+                               "\", backends: \"10.0.0.2:2045\", protocol: udp}\n"));
+        exchange(client, {service.ip, port}, other_backend);
+        exchange(client, service, backend);
+    }
+}
+
 // From thousands of ports at once, as a resolver asks or an attacker does.
 TEST_P(UdpSessions, InThousandsDoNotKeepTcpWaiting) {
     const TestLab lab(R"(

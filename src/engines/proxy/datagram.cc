@@ -41,7 +41,7 @@ DatagramSession::DatagramSession(Context& context, DatagramListener& listener, c
 }
 
 DatagramSession::~DatagramSession() {
-    if (in_guard_.source.port != 0) context_.guard.forget(in_guard_);
+    if (guarded_) context_.guard.forget(leg_);
     counters_.active.subtract();
     record_.sessions.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -56,8 +56,7 @@ std::optional<ConnectFailure> DatagramSession::open() {
         const auto flow =
             translate(context_.desired->ruleset, context_.desired->topology, client, choice, proxy_abilities);
         if (!flow) return ConnectFailure::of(EHOSTUNREACH);
-        leg_ = flow->backend;
-        failure = try_connect(leg_);
+        failure = try_connect(flow->backend);
         if (!failure) {
             header_ = write_proxy_header(service.send_proxy, Protocol::udp, key_.told, header_space_);
             counters_.accepted[static_cast<size_t>(flow->path)].add();
@@ -82,9 +81,9 @@ std::optional<ConnectFailure> DatagramSession::try_connect(const Leg& leg) {
     const SockAddr destination(leg.destination);
     if (connect(backend_.get(), destination.get(), destination.size()) != 0) return ConnectFailure::of(errno);
     if (!watch(context_, backend_.get(), EPOLLIN, this, Tag::udp_session)) return ConnectFailure::of(errno);
-    if (may_lead_to_us(context_.desired->ruleset, Protocol::udp, leg.destination)) {
-        context_.guard.remember(in_guard_ = {Protocol::udp, local_endpoint(backend_.get()), leg.destination});
-    }
+    leg_ = {Protocol::udp, local_endpoint(backend_.get()), leg.destination};
+    guarded_ = may_lead_to_us(context_.desired->ruleset, Protocol::udp, leg.destination);
+    if (guarded_) context_.guard.remember(leg_);
     return std::nullopt;
 }
 
@@ -92,8 +91,7 @@ void DatagramSession::forward(DatagramBatch& batch, size_t first, size_t last) {
     const auto sent = batch.send(first, last, {.fd = backend_.get(), .header = header_});
     counters_.bytes_to_backends.add(sent.bytes);
     if (sent.oversize > 0) {
-        const Family family = local_endpoint(backend_.get()).ip.family();
-        refuse_oversize(sent.oversize, largest_payload(family) - header_.size(),
+        refuse_oversize(sent.oversize, largest_payload(leg_.source.ip.family()) - header_.size(),
                         header_.empty() ? "backend" : "backend with its PROXY header");
     }
     stay_alive();
@@ -168,8 +166,15 @@ void DatagramListener::serve(const Served& changed, const Desired& desired) {
         const Leg& leg = entry.second->leg_;
         const bool named = std::ranges::any_of(
             backends, [&](const Backend& backend) { return backend.endpoint.contains(leg.destination); });
-        const bool ours = leg.source.ip.is_unspecified() || desired.topology.owns(leg.source.ip);
-        return !named || !ours;
+        return !named || !desired.topology.owns(leg.source.ip);
+    });
+}
+
+void DatagramListener::end_sessions_from(const Endpoint& endpoint) {
+    std::erase_if(sessions_, [&](const auto& entry) {
+        const Endpoint& source = entry.second->leg_.source;
+        const bool all = endpoint.ip == Ip::any(source.ip.family());
+        return source.port == endpoint.port && (all || source.ip == endpoint.ip);
     });
 }
 

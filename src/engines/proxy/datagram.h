@@ -76,8 +76,8 @@ private:
     const std::chrono::milliseconds idle_timeout_;
     bool within_limit_ = false;
     Fd backend_;
-    Leg leg_;       // to the backend
-    Leg in_guard_;  // what LoopGuard remembers; port 0: nothing
+    Leg leg_;               // to the backend, with the port it calls from
+    bool guarded_ = false;  // LoopGuard remembers the leg
     std::array<uint8_t, proxy_header_space> header_space_{};
     std::span<const uint8_t> header_;  // what each datagram to the backend begins with
 };
@@ -91,6 +91,8 @@ public:
 
     // The configuration has changed: sessions with a backend, or from an address, that is no more end.
     void serve(const Served& changed, const Desired& desired);
+    // Sessions whose socket holds this port, which is to be listened on, end.
+    void end_sessions_from(const Endpoint& endpoint);
 
     int fd() const { return fd_.get(); }
 

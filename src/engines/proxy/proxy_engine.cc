@@ -53,6 +53,8 @@ public:
 private:
     Result<> start_workers();
     bool touches_ours(const Listen& listen) const;
+    template <class Attempt>
+    auto with_port_freed(const Listen& listen, Attempt attempt);
     size_t sockets_for(const Listen& listen) const { return listen.shared ? worker_count_ : 1; }
     ServiceRecord& record_of(const std::string& service);
 
@@ -110,6 +112,16 @@ bool ProxyEngine::touches_ours(const Listen& listen) const {
            });
 }
 
+// Tries to use the port of an endpoint, and once more where one of our UDP sessions may be calling from it. Such a
+// session ends: the client's next datagram opens another one, on another port.
+template <class Attempt>
+auto ProxyEngine::with_port_freed(const Listen& listen, Attempt attempt) {
+    auto result = attempt(listen.protocol, listen.endpoint);
+    if (result || listen.protocol != Protocol::udp) return result;
+    for (const auto& worker : workers_) worker->end_sessions_from(listen.endpoint);
+    return attempt(listen.protocol, listen.endpoint);
+}
+
 ServiceRecord& ProxyEngine::record_of(const std::string& service) {
     auto& record = records_[service];
     if (!record) record = std::make_unique<ServiceRecord>(service, worker_count_, options_.on_event);
@@ -134,14 +146,14 @@ Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
         if (keep) listen.shared = old->second;  // a socket stays as it was opened
         serving.emplace(key, listen.shared);
         if (!keep && !touches_ours(listen)) {
-            if (auto unused = check_unused(listen.protocol, listen.endpoint); !unused) return unused;
+            if (auto unused = with_port_freed(listen, check_unused); !unused) return unused;
         }
         ServiceRecord& record = record_of(listen.service->name);
         for (size_t i = 0; i < worker_count_; ++i) {
             if (!listen.shared && i != listen.owner(worker_count_)) continue;
             Assignment::Socket socket{{listen, &record, &record.of_worker(i)}, Fd()};
             if (!keep) {
-                auto fd = open_listener(listen.protocol, listen.endpoint);
+                auto fd = with_port_freed(listen, open_listener);
                 if (!fd) return fd.error();
                 socket.fd = std::move(*fd);
             }

@@ -119,15 +119,21 @@ Worker::~Worker() {
 }
 
 void Worker::assign(Assignment assignment) {
-    std::future<void> assigned;
-    {
-        const std::lock_guard lock(mutex_);
-        assignment_ = std::move(assignment);
-        assigned_ = {};
-        assigned = assigned_.get_future();
-    }
+    tell([&] { take(assignment); });
+}
+
+void Worker::end_sessions_from(const Endpoint& endpoint) {
+    tell([&] {
+        for (const auto& [key, listener] : udp_listeners_) listener->end_sessions_from(endpoint);
+    });
+}
+
+// Has the worker's thread carry out an order, and returns when it has.
+void Worker::tell(const std::function<void()>& order) {
+    std::unique_lock lock(mutex_);
+    order_ = &order;
     eventfd_write(wake_.get(), 1);
-    assigned.wait();
+    carried_out_.wait(lock, [&] { return order_ == nullptr; });
 }
 
 void Worker::run() {
@@ -151,7 +157,7 @@ void Worker::run() {
         go_on_with_unfinished();
         // From here on no event of this batch can name what ends now.
         context_.timers.advance(context_.now);
-        if (std::exchange(woken_, false)) stop = take_orders();
+        if (std::exchange(woken_, false)) stop = take_order();
         std::erase_if(context_.ended, [](const auto& session) { return !session->queued(); });
     }
     while (!context_.sessions.empty()) context_.sessions.back()->abort();
@@ -190,14 +196,22 @@ void Worker::go_on_with_unfinished() {
 }
 
 // True: the engine wants the worker to end.
-bool Worker::take_orders() {
+bool Worker::take_order() {
     const std::lock_guard lock(mutex_);
-    if (!assignment_) return stop_;
+    if (order_) {
+        (*order_)();
+        order_ = nullptr;
+        carried_out_.notify_one();
+    }
+    return stop_;
+}
+
+void Worker::take(Assignment& assignment) {
     std::map<Key, std::unique_ptr<TcpListener>> old_tcp = std::move(tcp_listeners_);
     std::map<Key, std::unique_ptr<DatagramListener>> old_udp = std::move(udp_listeners_);
     tcp_listeners_.clear();
     udp_listeners_.clear();
-    for (Assignment::Socket& socket : assignment_->sockets) {
+    for (Assignment::Socket& socket : assignment.sockets) {
         const Listen& listen = socket.served.listen;
         const Key key(listen.protocol, listen.endpoint);
         if (listen.protocol == Protocol::tcp) {
@@ -215,7 +229,7 @@ bool Worker::take_orders() {
             } else {
                 listener = std::move(old_udp.at(key));
             }
-            listener->serve(socket.served, *assignment_->desired);
+            listener->serve(socket.served, *assignment.desired);
         }
     }
     // Clients that wait in the queue of an endpoint that goes were accepted by the kernel: they are served.
@@ -224,10 +238,7 @@ bool Worker::take_orders() {
     }
     old_tcp.clear();
     old_udp.clear();
-    context_.desired = assignment_->desired;
-    assignment_.reset();
-    assigned_.set_value();
-    return stop_;
+    context_.desired = assignment.desired;
 }
 
 }  // namespace hairpin::proxy

@@ -2,11 +2,11 @@
 // writes but the loop guard and a few atomics of a service: its turn of round robin, its UDP sessions, its throttles.
 #pragma once
 
-#include <future>
+#include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -33,8 +33,10 @@ public:
     // Ends the thread; what lives is reset.
     ~Worker();
 
-    // Replaces what the worker serves. Returns when it does. Called by the engine's thread only.
+    // Replaces what the worker serves. Returns when it does, as does the next; both are the engine's thread's to call.
     void assign(Assignment assignment);
+    // Ends the UDP sessions that hold a port which is to be listened on: those that call a backend from there.
+    void end_sessions_from(const Endpoint& endpoint);
 
 private:
     // A listening TCP socket. While descriptors are used up it rests: nobody is accepted, the queue waits.
@@ -58,20 +60,22 @@ private:
     void run();
     void dispatch(const epoll_event& event);
     void go_on_with_unfinished();
-    bool take_orders();
+    void tell(const std::function<void()>& order);
+    bool take_order();
+    void take(Assignment& assignment);
 
     Context context_;
     Fd wake_;
-    bool woken_ = false;  // the engine has orders
+    bool woken_ = false;  // the engine has an order
     Fd reserve_;          // given up for a moment to accept, and refuse, a client when no descriptor is left
     DatagramBatch batch_;
     std::map<Key, std::unique_ptr<TcpListener>> tcp_listeners_;
     std::map<Key, std::unique_ptr<DatagramListener>> udp_listeners_;
 
-    std::mutex mutex_;  // guards what follows
-    std::optional<Assignment> assignment_;
-    std::promise<void> assigned_;
+    std::mutex mutex_;                              // guards what follows
+    const std::function<void()>* order_ = nullptr;  // until it is carried out
     bool stop_ = false;
+    std::condition_variable carried_out_;
 
     std::thread thread_;
 };
