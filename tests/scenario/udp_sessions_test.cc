@@ -195,6 +195,43 @@ TEST_P(UdpSessions, OutliveAReloadUnlessTheirBackendGoes) {
     exchange(old_client, service, new_backend);
 }
 
+// Clients that never fall silent kept the rules of their first datagram for ever.
+TEST_P(UdpSessions, FollowAReloadThatChangesWhatTheyWereOpenedUnder) {
+    const auto with = [](std::string_view listen, std::string_view backends, std::string_view rules) {
+        return "services:\n  one: {listen: \"1.0.0.1:" + std::string(listen) +
+               "\", backends: \"10.0.0.2:" + std::string(backends) + "\", protocol: udp" + std::string(rules) + "}\n";
+    };
+    const TestLab lab = make_lab(with("1044", "2044", ""));
+    ASSERT_TRUE(lab);
+    const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
+    const UdpSocket client(lab->host("client"), any_port);
+    const Endpoint first = exchange(client, service, backend);
+    EXPECT_EQ(first.ip, service.ip);
+
+    ASSERT_TRUE(lab.reload(with("1044", "2044", ", max_sessions: 9")));
+    EXPECT_EQ(exchange(client, service, backend), first) << "nothing that concerns it";
+
+    ASSERT_TRUE(lab.reload(with("1044", "2044", ", source: gateway")));
+    EXPECT_EQ(exchange(client, service, backend).ip.str(), "10.0.0.1");
+
+    ASSERT_TRUE(lab.reload(with("1044", "2044", ", source: gateway, proxy_protocol: {send: v2}")));
+    client.send(service, "question");
+    const auto asked = backend.receive();
+    ASSERT_TRUE(asked);
+    EXPECT_TRUE(asked->payload.starts_with("\r\n\r\n")) << "no PROXY header";
+
+    ASSERT_TRUE(lab.reload(with("1044", "2044", ", idle_timeout: 1s")));
+    exchange(client, service, backend);
+    EXPECT_TRUE(wait_for([&] { return lab.stats("one").active == 0; })) << "5 minutes, as before";
+
+    // Both ports are still the backend's, but 1044 is another one's now.
+    const UdpSocket next(lab->host("server1"), at("10.0.0.2:2045"));
+    ASSERT_TRUE(lab.reload(with("1044-1045", "2044-2045", "")));
+    exchange(client, service, backend);
+    ASSERT_TRUE(lab.reload(with("1043-1044", "2044-2045", "")));
+    exchange(client, service, next);
+}
+
 // The kernel had given the port to a session of ours, so that the reload was refused: "the port is in use".
 TEST_P(UdpSessions, GiveWayToAnEndpointOnTheirPort) {
     const TestLab lab = make_lab(brief);
