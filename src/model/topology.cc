@@ -6,8 +6,9 @@
 
 namespace hairpin {
 
-Topology::Topology(std::vector<Link> links, std::vector<Address> addresses, std::vector<Route> routes)
-    : links_(std::move(links)), addresses_(std::move(addresses)), routes_(std::move(routes)) {
+Topology::Topology(std::vector<Link> links, std::vector<Address> addresses, std::vector<Route> routes,
+                   std::vector<Prefix> local)
+    : links_(std::move(links)), addresses_(std::move(addresses)), routes_(std::move(routes)), local_(std::move(local)) {
     for (const Address& address : addresses_) {
         const bool known = std::ranges::any_of(routes_, [&](const Route& route) {
             return route.destination == address.network() && route.link == address.link;
@@ -28,7 +29,8 @@ Topology::Topology(std::vector<Link> links, std::vector<Address> addresses, std:
 }
 
 bool Topology::owns(const Ip& ip) const {
-    return ip.is_loopback() || std::ranges::any_of(addresses_, [&](const Address& own) { return own.ip == ip; });
+    return ip.is_loopback() || std::ranges::any_of(addresses_, [&](const Address& own) { return own.ip == ip; }) ||
+           std::ranges::any_of(local_, [&](const Prefix& own) { return own.contains(ip); });
 }
 
 const Route* Topology::route_to(const Ip& ip) const {

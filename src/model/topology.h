@@ -40,11 +40,14 @@ class Topology {
 public:
     Topology() = default;
     // `routes` are taken as they are; on-link routes of the addresses are added where they are missing.
-    Topology(std::vector<Link> links, std::vector<Address> addresses, std::vector<Route> routes);
+    // `local`: networks of which every address is the gateway's own, beside `addresses`.
+    Topology(std::vector<Link> links, std::vector<Address> addresses, std::vector<Route> routes,
+             std::vector<Prefix> local = {});
 
     const std::vector<Link>& links() const { return links_; }
     const std::vector<Address>& addresses() const { return addresses_; }
     const std::vector<Route>& routes() const { return routes_; }
+    const std::vector<Prefix>& local() const { return local_; }
 
     // Packets to this address end on the gateway itself. All of 127.0.0.0/8 and ::1 do.
     bool owns(const Ip& ip) const;
@@ -72,6 +75,7 @@ private:
     };
     std::vector<Route> routes_;    // longest prefix first, then by address, then smallest metric
     std::vector<Length> lengths_;  // that occur, longest first
+    std::vector<Prefix> local_;
 };
 
 }  // namespace hairpin

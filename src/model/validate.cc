@@ -31,11 +31,13 @@ bool full(const Prefix& prefix) { return prefix.length == (prefix.address.is_v4(
 // The parts of a topology that rules ask for, ready to be searched.
 struct Surroundings {
     std::vector<Ip> own;           // sorted
+    std::vector<Prefix> local;     // networks of which every address is the gateway's own
     std::vector<Ip> broadcasts;    // of the on-link networks, sorted
     std::vector<Prefix> networks;  // on-link, longest prefix first; neither single addresses nor default routes
 
     explicit Surroundings(const Topology* topology) {
         if (!topology) return;
+        local = topology->local();
         for (const Address& address : topology->addresses()) own.push_back(address.ip);
         for (const Route& route : topology->routes()) {
             const Prefix& network = route.destination;
@@ -50,7 +52,10 @@ struct Surroundings {
         std::ranges::sort(broadcasts);
     }
 
-    bool owns(const Ip& ip) const { return ip.is_loopback() || std::ranges::binary_search(own, ip); }
+    bool owns(const Ip& ip) const {
+        return ip.is_loopback() || std::ranges::binary_search(own, ip) ||
+               std::ranges::any_of(local, [&](const Prefix& prefix) { return prefix.contains(ip); });
+    }
     bool is_broadcast(const Ip& ip) const { return std::ranges::binary_search(broadcasts, ip); }
 
     const Prefix* network_of(const Ip& ip) const {

@@ -89,17 +89,27 @@ std::vector<Address> usable_addresses(const Cache& cache, const std::vector<Link
     return addresses;
 }
 
-// Adds what a packet may take.
-void add_unicast(std::vector<Route>& routes, rtnl_route* route) {
-    if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST) return;
+struct Routes {
+    std::vector<Route> unicast;
+    std::vector<Prefix> local;
+};
+
+void add(Routes& routes, rtnl_route* route) {
     const auto destination = prefix_of(rtnl_route_get_dst(route));
     if (!destination) return;
+    const auto table = rtnl_route_get_table(route);
+    const int type = rtnl_route_get_type(route);
+    // The kernel's own entries there are the addresses, with those that are not usable yet.
+    if (table == RT_TABLE_LOCAL && type == RTN_LOCAL && rtnl_route_get_protocol(route) != RTPROT_KERNEL) {
+        routes.local.push_back(*destination);
+    }
+    if (table != RT_TABLE_MAIN || type != RTN_UNICAST) return;
     for (int i = 0; i < rtnl_route_get_nnexthops(route); ++i) {
         rtnl_nexthop* hop = rtnl_route_nexthop_n(route, i);
         if (rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD) continue;
         auto via = ip_of(rtnl_route_nh_get_gateway(hop));
         if (!via) via = ip_of(rtnl_route_nh_get_via(hop));  // of another family: RFC 5549
-        routes.push_back({*destination, via, rtnl_route_nh_get_ifindex(hop), rtnl_route_get_priority(route)});
+        routes.unicast.push_back({*destination, via, rtnl_route_nh_get_ifindex(hop), rtnl_route_get_priority(route)});
     }
 }
 
@@ -109,7 +119,7 @@ int on_route(nl_msg* message, void* routes) {
     if (const int code = rtnl_route_parse(nlmsg_hdr(message), &parsed); code < 0) return code;
     const std::unique_ptr<rtnl_route, Freed<rtnl_route_put>> route(parsed);
     try {
-        add_unicast(*static_cast<std::vector<Route>*>(routes), route.get());
+        add(*static_cast<Routes*>(routes), route.get());
     } catch (const std::bad_alloc&) {
         return -NLE_NOMEM;
     }
@@ -118,11 +128,11 @@ int on_route(nl_msg* message, void* routes) {
 
 // Message by message: a cache of the library looks through all routes for each one, which takes minutes for a table of
 // the internet.
-Result<std::vector<Route>> unicast_routes(nl_sock* socket) {
-    std::vector<Route> routes;
+Result<Routes> read_routes(nl_sock* socket) {
+    Routes routes;
     nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, on_route, &routes);
     for (int tries_left = most_dumps;; --tries_left) {
-        routes.clear();
+        routes = {};
         rtmsg all{};
         int code = nl_send_simple(socket, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof(all));
         if (code >= 0) code = nl_recvmsgs_default(socket);
@@ -149,12 +159,12 @@ Result<Topology> read_topology() {
         return netlink_error("reading addresses", code);
     }
     const Cache addresses(cache);
-    auto routes = unicast_routes(socket.get());
+    auto routes = read_routes(socket.get());
     if (!routes) return routes.error();
 
     std::vector<Link> up = links_up(links);
     std::vector<Address> usable = usable_addresses(addresses, up);
-    return Topology(std::move(up), std::move(usable), *std::move(routes));
+    return Topology(std::move(up), std::move(usable), std::move(routes->unicast), std::move(routes->local));
 }
 
 }  // namespace hairpin

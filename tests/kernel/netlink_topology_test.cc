@@ -82,6 +82,22 @@ TEST_F(NetlinkTopology, LeavesOutWhatCarriesNoPacket) {
     });
 }
 
+// AnyIP: what the local table says beyond the addresses of the links.
+TEST_F(NetlinkTopology, OwnsTheNetworksThatAreRoutedToItself) {
+    alone([] {
+        add_veth("ext", "192.0.2.1/24");
+        add_route("10.9.0.0/24", {{"", "lo"}}, 0, RTN_LOCAL, RT_TABLE_LOCAL);
+        add_route("fd09::/64", {{"", "lo"}}, 0, RTN_LOCAL, RT_TABLE_LOCAL);
+        add_route("10.9.9.9/32", {{"", "lo"}}, 0, RTN_LOCAL, RT_TABLE_LOCAL);
+        const Topology t = read_topology().value();
+        for (const auto own : {"10.9.0.1", "10.9.0.200", "10.9.9.9", "fd09::77"}) EXPECT_TRUE(t.owns(ip(own))) << own;
+        for (const auto other : {"10.9.1.1", "10.9.9.8", "192.0.2.255", "fd09:1::1"}) {
+            EXPECT_FALSE(t.owns(ip(other))) << other;
+        }
+        EXPECT_EQ(t.local().size(), 3u);
+    });
+}
+
 TEST_F(NetlinkTopology, TakesEachNextHopOfAMultipathRoute) {
     alone([] {
         add_veth("a", "10.1.0.1/24");

@@ -81,7 +81,7 @@ inline void add_route(const std::string& destination, const std::vector<Hop>& ho
         rtnl_nexthop* next = rtnl_route_nh_alloc();
         rtnl_route_nh_set_ifindex(next, static_cast<int>(if_nametoindex(hop.link.c_str())));
         if (hop.via.empty()) {
-            rtnl_route_set_scope(route.get(), RT_SCOPE_LINK);
+            rtnl_route_set_scope(route.get(), type == RTN_LOCAL ? RT_SCOPE_HOST : RT_SCOPE_LINK);
         } else {
             rtnl_route_nh_set_gateway(next, netlink_address(hop.via).get());
         }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "support/tcp.h"
+#include "support/udp.h"
 
 namespace hairpin {
 namespace {
@@ -33,6 +34,23 @@ TEST(NetworkChange, AnAddressThatComesLaterIsServed) {
     ASSERT_TRUE(after.conversation) << "refused with " << after.refused_with << "\n" << lab->daemon_log();
     EXPECT_TRUE(after.conversation->alive());
     EXPECT_TRUE(before.conversation->alive()) << "what lived before goes on";
+}
+
+// A whole network that ends on the gateway, as large sites have it: its clients were reset, for no link has the
+// address.
+TEST(NetworkChange, ALocalRouteThatComesLaterIsServed) {
+    const TestLab lab("services:\n  wild: {listen: 0.0.0.0:1234, backends: 10.0.0.2:4321}\n", "proxy",
+                      TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const Fd server = listen_on(lab->host("server1"), *Endpoint::parse("10.0.0.2:4321"));
+    const auto own = lab->plan().gateway().address(Family::v4);
+    ASSERT_TRUE(own);
+    command(lab->host("client"), "ip route add 10.9.0.0/24 via " + own->str());
+    command(lab->host("gateway"), "ip route add local 10.9.0.0/24 dev lo");
+    ASSERT_TRUE(lab->daemon().wait_for_output("the network changed", patience)) << lab->daemon_log();
+    const Meeting meeting = meet(lab->host("client"), *Endpoint::parse("10.9.0.77:1234"), {&server});
+    ASSERT_TRUE(meeting.conversation) << "refused with " << meeting.refused_with << "\n" << lab->daemon_log();
+    EXPECT_TRUE(meeting.conversation->alive());
 }
 
 }  // namespace

@@ -29,6 +29,13 @@ TEST(Topology, OwnsItsAddressesAndAllOfLoopback) {
     EXPECT_TRUE(Topology().owns(ip("127.0.0.1")));
 }
 
+TEST(Topology, OwnsWholeNetworksThatAreLocal) {
+    const Topology t({}, {}, {}, {prefix("10.9.0.0/24"), prefix("fd09::/64")});
+    for (const auto own : {"10.9.0.0", "10.9.0.7", "fd09::7"}) EXPECT_TRUE(t.owns(ip(own))) << own;
+    for (const auto other : {"10.9.1.0", "fd09:0:0:1::7"}) EXPECT_FALSE(t.owns(ip(other))) << other;
+    EXPECT_EQ(source(t, "10.9.0.7"), "10.9.0.7");
+}
+
 TEST(Topology, DerivesOnLinkRoutesFromAddresses) {
     const Topology t = two_legged().topology();
     EXPECT_EQ(link_to(t, "10.0.0.2"), "int");

@@ -184,6 +184,12 @@ TEST(Validate, RefusesAnEndpointInsideTheBackendsNetwork) {
                "answer for it; give the gateway that address, or choose one outside"}));
 }
 
+TEST(Validate, AllowsAnEndpointInALocalNetworkInsideTheBackendsNetwork) {
+    const Topology two = two_legged().topology();
+    const Topology topology(two.links(), two.addresses(), two.routes(), {prefix("10.0.0.64/26")});
+    EXPECT_EQ(problems({service("a", {"10.0.0.77:80"}, {"10.0.0.2:80"})}, &topology), Lines{});
+}
+
 TEST(Validate, AllowsAHomeBoxWithOneNetwork) {
     Gateway gateway;
     gateway.link("eth0").address("192.168.1.10/24").route("0.0.0.0/0", "192.168.1.1");
