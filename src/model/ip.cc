@@ -114,6 +114,14 @@ bool Ip::is_link_local() const {
 
 bool Ip::is_broadcast() const { return is_v4() && v4_bits() == 0xffffffff; }
 
+bool Ip::is_private() const {
+    if (is_link_local()) return true;
+    if (!is_v4()) return (bytes_[0] & 0xfe) == 0xfc;
+    const uint32_t bits = v4_bits();
+    const auto in = [&](uint32_t network, int length) { return (bits ^ network) >> (32 - length) == 0; };
+    return in(0x0a000000, 8) || in(0xac100000, 12) || in(0xc0a80000, 16) || in(0x64400000, 10);
+}
+
 uint32_t Ip::v4_bits() const {
     uint32_t bits = 0;
     for (size_t i = 12; i < 16; ++i) bits = bits << 8 | bytes_[i];
@@ -155,6 +163,14 @@ bool Prefix::contains(Ip ip) const { return ip.family() == address.family() && o
 
 bool Prefix::overlaps(const Prefix& other) const {
     return length <= other.length ? contains(other.address) : other.contains(address);
+}
+
+Prefix Prefix::half(bool high) const {
+    std::array<uint8_t, 16> bytes{};
+    std::ranges::copy(address.bytes(), bytes.begin());
+    const auto bit = static_cast<size_t>(length + offset_of(address.family()));
+    if (high) bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] | (0x80 >> (bit % 8)));
+    return {Ip::from_network(bytes), length + 1};
 }
 
 Ip Prefix::with_host_of(Ip host) const {

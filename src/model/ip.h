@@ -39,6 +39,7 @@ public:
     bool is_multicast() const;
     bool is_link_local() const;  // 169.254.0.0/16, fe80::/10
     bool is_broadcast() const;   // 255.255.255.255
+    bool is_private() const;     // never routed on the internet: RFC 1918, 6598, 4193, and link-local
 
     uint32_t v4_bits() const;                                      // host order; precondition: is_v4()
     std::span<const uint8_t, 16> bytes() const { return bytes_; }  // network order, v4-mapped for IPv4
@@ -61,6 +62,8 @@ struct Prefix {
 
     bool contains(Ip ip) const;
     bool overlaps(const Prefix& other) const;
+    // Its lower or higher half. Precondition: it holds more than one address.
+    Prefix half(bool high) const;
     // The address with these leading bits and the host bits of `host`. Precondition: the same family.
     Ip with_host_of(Ip host) const;
 

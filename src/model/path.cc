@@ -18,7 +18,7 @@ bool faces_outside(const Ruleset& ruleset, const Topology& topology, int link, c
     return std::ranges::any_of(topology.routes(), is_way_out) || std::ranges::any_of(topology.addresses(), is_shown);
 }
 
-bool is_outside(const Ruleset& ruleset, const Topology& topology, const Route* route) {
+bool leads_outside(const Ruleset& ruleset, const Topology& topology, const Route* route) {
     if (!route || route->destination.length == 0) return true;
     if (!route->via) return faces_outside(ruleset, topology, route->link, route->destination);
     if (route->via->is_link_local()) {  // every link has a network of these: the link itself says more
@@ -44,11 +44,29 @@ bool meet_before_us(const Topology& topology, const Ip& client, const Ip& backen
 
 }  // namespace
 
+bool is_peer(const Topology& topology, const Ip& client, const Ip& backend) {
+    return !topology.owns(backend) && meet_before_us(topology, client, backend);
+}
+
+bool is_outside(const Ruleset& ruleset, const Topology& topology, const Ip& client) {
+    return leads_outside(ruleset, topology, topology.route_to(client));
+}
+
+bool faces_only_outside(const Ruleset& ruleset, const Topology& topology, int link) {
+    bool outside = false;
+    for (const Route& route : topology.routes()) {
+        if (route.link != link || route.destination.address.is_link_local()) continue;
+        if (!leads_outside(ruleset, topology, &route)) return false;
+        outside = true;
+    }
+    return outside;
+}
+
 Path path_of(const Ruleset& ruleset, const Topology& topology, const Ip& client, const Ip& backend) {
     if (topology.owns(client)) return Path::local;
     if (client == backend) return Path::self;
-    if (!topology.owns(backend) && meet_before_us(topology, client, backend)) return Path::peer;
-    return is_outside(ruleset, topology, topology.route_to(client)) ? Path::external : Path::routed;
+    if (is_peer(topology, client, backend)) return Path::peer;
+    return is_outside(ruleset, topology, client) ? Path::external : Path::routed;
 }
 
 }  // namespace hairpin

@@ -29,4 +29,14 @@ inline constexpr auto all_paths =
 //   routed    any other
 Path path_of(const Ruleset& ruleset, const Topology& topology, const Ip& client, const Ip& backend);
 
+// The same decision as sets of addresses, for engines that lay it down in tables beforehand. A client that is the
+// gateway or the backend itself is told apart before they are asked.
+//
+// Whether path_of() calls a client `peer`: it and the backend meet without us.
+bool is_peer(const Topology& topology, const Ip& client, const Ip& backend);
+// Whether a client that is no peer is `external`; otherwise it is `routed`.
+bool is_outside(const Ruleset& ruleset, const Topology& topology, const Ip& client);
+// Whether only the outside is met on a link: it leads there, and none of the networks on it is inside.
+bool faces_only_outside(const Ruleset& ruleset, const Topology& topology, int link);
+
 }  // namespace hairpin
