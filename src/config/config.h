@@ -17,6 +17,7 @@ namespace hairpin {
 struct Settings {
     std::string engine = "proxy";
     int threads = 0;                                  // of the proxy engine; 0: one per core
+    bool set_sysctls = false;                         // for engines in the kernel: not only check them
     std::chrono::milliseconds drain_timeout{30'000};  // live connections get this long after SIGTERM
 
     bool operator==(const Settings&) const = default;

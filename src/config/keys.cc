@@ -11,7 +11,8 @@ namespace {
 constexpr int64_t second = 1000;
 constexpr int64_t hour = 3600 * second;
 
-constexpr auto engine_words = std::to_array<std::string_view>({"proxy"});
+constexpr auto engine_words = std::to_array<std::string_view>({"proxy", "nft"});
+constexpr auto sysctl_words = std::to_array<std::string_view>({"check", "set"});
 constexpr auto thread_words = std::to_array<std::string_view>({"auto"});
 constexpr auto source_words =  // `map` is written as a mapping, for it needs its prefix
     std::to_array<std::string_view>({"auto", "external", "gateway", "keep"});
@@ -26,7 +27,8 @@ constexpr auto table = std::to_array<Key>({
      .fallback = "proxy",
      .words = engine_words,
      .description = "What carries the traffic. `proxy` copies bytes in user space and needs no "
-                    "privilege for ports above 1023."},
+                    "privilege for ports above 1023. `nft` has the kernel translate packets, so "
+                    "that backends see who called; it needs CAP_NET_ADMIN."},
 
     {.parent = "",
      .name = "threads",
@@ -37,6 +39,15 @@ constexpr auto table = std::to_array<Key>({
      .least = 0,
      .most = 1024,
      .description = "Worker threads of the proxy engine; `0` and `auto` mean one per core."},
+
+    {.parent = "",
+     .name = "sysctls",
+     .type = choice,
+     .fallback = "check",
+     .words = sysctl_words,
+     .description = "What an engine in the kernel does where `net.ipv4.ip_forward` or its IPv6 twin "
+                    "is 0: `check` ends with an error that says so, `set` sets it and puts it back "
+                    "when the gateway stops."},
 
     {.parent = "",
      .name = "drain_timeout",

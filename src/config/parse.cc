@@ -78,6 +78,8 @@ private:
             if (const auto word = reader_.word(key, value)) settings.engine = *word;
         } else if (key.name == "threads") {
             if (const auto count = reader_.count(key, value)) settings.threads = static_cast<int>(*count);
+        } else if (key.name == "sysctls") {
+            if (const auto word = reader_.word(key, value)) settings.set_sysctls = *word == "set";
         } else if (key.name == "drain_timeout") {
             if (const auto duration = reader_.duration(key, value)) settings.drain_timeout = *duration;
         } else if (key.name == "defaults") {

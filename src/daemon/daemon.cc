@@ -133,7 +133,8 @@ private:
             return refused;
         }
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
-        engine_ = entry->make({.threads = settings_.threads, .on_event = log_event});
+        engine_ =
+            entry->make({.threads = settings_.threads, .set_sysctls = settings_.set_sysctls, .on_event = log_event});
         desired_ = make_desired(config, *topology);
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
         if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
@@ -234,6 +235,7 @@ private:
         notify_systemd("STOPPING=1\nSTATUS=waiting for " + count(before, "live connection"));
 
         const uint64_t cut = drain();
+        if (const auto cleared = engine_->clear(); !cleared) spdlog::warn(cleared.error().message);
         spdlog::info("stopped: {} finished, {} cut", before - std::min(before, cut), cut);
         return ok;
     }

@@ -51,7 +51,8 @@ public:
 };
 
 struct EngineOptions {
-    int threads = 0;                                                   // 0: one per core
+    int threads = 0;           // 0: one per core
+    bool set_sysctls = false;  // sets what it needs of the kernel, and puts it back in clear()
     std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread; must not wait
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engines/nft/nft_engine.h"
 #include "engines/proxy/proxy_engine.h"
 
 namespace hairpin {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::array entries = {
     EngineEntry{"proxy", "user space, no privileges, runs anywhere", make_proxy_engine},
+    EngineEntry{"nft", "the kernel's NAT, which keeps clients' addresses", make_nft_engine},
 };
 
 }  // namespace

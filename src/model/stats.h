@@ -31,7 +31,7 @@ struct ServiceStats {
     uint64_t active = 0;                                       // connections and sessions alive now
     std::array<uint64_t, names_of<Path>.size()> accepted{};    // that reached a backend, by Path
     std::array<uint64_t, names_of<Refusal>.size()> refused{};  // by Refusal
-    uint64_t bytes_to_backends = 0;                            // payload
+    uint64_t bytes_to_backends = 0;  // payload; of engines in the kernel, which see packets: those, headers included
     uint64_t bytes_to_clients = 0;
 
     uint64_t accepted_on(Path path) const { return accepted[static_cast<size_t>(path)]; }

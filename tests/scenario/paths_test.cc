@@ -76,7 +76,7 @@ private:
 
 TEST_P(Paths, ServiceAnswers) {
     const auto& [engine, pair, protocol, path] = GetParam();
-    const Abilities abilities = find_engine(engine)->make({})->abilities();
+    const Abilities abilities = abilities_of(engine);
     const Endpoint endpoint = *Endpoint::parse(pair.endpoint);
     const Endpoint backend = *Endpoint::parse(pair.backend);
     const bool one_family = endpoint.ip.family() == backend.ip.family();
@@ -96,14 +96,16 @@ TEST_P(Paths, ServiceAnswers) {
     const Ip expected = !one_family ? *Ip::parse(pair.gateway) : keeps ? source : endpoint.ip;
     EXPECT_EQ(answer->greeting.leg.source.ip.str(), expected.str());
 
-    // A counter may follow the bytes that it counts by a moment.
+    // A counter may follow the bytes that it counts by a moment. Engines that never see a stream count its packets.
     ServiceStats after;
     const std::string service = pair.service;  // clang 14 cannot capture a structured binding
+    const bool counts_payload = engine == "proxy";
     EXPECT_TRUE(wait_for([&] {
         after = test_lab.stats(service);
         const uint64_t sent = after.bytes_to_backends - before.bytes_to_backends;
         const uint64_t received = after.bytes_to_clients - before.bytes_to_clients;
-        return sent > 0 && received == sent + answer->greeting.str().size() + 1;
+        const uint64_t greeting = answer->greeting.str().size() + 1;
+        return sent > 0 && (counts_payload ? received == sent + greeting : received > greeting);
     })) << "the client gets the greeting and what it sent";
     // Both protocols and all paths share the counters of a service; only this one may have moved.
     for (const Path other : all_paths) {

@@ -64,6 +64,7 @@ TEST_P(TcpReset, AResetAfterHalfCloseArrivesAsReset) {
 
 // The proxy learns of the reset long before it can pass it on.
 TEST_P(TcpReset, AResetWaitsForASlowReaderAndStaysAReset) {
+    if (engine() != "proxy") GTEST_SKIP() << "the reset goes from end to end, and no gateway could make it wait";
     const std::string reply = noise(300'000);
     for (int round = 0; round < 5; ++round) {
         SCOPED_TRACE(round);

@@ -52,14 +52,18 @@ TEST_P(UdpEndpoints, OfAllAddressesReplyFromTheOneThatWasAsked) {
     const UdpSocket inside6(host_with(lab, at("fd00::3")), at("fd00::3"));
     const UdpSocket self4(host_with(lab, at("10.0.0.2")), at("10.0.0.2"));
     // The session's source address is the endpoint's too: RFC 4787 REQ-9a.
+    const auto seen = [&](const UdpSocket& client, const Endpoint& asked) {
+        const bool external = &client == &client4 || &client == &client6;
+        return (external && keeps_clients() ? client.local() : asked).ip.str();
+    };
     for (const UdpSocket* client : {&client4, &inside4, &self4}) {
         for (const auto* asked : {"1.0.0.1:1044", "1.0.0.2:1044", "10.0.0.1:1044"}) {
-            EXPECT_EQ(exchange(*client, at(asked), backend4).ip, at(asked).ip);
+            EXPECT_EQ(exchange(*client, at(asked), backend4).ip.str(), seen(*client, at(asked)));
         }
     }
     for (const UdpSocket* client : {&client6, &inside6}) {
         for (const auto* asked : {"[2001:db8::1]:1066", "[2001:db8::2]:1066", "[fd00::1]:1066"}) {
-            EXPECT_EQ(exchange(*client, at(asked), backend6).ip, at(asked).ip);
+            EXPECT_EQ(exchange(*client, at(asked), backend6).ip.str(), seen(*client, at(asked)));
         }
     }
 }
@@ -94,20 +98,22 @@ services:
   other: {listen: "1.0.0.1:1045", backends: "10.0.0.3:2045", protocol: udp}
 )";
 
+// Asked by a peer, whose address no engine keeps: others could only lie to the gateway.
 TEST_P(UdpEndpoints, AreAnsweredByNobodyButTheBackend) {
     const TestLab lab = make_lab(one);
     ASSERT_TRUE(lab);
-    const UdpSocket client(lab->host("client"), at("1.0.0.100"));
+    const UdpSocket client(lab->host("server2"), at("10.0.0.3"));
     const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
     const UdpSocket other_port(lab->host("server1"), at("10.0.0.2:2045"));
     const UdpSocket other_host(lab->host("server2"), at("10.0.0.3:2044"));
     const UdpSocket outsider(lab->host("client"), at("1.0.0.100:2044"));
     const Endpoint seen = exchange(client, at("1.0.0.1:1044"), backend);
+    const uint64_t one_answer = lab.stats("one").bytes_to_clients;
+    EXPECT_GT(one_answer, 0u);
     for (const UdpSocket* liar : {&other_port, &other_host, &outsider}) liar->send(seen, "a lie");
-    exchange(client, at("1.0.0.1:1044"), backend, "still first");
+    exchange(client, at("1.0.0.1:1044"), backend);
     EXPECT_TRUE(client.is_empty());
-    constexpr size_t answers = std::string_view("questionstill first").size();
-    EXPECT_TRUE(wait_for([&] { return lab.stats("one").bytes_to_clients == answers; }));
+    EXPECT_TRUE(wait_for([&] { return lab.stats("one").bytes_to_clients == 2 * one_answer; }));
 }
 
 TEST_P(UdpEndpoints, OfARangeKeepTheirDistanceFromItsStart) {

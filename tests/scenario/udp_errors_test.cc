@@ -32,6 +32,13 @@ void answer_all(const lab::Host& host) { command(host, "echo 0 > /proc/sys/net/i
 
 using UdpErrors = UdpTest;
 
+// Of all hosts that may be told of an error: the gateway, or those whose packets it only translates.
+uint64_t icmp_counter(const TestLab& lab, const char* name) {
+    uint64_t sum = 0;
+    for (const char* host : {"gateway", "client", "server1"}) sum += kernel_counter(lab->host(host), "Icmp", name);
+    return sum;
+}
+
 TEST_P(UdpErrors, OfAClosedBackendDoNotEndTheSession) {
     const TestLab lab = make_lab(yaml);
     ASSERT_TRUE(lab);
@@ -41,11 +48,10 @@ TEST_P(UdpErrors, OfAClosedBackendDoNotEndTheSession) {
     const Endpoint seen = exchange(client, service, *backend);
     for (int round = 0; round < 3; ++round) {
         backend.reset();
-        const uint64_t before = kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs");
+        const uint64_t before = icmp_counter(lab, "InDestUnreachs");
         for (int i = 0; i < 3; ++i) client.send(service, "into the void");
-        ASSERT_TRUE(wait_for([&] {
-            return kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs") >= before + 3;
-        })) << "one was lost to the error before it";
+        ASSERT_TRUE(wait_for([&] { return icmp_counter(lab, "InDestUnreachs") >= before + 3; }))
+            << "one was lost to the error before it";
         backend.emplace(lab->host("server1"), backend_endpoint);
         EXPECT_EQ(exchange(client, service, *backend, "the first after the pause").str(), seen.str());
     }
@@ -62,9 +68,9 @@ TEST_P(UdpErrors, OfAClientThatIsGoneDoNotEndTheListener) {
     const Endpoint seen = exchange(*gone, service, backend);
     const Endpoint stays_seen = exchange(stays, service, backend);
     gone.reset();
-    const uint64_t before = kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs");
+    const uint64_t before = icmp_counter(lab, "InDestUnreachs");
     for (int i = 0; i < 3; ++i) backend.send(seen, "nobody listens");
-    ASSERT_TRUE(wait_for([&] { return kernel_counter(lab->host("gateway"), "Icmp", "InDestUnreachs") >= before + 3; }));
+    ASSERT_TRUE(wait_for([&] { return icmp_counter(lab, "InDestUnreachs") >= before + 3; }));
     EXPECT_EQ(exchange(stays, service, backend).str(), stays_seen.str());
     const UdpSocket back(lab->host("client"), at("1.0.0.100:5555"));
     EXPECT_EQ(exchange(back, service, backend).str(), seen.str()) << "the session outlived its client's socket";
@@ -136,15 +142,14 @@ TEST_P(UdpErrors, OfEveryKindDoNotEndTheSession) {
     for (const auto* sender : {"server1", "server2"}) {
         for (const auto& [type, code] : kinds) {
             SCOPED_TRACE(testing::Message() << "type " << int{type} << " code " << int{code} << " from " << sender);
-            const lab::Host& gateway = lab->host("gateway");
-            const uint64_t before = kernel_counter(gateway, "Icmp", "InMsgs");
-            const uint64_t wrong_before = kernel_counter(gateway, "Icmp", "InErrors");
+            const uint64_t before = icmp_counter(lab, "InMsgs");
+            const uint64_t wrong_before = icmp_counter(lab, "InErrors");
             // The daemon comes to the datagram first, and meets the error when it sends that on.
             freeze(lab);
             client.send(service, "in the way of an error");
             send_icmp_error(lab->host(sender), type, code, seen, backend_endpoint);
-            ASSERT_TRUE(wait_for([&] { return kernel_counter(gateway, "Icmp", "InMsgs") > before; }));
-            ASSERT_EQ(kernel_counter(gateway, "Icmp", "InErrors"), wrong_before) << "the test's own mistake";
+            ASSERT_TRUE(wait_for([&] { return icmp_counter(lab, "InMsgs") > before; }));
+            ASSERT_EQ(icmp_counter(lab, "InErrors"), wrong_before) << "the test's own mistake";
             lab->daemon().signal(SIGCONT);
             ASSERT_EQ(backend.receive(), (Datagram{seen, "in the way of an error"}));
             EXPECT_EQ(exchange(client, service, backend, noise(1472)).str(), seen.str());

@@ -69,6 +69,10 @@ TEST_P(UdpSessions, EndWhenIdleAndNotBefore) {
     EXPECT_TRUE(wait_for([&] { return lab.stats("brief").active == 0; }));
     EXPECT_GE(Clock::now() - last_sent, idle_timeout);
     backend.send(seen, "too late");
+    // A backend that knows the client's own address may write to it, but not in the name of the service any more.
+    if (keeps_clients()) {
+        EXPECT_EQ(client.receive(), (Datagram{at("10.0.0.2:2044"), "too late"}));
+    }
     exchange(client, service, backend);
     EXPECT_TRUE(client.is_empty());
     EXPECT_EQ(lab.stats("brief").accepted_on(Path::external), 2u);
@@ -118,6 +122,7 @@ size_t lines_with(const std::string& log, std::string_view words) {
 }
 
 TEST_P(UdpSessions, BeyondTheLimitAreRefusedUntilOthersEnd) {
+    if (GetParam() != "proxy") GTEST_SKIP() << "gap: " << GetParam() << " does not count sessions by service";
     const TestLab lab = make_lab(R"(
 services:
   few: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp, max_sessions: 2, idle_timeout: 2s}
@@ -206,7 +211,7 @@ TEST_P(UdpSessions, FollowAReloadThatChangesWhatTheyWereOpenedUnder) {
     const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
     const UdpSocket client(lab->host("client"), any_port);
     const Endpoint first = exchange(client, service, backend);
-    EXPECT_EQ(first.ip, service.ip);
+    EXPECT_EQ(first.ip, keeps_clients() ? client.local().ip : service.ip);
 
     ASSERT_TRUE(lab.reload(with("1044", "2044", ", max_sessions: 9")));
     EXPECT_EQ(exchange(client, service, backend), first) << "nothing that concerns it";
@@ -214,11 +219,14 @@ TEST_P(UdpSessions, FollowAReloadThatChangesWhatTheyWereOpenedUnder) {
     ASSERT_TRUE(lab.reload(with("1044", "2044", ", source: gateway")));
     EXPECT_EQ(exchange(client, service, backend).ip.str(), "10.0.0.1");
 
-    ASSERT_TRUE(lab.reload(with("1044", "2044", ", source: gateway, proxy_protocol: {send: v2}")));
-    client.send(service, "question");
-    const auto asked = backend.receive();
-    ASSERT_TRUE(asked);
-    EXPECT_TRUE(asked->payload.starts_with("\r\n\r\n")) << "no PROXY header";
+    const bool speaks_proxy = GetParam() == "proxy";  // otherwise it is a gap
+    ASSERT_EQ(lab.reload(with("1044", "2044", ", source: gateway, proxy_protocol: {send: v2}")), speaks_proxy);
+    if (speaks_proxy) {
+        client.send(service, "question");
+        const auto asked = backend.receive();
+        ASSERT_TRUE(asked);
+        EXPECT_TRUE(asked->payload.starts_with("\r\n\r\n")) << "no PROXY header";
+    }
 
     ASSERT_TRUE(lab.reload(with("1044", "2044", ", idle_timeout: 1s")));
     exchange(client, service, backend);

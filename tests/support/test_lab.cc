@@ -121,6 +121,8 @@ bool TestLab::reload(std::string_view yaml) const {
     return done() > done_before;
 }
 
+Abilities abilities_of(std::string_view engine) { return find_engine(engine)->make({})->abilities(); }
+
 std::vector<std::string> engine_names() {
     std::vector<std::string> names;
     for (const EngineEntry& engine : engines()) names.emplace_back(engine.name);

@@ -59,6 +59,7 @@ private:
 
 // All there are: what tests that any engine must pass are instantiated with.
 std::vector<std::string> engine_names();
+Abilities abilities_of(std::string_view engine);
 
 // A blocking socket on a host, connected as `leg` says; receiving gives up after `patience`. Invalid, with the reason
 // in errno, where there is no connection.

@@ -68,6 +68,10 @@ class UdpTest : public testing::TestWithParam<std::string> {
 protected:
     // Without servers: the tests' own sockets are the backends.
     static TestLab make_lab(std::string_view yaml) { return TestLab(yaml, GetParam(), TestLab::Backends::none); }
+
+    // What the engine can do.
+    static bool joins_families() { return abilities_of(GetParam()).cross_family; }
+    static bool keeps_clients() { return abilities_of(GetParam()).foreign_source; }
 };
 
 }  // namespace hairpin

@@ -1,0 +1,251 @@
+#include "engines/nft/compile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bitset>
+
+#include "engines/nft/frame.h"
+#include "model/path.h"
+#include "model/regions.h"
+
+namespace hairpin::nft {
+namespace {
+
+constexpr std::array families = {Family::v4, Family::v6};
+constexpr uint32_t port_count = 65536;
+constexpr PortRange client_ports{32768, 65535};  // few programs listen there, for Linux gives them to clients
+constexpr PortRange user_ports{1024, 65535};
+constexpr int enough_ports = 8192;
+
+std::string_view keyword(const Ip& ip) { return ip.is_v4() ? "ip" : "ip6"; }
+
+std::string text(const PortRange& range) {
+    return range.size() == 1 ? fmt::format("{}", range.first) : fmt::format("{}-{}", range.first, range.last);
+}
+
+Definition chain(std::string_view name, std::string body) {
+    std::string unique = fmt::format("{}.{}", name, digest(body));
+    return {Definition::Kind::chain, std::move(unique), std::move(body)};
+}
+
+std::string goto_chain(const Definition& definition) { return "goto " + definition.name; }
+
+// The backends that can answer for an endpoint.
+std::vector<const Backend*> answering(const Service& service, const EndpointRange& listen) {
+    std::vector<const Backend*> backends;
+    for (const Backend& backend : service.backends) {
+        if (obstacle(listen, backend).empty()) backends.push_back(&backend);
+    }
+    return backends;
+}
+
+std::string to_one(const EndpointRange& listen, const Backend& backend) {
+    const Ip& ip = backend.endpoint.ip;
+    if (backend.endpoint.ports == listen.ports) return fmt::format("dnat {} to {}\n", keyword(ip), ip.str());
+    std::string shifted;  // nft(8) cannot add: every port is said
+    for (int port = listen.ports.first; port <= listen.ports.last; ++port) {
+        const auto asked = static_cast<uint16_t>(port);
+        shifted += fmt::format("{}{} : {}", shifted.empty() ? "" : ", ", asked, backend_port(listen, asked, backend));
+    }
+    return fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} : th dport map {{ {} }}\n", keyword(ip), ip.str(),
+                       shifted);
+}
+
+// The chain in which the backends of one endpoint take turns.
+Definition turns(Part& part, const Service& service, const EndpointRange& listen,
+                 const std::vector<const Backend*>& backends) {
+    std::string choices;
+    const auto choice = [&](size_t i, const std::string& what) {
+        choices += fmt::format("{}{} : {}", choices.empty() ? "" : ", ", i, what);
+    };
+    const std::string_view ip = keyword(listen.ip);
+    if (listen.ports.size() == 1) {
+        for (size_t i = 0; i < backends.size(); ++i) {
+            const EndpointRange& backend = backends[i]->endpoint;
+            choice(i, fmt::format("{} . {}", backend.ip.str(), backend.ports.first));
+        }
+        return chain("to." + service.name,
+                     fmt::format("meta l4proto {{ tcp, udp }} dnat {} to numgen inc mod {} map {{ {} }}\n", ip,
+                                 backends.size(), choices));
+    }
+    if (backends.size() == 1) return chain("to." + service.name, to_one(listen, *backends.front()));
+    for (size_t i = 0; i < backends.size(); ++i) {
+        part.definitions.push_back(chain("to." + service.name, to_one(listen, *backends[i])));
+        choice(i, goto_chain(part.definitions.back()));
+    }
+    return chain("to." + service.name, fmt::format("numgen inc mod {} vmap {{ {} }}\n", backends.size(), choices));
+}
+
+// The chain of a source policy; one of the frame's, except for `map`.
+std::string source_chain(Part& part, const Service& service, Family family) {
+    if (service.source != SourcePolicy::map) return for_family(name(service.source), family);
+    const auto prefix =
+        std::ranges::find_if(service.source_map, [&](const Prefix& p) { return p.address.family() == family; });
+    // Without a prefix of the family, those who would be mapped show the external address: as with `auto`.
+    if (prefix == service.source_map.end()) return for_family(name(SourcePolicy::automatic), family);
+    const std::string_view ip = keyword(prefix->address);
+    part.definitions.push_back(chain("map", fmt::format("snat {} prefix to {}\n", ip, prefix->str())));
+    const std::string mapped = goto_chain(part.definitions.back());
+    part.definitions.push_back(
+        chain("map", fmt::format("fib saddr type local goto {1}\n"
+                                 "{0} saddr . {0} daddr @{2} {4}\n"
+                                 "{0} saddr . {0} daddr @{3} {4}\n",
+                                 ip, for_family(name(SourcePolicy::external), family), for_family("self", family),
+                                 for_family("peers", family), mapped)));
+    return part.definitions.back().name;
+}
+
+// The chain that a service's flows pass when their backend is known.
+Definition profile(Part& part, const Service& service, Family family) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(service.idle_timeout).count();
+    const Definition timeout{Definition::Kind::timeout, fmt::format("{}.{}", for_family("udp", family), seconds),
+                             fmt::format("protocol udp; l3proto {}\npolicy = {{ unreplied : {}, replied : {} }}\n",
+                                         family == Family::v4 ? "ip" : "ip6", seconds, seconds)};
+    part.definitions.push_back(timeout);
+    return chain("profile", fmt::format("jump {}\n"
+                                        "meta l4proto tcp ct timeout set \"{}\"\n"
+                                        "meta l4proto udp ct timeout set \"{}\"\n"
+                                        "goto {}\n",
+                                        for_family("path", family), for_family("tcp", family), timeout.name,
+                                        source_chain(part, service, family)));
+}
+
+// Of size 0 where there is none.
+PortRange longest_free_run(const std::bitset<port_count>& taken, PortRange where) {
+    PortRange longest{1, 0};
+    uint32_t begin = where.first;
+    for (uint32_t port = where.first; port <= uint32_t{where.last} + 1; ++port) {
+        if (port <= where.last && !taken.test(port)) continue;
+        if (port > begin && static_cast<int>(port - begin) > longest.size()) {
+            longest = {static_cast<uint16_t>(begin), static_cast<uint16_t>(port - 1)};
+        }
+        begin = port + 1;
+    }
+    return longest;
+}
+
+// Whether packets to and from such addresses pass a router at all (RFC 4291 2.5.6).
+bool is_routed(const Ip& ip) { return !ip.is_loopback() && (ip.is_v4() || !ip.is_link_local()); }
+
+}  // namespace
+
+std::string_view obstacle(const EndpointRange& listen, const Backend& backend) {
+    const Ip& ip = backend.endpoint.ip;
+    if (listen.ip.family() != ip.family()) return "the kernel's NAT cannot join IPv4 and IPv6";
+    if (listen.ip.is_loopback()) return "packets to a loopback address never leave the machine";
+    if (ip.is_loopback()) return "packets from elsewhere are never delivered to a loopback address";
+    return {};
+}
+
+Part Compiler::service(const Service& service) {
+    Part part;
+    for (const EndpointRange& listen : service.listen) {
+        if (!listen.ip.is_unspecified()) {
+            add_endpoint(part, service, listen);
+            continue;
+        }
+        for (const Address& own : topology_.addresses()) {
+            if (own.ip.family() != listen.ip.family() || !is_routed(own.ip)) continue;
+            add_endpoint(part, service, {own.ip, listen.ports});
+        }
+    }
+    return part;
+}
+
+void Compiler::add_endpoint(Part& part, const Service& service, const EndpointRange& listen) {
+    const Family family = listen.ip.family();
+    const auto backends = answering(service, listen);
+    if (backends.empty()) return;
+
+    const Definition treatment = profile(part, service, family);
+    part.definitions.push_back(treatment);
+    const bool one_port = listen.ports.size() == 1;
+    std::optional<Definition> chosen;
+    if (!one_port || backends.size() > 1) {
+        chosen = turns(part, service, listen, backends);
+        part.definitions.push_back(*chosen);
+    }
+    const std::string ports_asked = text(listen.ports);
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+        if (!includes(service.protocols, protocol)) continue;
+        std::string key = fmt::format("{} . {} . {}", listen.ip.str(), name(protocol), ports_asked);
+        if (chosen) {
+            part.elements.push_back(
+                {for_family(one_port ? "balance" : "balance_range", family), key, goto_chain(*chosen)});
+        } else {
+            const EndpointRange& backend = backends.front()->endpoint;
+            part.elements.push_back(
+                {for_family("to", family), key, fmt::format("{} . {}", backend.ip.str(), backend.ports.first)});
+        }
+        part.elements.push_back(
+            {for_family(one_port ? "profile" : "profile_range", family), std::move(key), goto_chain(treatment)});
+    }
+    part.elements.push_back({for_family("ours", family), listen.ip.str(), {}});
+    for (const Backend* backend : backends) add_backend(part, service, backend->endpoint.ip);
+}
+
+void Compiler::add_backend(Part& part, const Service& service, const Ip& backend) {
+    const Family family = backend.family();
+    const std::string address = backend.str();
+    part.elements.push_back({for_family("self", family), fmt::format("{0} . {0}", address), {}});
+    if (service.source == SourcePolicy::gateway) {
+        if (const auto facing = topology_.source_towards(backend)) {
+            part.elements.push_back({for_family("facing", family), address, facing->str()});
+            part.elements.push_back({for_family("ours", family), facing->str(), {}});
+        }
+    }
+    if (topology_.owns(backend)) return;
+    if (backend.is_private()) part.elements.push_back({for_family("private_backends", family), address, {}});
+    if (const Route* route = topology_.route_to(backend)) {
+        const auto& peers = peers_of(backend, *route);
+        part.elements.insert(part.elements.end(), peers.begin(), peers.end());
+    }
+}
+
+// All addresses behind one route have the same peers. Disjoint on both sides, as an interval set wants it.
+const std::vector<Element>& Compiler::peers_of(const Ip& backend, const Route& route) {
+    const auto [known, is_new] = peers_.try_emplace(&route);
+    if (!is_new) return known->second;
+    const Family family = backend.family();
+    const auto clients = regions(topology_, family, [&](const Ip& ip) { return is_peer(topology_, ip, backend); });
+    const auto backends = regions(topology_, family, [&](const Ip& ip) { return topology_.route_to(ip) == &route; });
+    for (const Prefix& client : clients) {
+        for (const Prefix& beside : backends) {
+            known->second.push_back(
+                {for_family("peers", family), fmt::format("{} . {}", client.str(), beside.str()), {}});
+        }
+    }
+    return known->second;
+}
+
+Part Compiler::surroundings(const Ruleset& ruleset) const {
+    Part part;
+    for (const Link& link : topology_.links()) {
+        if (link.name == "lo" || !faces_only_outside(ruleset, topology_, link.index)) continue;
+        part.elements.push_back({"outside", fmt::format("\"{}\"", link.name), {}});
+    }
+    for (const Family family : families) {
+        const auto inside =
+            regions(topology_, family, [&](const Ip& ip) { return !is_outside(ruleset, topology_, ip); });
+        for (const Prefix& prefix : inside) part.elements.push_back({for_family("inside", family), prefix.str(), {}});
+    }
+    return part;
+}
+
+std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening) {
+    std::bitset<port_count> taken;
+    for (const uint16_t port : listening) taken.set(port);
+    for (const Service& service : ruleset.services()) {
+        for (const EndpointRange& listen : service.listen) {
+            for (uint32_t port = listen.ports.first; port <= listen.ports.last; ++port) taken.set(port);
+        }
+    }
+    const PortRange usual = longest_free_run(taken, client_ports);
+    if (usual.size() >= enough_ports) return usual;
+    const PortRange any = longest_free_run(taken, user_ports);
+    if (any.size() > 0) return any;
+    return std::nullopt;
+}
+
+}  // namespace hairpin::nft

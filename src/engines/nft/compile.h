@@ -1,0 +1,48 @@
+// Services and the network around the gateway to parts of the table. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engines/nft/table.h"
+#include "model/ruleset.h"
+#include "model/topology.h"
+#include "model/translate.h"
+
+namespace hairpin::nft {
+
+// What this engine can do: packets keep whatever source they have, and stay of their family.
+inline constexpr Abilities nft_abilities{.foreign_source = true, .cross_family = false};
+
+// Why the kernel cannot serve a backend for clients of an endpoint, in words; empty: it can.
+std::string_view obstacle(const EndpointRange& listen, const Backend& backend);
+
+// Compiles the services of one topology. One thread.
+class Compiler {
+public:
+    explicit Compiler(Topology topology) : topology_(std::move(topology)) {}
+    const Topology& topology() const { return topology_; }
+
+    // What a service adds.
+    Part service(const Service& service);
+
+    // What depends on where the gateway stands, and on all services together.
+    Part surroundings(const Ruleset& ruleset) const;
+
+private:
+    void add_endpoint(Part& part, const Service& service, const EndpointRange& listen);
+    void add_backend(Part& part, const Service& service, const Ip& backend);
+    const std::vector<Element>& peers_of(const Ip& backend, const Route& route);
+
+    const Topology topology_;
+    std::map<const Route*, std::vector<Element>> peers_;  // by the route to the backend
+};
+
+// The ports that translated sources may be given: the longest run that no service publishes and no process of the
+// gateway listens on (`listening`, in any order), so that a backend's answer never looks like a client of one of those.
+// Where it can, it stays among the ports that Linux gives to clients. Nothing: no port is left.
+std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening);
+
+}  // namespace hairpin::nft

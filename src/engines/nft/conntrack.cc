@@ -1,0 +1,95 @@
+#include "engines/nft/conntrack.h"
+
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+#include <netinet/in.h>
+
+#include <memory>
+#include <vector>
+
+namespace hairpin::nft {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+template <auto free>
+struct Freed {
+    void operator()(auto* p) const { free(p); }
+};
+using Handle = std::unique_ptr<nfct_handle, Freed<nfct_close>>;
+using Entry = std::unique_ptr<nf_conntrack, Freed<nfct_destroy>>;
+
+// Attributes that hold one endpoint of a tuple, in either family.
+struct Attributes {
+    nf_conntrack_attr v4, v6, port;
+};
+constexpr Attributes original_source{ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC, ATTR_ORIG_PORT_SRC};
+constexpr Attributes original_destination{ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST, ATTR_ORIG_PORT_DST};
+constexpr Attributes reply_source{ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, ATTR_REPL_PORT_SRC};
+constexpr Attributes reply_destination{ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST, ATTR_REPL_PORT_DST};
+
+Endpoint endpoint_of(const nf_conntrack* entry, const Attributes& attributes) {
+    const uint16_t port = ntohs(nfct_get_attr_u16(entry, attributes.port));
+    if (nfct_get_attr_u8(entry, ATTR_ORIG_L3PROTO) == AF_INET) {
+        return {Ip::v4(ntohl(nfct_get_attr_u32(entry, attributes.v4))), port};
+    }
+    const auto* bytes = static_cast<const uint8_t*>(nfct_get_attr(entry, attributes.v6));
+    return {Ip::from_network(std::span<const uint8_t, 16>(bytes, 16)), port};
+}
+
+bool has_ended(const nf_conntrack* entry) {
+    if (!nfct_attr_is_set(entry, ATTR_TCP_STATE)) return false;
+    const uint8_t state = nfct_get_attr_u8(entry, ATTR_TCP_STATE);
+    return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+}
+
+std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {
+    const uint8_t number = nfct_get_attr_u8(entry, ATTR_ORIG_L4PROTO);
+    if (number != IPPROTO_TCP && number != IPPROTO_UDP) return std::nullopt;
+    const Protocol protocol = number == IPPROTO_TCP ? Protocol::tcp : Protocol::udp;
+    TrackedFlow flow;
+    flow.client = {protocol, endpoint_of(entry, original_source), endpoint_of(entry, original_destination)};
+    flow.backend = {protocol, endpoint_of(entry, reply_destination), endpoint_of(entry, reply_source)};
+    flow.translated = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0;
+    flow.alive = !has_ended(entry);
+    if (nfct_attr_is_set(entry, ATTR_ORIG_COUNTER_BYTES) > 0) {
+        flow.bytes_to_backend = nfct_get_attr_u64(entry, ATTR_ORIG_COUNTER_BYTES);
+        flow.bytes_to_client = nfct_get_attr_u64(entry, ATTR_REPL_COUNTER_BYTES);
+    }
+    if (nfct_attr_is_set(entry, ATTR_TIMESTAMP_START) > 0) {
+        const auto began = nanoseconds(nfct_get_attr_u64(entry, ATTR_TIMESTAMP_START));
+        flow.age = std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch() - began);
+    }
+    return flow;
+}
+
+struct Review {
+    const std::function<Fate(const TrackedFlow&)>& judge;
+    std::vector<Entry> forgotten;
+
+    static int on_entry(nf_conntrack_msg_type, nf_conntrack* entry, void* data) {
+        auto& review = *static_cast<Review*>(data);
+        const auto flow = flow_of(entry);
+        if (flow && review.judge(*flow) == Fate::forget) review.forgotten.emplace_back(nfct_clone(entry));
+        return NFCT_CB_CONTINUE;
+    }
+};
+
+}  // namespace
+
+Result<> review_flows(const std::function<Fate(const TrackedFlow&)>& judge) {
+    const Handle handle(nfct_open(NFNL_SUBSYS_CTNETLINK, 0));
+    if (!handle) return system_error("connection tracking");
+    Review review{judge, {}};
+    nfct_callback_register(handle.get(), NFCT_T_ALL, Review::on_entry, &review);
+    const uint32_t both_families = AF_UNSPEC;
+    if (nfct_query(handle.get(), NFCT_Q_DUMP, &both_families) < 0) return system_error("listing tracked connections");
+    for (const Entry& entry : review.forgotten) {
+        const int status = nfct_query(handle.get(), NFCT_Q_DESTROY, entry.get());
+        if (status < 0 && errno != ENOENT) return system_error("forgetting a tracked connection");  // ENOENT: it ended
+    }
+    return {};
+}
+
+}  // namespace hairpin::nft

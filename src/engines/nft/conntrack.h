@@ -1,0 +1,30 @@
+// The kernel's connection tracking: which flows there are, and how they were translated.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "base/result.h"
+#include "model/flow.h"
+
+namespace hairpin::nft {
+
+struct TrackedFlow {
+    Leg client;               // as it arrived
+    Leg backend;              // as it left; the same as `client` where nothing was translated
+    bool translated = false;  // its destination
+    bool alive = true;        // false: a TCP connection that has ended, remembered for what may still come
+    std::optional<uint64_t> bytes_to_backend;  // of IP packets; only where net.netfilter.nf_conntrack_acct is 1
+    std::optional<uint64_t> bytes_to_client;
+    std::optional<std::chrono::seconds> age;  // only where net.netfilter.nf_conntrack_timestamp is 1
+};
+
+enum class Fate { keep, forget };
+
+// Shows every tracked TCP and UDP flow of the thread's network namespace, and makes the kernel forget those that
+// `judge` says. Needs CAP_NET_ADMIN.
+Result<> review_flows(const std::function<Fate(const TrackedFlow&)>& judge);
+
+}  // namespace hairpin::nft

@@ -1,0 +1,240 @@
+#include "engines/nft/frame.h"
+
+#include <array>
+
+#include "engines/nft/table.h"
+
+// Theory of operation.
+//
+// Connection tracking carries a flow; we only decide its first packet, in two places.
+//
+//   prerouting, output   `services` finds the backend: one lookup in to4 for a service with one backend; several take
+//                        turns in a chain of their own, found through balance4.
+//   postrouting, input   `sources` finds the profile of the service by the endpoint that was asked, which connection
+//                        tracking remembers. The profile counts the path, gives the flow its timeouts, and goes to the
+//                        chain of its source policy, which is translate() spelled in lookups.
+//
+// A flow that somebody else's rules translate passes `count` too: what it counts there belongs to no service of ours.
+//
+// So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. All
+// further packets pass `count` alone. Keys are "address . protocol . port" of the external endpoint.
+//
+// The guards: what arrives outside with the address of an inside network, or goes from there to a backend that no
+// service published to it, is dropped; so is what connection tracking finds invalid, for it would reach the gateway's
+// own TCP, which would answer a live flow with a reset; so are redirects that would show a client the way around us.
+
+namespace hairpin::nft {
+namespace {
+
+// $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports.
+constexpr std::string_view family_frame = R"(
+    map to$4 { type $address . inet_proto . inet_service : $address . inet_service; }
+    map balance$4 { type $address . inet_proto . inet_service : verdict; }
+    map balance_range$4 { type $address . inet_proto . inet_service : verdict; flags interval; }
+    map profile$4 { type $address . inet_proto . inet_service : verdict; }
+    map profile_range$4 { type $address . inet_proto . inet_service : verdict; flags interval; }
+    map facing$4 { type $address : $address; }
+    set self$4 { type $address . $address; }
+    set peers$4 { type $address . $address; flags interval; }
+    set inside$4 { type $address; flags interval; }
+    set ours$4 { type $address; }
+    set private_backends$4 { type $address; }
+
+    ct timeout tcp$4 {
+        protocol tcp; l3proto $ip
+        policy = { syn_sent : 240, syn_recv : 240, established : 432000, fin_wait : 240, close_wait : 240, last_ack : 240, time_wait : 240, close : 240 }
+    }
+
+    chain services$4 {
+        dnat $ip to $ip daddr . meta l4proto . th dport map @to$4
+        $ip daddr . meta l4proto . th dport vmap @balance$4
+        $ip daddr . meta l4proto . th dport vmap @balance_range$4
+    }
+    chain auto$4 {
+        fib saddr type local goto external$4
+        $ip saddr . $ip daddr @self$4 goto external$4
+        $ip saddr . $ip daddr @peers$4 goto external$4
+    }
+    chain external$4 {
+        meta l4proto { tcp, udp } snat $ip to ct original $ip daddr : $pool
+    }
+    chain gateway$4 {
+        meta l4proto { tcp, udp } snat $ip to $ip daddr map @facing$4 : $pool
+    }
+    chain keep$4 { }
+)";
+
+// $proto: tcp, udp.
+constexpr std::string_view profile_rules = R"(
+        meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst vmap @profile$4
+        meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst vmap @profile_range$4
+)";
+
+// $set: of a path or a direction. An endpoint gets its element when it is first counted.
+constexpr std::string_view counting_set = R"(
+    set $set { type $address . inet_proto . inet_service; flags dynamic; size 65535; counter; }
+)";
+constexpr std::string_view count_in_set = R"(
+        meta l4proto $proto add @$set { ct original $ip daddr . meta l4proto . ct original proto-dst }
+)";
+constexpr std::string_view common_frame = R"(
+    set outside { type ifname; }
+
+    chain prerouting {
+        type nat hook prerouting priority -100
+        meta nfproto vmap { ipv4 : jump services4, ipv6 : jump services6 }
+    }
+    chain output {
+        type nat hook output priority -100
+        meta nfproto vmap { ipv4 : jump services4, ipv6 : jump services6 }
+    }
+    chain postrouting {
+        type nat hook postrouting priority 100
+        meta nfproto vmap { ipv4 : jump sources4, ipv6 : jump sources6 }
+    }
+    chain input {
+        type nat hook input priority 100
+        meta nfproto vmap { ipv4 : jump sources4, ipv6 : jump sources6 }
+    }
+
+    chain count_sent {
+        type filter hook postrouting priority 110
+        ct status dnat jump count
+    }
+    chain count_received {
+        type filter hook input priority 110
+        iifname != "lo" ct status dnat jump count
+    }
+    chain count {
+        meta nfproto . ct direction vmap { ipv4 . original : goto to_backends4, ipv4 . reply : goto to_clients4, ipv6 . original : goto to_backends6, ipv6 . reply : goto to_clients6 }
+    }
+
+    chain guard_arrivals {
+        type filter hook prerouting priority -110
+        ct state != new accept
+        iifname @outside ip saddr @inside4 ip daddr @ours4 drop
+        iifname @outside ip6 saddr @inside6 ip6 daddr @ours6 drop
+    }
+    chain guard_forwarded {
+        type filter hook forward priority -10
+        oifname @outside ct state invalid ip saddr @private_backends4 drop
+        oifname @outside ct state invalid ip6 saddr @private_backends6 drop
+        ct status dnat accept
+        ct state != new accept
+        iifname @outside oifname != @outside ip daddr @private_backends4 drop
+        iifname @outside oifname != @outside ip6 daddr @private_backends6 drop
+    }
+    chain guard_received {
+        type filter hook input priority -10
+        ct state invalid ip daddr @ours4 drop
+        ct state invalid ip6 daddr @ours6 drop
+    }
+    chain guard_sent {
+        type filter hook output priority -10
+        icmpv6 type nd-redirect drop
+    }
+)";
+
+constexpr std::array families = {Family::v4, Family::v6};
+constexpr std::array directions = {Direction::to_backends, Direction::to_clients};
+
+std::string filled(std::string_view text, Family family, std::string_view proto = "", std::string_view set = "",
+                   std::string_view pool = "") {
+    const bool v4 = family == Family::v4;
+    const std::pair<std::string_view, std::string_view> words[] = {{"$4", v4 ? "4" : "6"},
+                                                                   {"$ip", v4 ? "ip" : "ip6"},
+                                                                   {"$address", v4 ? "ipv4_addr" : "ipv6_addr"},
+                                                                   {"$proto", proto},
+                                                                   {"$set", set},
+                                                                   {"$pool", pool}};
+    std::string result;
+    while (!text.empty()) {
+        const size_t at = text.find('$');
+        result += text.substr(0, at);
+        if (at == text.npos) break;
+        text.remove_prefix(at);
+        for (const auto& [word, value] : words) {
+            if (!text.starts_with(word)) continue;
+            result += value;
+            text.remove_prefix(word.size());
+            break;
+        }
+    }
+    return result;
+}
+
+std::string chain(std::string_view name, Family family, std::string_view body) {
+    return "    chain " + for_family(name, family) + " {" + std::string(body) + "    }\n";
+}
+
+std::string for_protocols(std::string_view rule, Family family, std::string_view set = "") {
+    return filled(rule, family, "tcp", set) + filled(rule, family, "udp", set);
+}
+
+// Whose flow it is, as path_of() says; counts it.
+std::string count_path(Family family) {
+    std::string body;
+    const auto is_a = [&](std::string_view test, Path path) {
+        body += "        " + filled(test, family) + " goto " + accepted_set(path, family) + "\n";
+    };
+    is_a("fib saddr type local", Path::local);
+    is_a("$ip saddr . $ip daddr @self$4", Path::self);
+    is_a("$ip saddr . $ip daddr @peers$4", Path::peer);
+    is_a("$ip saddr @inside$4", Path::routed);
+    is_a("", Path::external);
+    return chain("path", family, "\n" + body);
+}
+
+std::string family_text(Family family, const std::string& pool) {
+    std::string text = filled(family_frame, family, "", "", pool);
+    text += chain("sources", family, for_protocols(profile_rules, family));
+    const auto add_counter = [&](const std::string& set) {
+        text += filled(counting_set, family, "", set);
+        text += "    chain " + set + " {" + for_protocols(count_in_set, family, set) + "    }\n";
+    };
+    for (const Path path : all_paths) add_counter(accepted_set(path, family));
+    for (const Direction direction : directions) add_counter(bytes_set(direction, family));
+    return text + count_path(family);
+}
+
+// What services fill; the counting sets are left as they are.
+constexpr std::array family_maps = {"to", "balance", "balance_range", "profile", "profile_range", "facing"};
+constexpr std::array family_sets = {"self", "peers", "inside", "ours", "private_backends"};
+
+void flush(std::string& text, std::string_view kind, std::string_view name) {
+    text.append("flush ").append(kind).append(" ").append(table).append(" ").append(name).append("\n");
+}
+
+}  // namespace
+
+std::string frame(PortRange free_ports) {
+    const std::string pool = std::to_string(free_ports.first) + "-" + std::to_string(free_ports.last);
+    std::string text = "add table " + std::string(table) + "\nflush table " + std::string(table) + "\ntable " +
+                       std::string(table) + " {\n";
+    for (const Family family : families) text += family_text(family, pool);
+    text += std::string(common_frame) + "    chain " + frame_mark() + " { }\n}\n";
+    for (const Family family : families) {
+        for (const char* map : family_maps) flush(text, "map", for_family(map, family));
+        for (const char* set : family_sets) flush(text, "set", for_family(set, family));
+    }
+    flush(text, "set", "outside");
+    return text;
+}
+
+std::string frame_mark() {
+    std::string text(common_frame);
+    for (const Family family : families) text += family_text(family, "");
+    return "frame." + digest(text);
+}
+
+std::string for_family(std::string_view name, Family family) {
+    return std::string(name) + (family == Family::v4 ? "4" : "6");
+}
+
+std::string accepted_set(Path path, Family family) { return for_family("accepted_" + std::string(name(path)), family); }
+
+std::string bytes_set(Direction direction, Family family) {
+    return for_family(direction == Direction::to_backends ? "to_backends" : "to_clients", family);
+}
+
+}  // namespace hairpin::nft

@@ -1,0 +1,26 @@
+// The part of our table that is the same for every configuration: maps, sets, and the chains that ask them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/ip.h"
+#include "model/path.h"
+
+namespace hairpin::nft {
+
+// Commands that declare the frame and empty it of all but the counters: run on a table of ours that forwards already,
+// they leave live flows alone. `free_ports` are those that translated sources may be given.
+std::string frame(PortRange free_ports);
+
+// The name of an empty chain in the frame that tells its version: a table without it has maps and sets of another kind.
+std::string frame_mark();
+
+// The names of a map, set or chain in the frame.
+std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
+std::string accepted_set(Path path, Family family);            // counts the flows of each endpoint that took the path
+enum class Direction { to_backends, to_clients };
+std::string bytes_set(Direction direction, Family family);  // counts the bytes of each endpoint
+
+}  // namespace hairpin::nft

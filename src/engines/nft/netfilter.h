@@ -1,0 +1,60 @@
+// The kernel's packet filter, as nft(8) commands through libnftables.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/flow.h"
+
+struct nft_ctx;
+
+namespace hairpin::nft {
+
+// A chain of anybody's.
+struct Chain {
+    std::string family;  // "inet", "ip", ...
+    std::string table;
+    std::string name;
+    std::string hook;    // empty: none
+    std::string policy;  // empty: none
+
+    std::string place() const { return family + " " + table + " " + name; }
+};
+
+// What a counting set has counted for one endpoint.
+struct Count {
+    Protocol protocol = Protocol::tcp;
+    Endpoint endpoint;
+    uint64_t packets = 0;
+    uint64_t bytes = 0;
+};
+
+// Acts on the network namespace of its thread. One thread uses it.
+class Netfilter {
+public:
+    Netfilter();
+    ~Netfilter();
+
+    // All of it or nothing, as one transaction. The error holds the first complaint, and what to do about it.
+    Result<> apply(const std::string& commands);
+    // Whether apply() would succeed; changes nothing.
+    Result<> check(const std::string& commands);
+
+    Result<std::vector<Chain>> chains();
+    Result<std::vector<Count>> counts(const std::string& set);      // of our table
+    Result<std::string> show(const std::string& family_and_table);  // a table as nft(8) prints it
+
+private:
+    Result<std::string> run(const std::string& commands, unsigned output_flags = 0);
+
+    struct Free {
+        void operator()(nft_ctx* context) const;
+    };
+    std::unique_ptr<nft_ctx, Free> context_;
+};
+
+}  // namespace hairpin::nft

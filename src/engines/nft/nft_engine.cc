@@ -1,0 +1,367 @@
+#include "engines/nft/nft_engine.h"
+
+// Theory of operation.
+//
+// The table in the kernel is the state; this object only remembers what it last put there, so as to send differences.
+//
+//   take_over  the first time, and whenever the network around the gateway or the free ports changed: one transaction
+//              that declares the frame (what exists stays), empties it and fills it anew. Live flows, counters and
+//              timeouts are left alone, so a daemon that was killed takes over what it left behind without a lost
+//              packet.
+//   change     otherwise: one transaction with what the services that differ take away and add.
+//
+// A table of another version's frame is replaced whole, in the same transaction. Then UDP flows that no service would
+// translate so any more are forgotten, so that their next packet is judged anew; TCP connections keep their backend.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "engines/nft/compile.h"
+#include "engines/nft/conntrack.h"
+#include "engines/nft/foreign.h"
+#include "engines/nft/frame.h"
+#include "engines/nft/netfilter.h"
+#include "net/listening_ports.h"
+#include "net/sysctl.h"
+
+namespace hairpin {
+namespace nft {
+namespace {
+
+constexpr std::array families = {Family::v4, Family::v6};
+
+// An empty chain of this name holds what a sysctl was before us, for whoever clears the table: the name outlives us.
+constexpr std::string_view sysctl_mark = "was.";
+
+using Asked = std::pair<Protocol, Endpoint>;
+
+std::optional<Ruleset::Match> match_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint) {
+    auto match = desired.ruleset.find(protocol, endpoint);
+    if (match && match->listen->ip.is_unspecified() && !desired.topology.owns(endpoint.ip)) return std::nullopt;
+    return match;
+}
+
+const Service* service_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint) {
+    const auto match = match_asked(desired, protocol, endpoint);
+    return match ? match->service : nullptr;
+}
+
+// Those of `some` that do not stand just so among the `others`. Mostly they do, and in the same place.
+std::vector<const Service*> missing(const std::vector<Service>& some, const std::vector<Service>& others) {
+    std::vector<const Service*> missing;
+    std::unordered_map<std::string_view, const Service*> by_name;
+    for (size_t i = 0; i < some.size(); ++i) {
+        if (i < others.size() && some[i] == others[i]) continue;
+        if (by_name.empty()) {
+            for (const Service& other : others) by_name.emplace(other.name, &other);
+        }
+        const auto other = by_name.find(some[i].name);
+        if (other == by_name.end() || *other->second != some[i]) missing.push_back(&some[i]);
+    }
+    return missing;
+}
+
+// Whether a flow that began under the rules of `former` would begin just so under those of `now`.
+bool leads_to(const Ruleset::Match& now, const Service* former, const Leg& client, const Endpoint& backend) {
+    const Service& service = *now.service;
+    if (former && std::tie(former->source, former->source_map, former->idle_timeout) !=
+                      std::tie(service.source, service.source_map, service.idle_timeout)) {
+        return false;
+    }
+    return std::ranges::any_of(service.backends, [&](const Backend& b) {
+        return backend == Endpoint{b.endpoint.ip, backend_port(*now.listen, client.destination.port, b)};
+    });
+}
+
+bool is_ours(const Chain& chain) { return fmt::format("{} {}", chain.family, chain.table) == table; }
+
+bool publishes_within(const Ruleset& ruleset, PortRange ports) {
+    return std::ranges::any_of(ruleset.services(), [&](const Service& service) {
+        return std::ranges::any_of(service.listen,
+                                   [&](const EndpointRange& listen) { return listen.ports.overlaps(ports); });
+    });
+}
+
+class NftEngine final : public Engine {
+public:
+    explicit NftEngine(EngineOptions options) : options_(std::move(options)) {}
+
+    std::string_view name() const override { return "nft"; }
+    Abilities abilities() const override { return nft_abilities; }
+    std::vector<Gap> gaps(const Ruleset& ruleset) const override;
+    Result<> apply(std::shared_ptr<const Desired> desired) override;
+    Result<Stats> stats() override;
+    Result<> clear() override;
+
+private:
+    bool can_change_to(const Desired& desired, const Part& surroundings) const;
+    Result<> take_over(const Desired& desired, Part surroundings);
+    Result<> change(const Desired& desired);
+    Result<> enable_forwarding(const Desired& desired);
+    Result<> end_stale_udp(const std::set<Asked>& before) const;
+    Result<std::vector<Chain>> our_chains();
+    Result<std::set<Asked>> ever_asked();
+    ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
+    void warn_of_foreign_drops();
+
+    const EngineOptions options_;
+    Netfilter netfilter_;
+
+    // What the table holds, once we have taken it over.
+    std::shared_ptr<const Desired> desired_;
+    std::shared_ptr<const Desired> former_;  // before that: connections may live on that it began
+    PortRange ports_;
+    std::optional<Compiler> compiler_;
+    Part surroundings_;
+    Contents contents_;
+};
+
+std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
+    std::vector<Gap> gaps;
+    const Service unset;
+    for (const Service& service : ruleset.services()) {
+        const auto add = [&](std::string message, bool fatal = false) {
+            gaps.push_back({service.name, std::move(message), fatal});
+        };
+        if (service.send_proxy != ProxyHeader::none || !service.accept_proxy_from.empty()) {
+            add("proxy_protocol: the kernel's NAT changes addresses and not what a connection carries; use engine: "
+                "proxy",
+                true);
+        }
+        for (const EndpointRange& listen : service.listen) {
+            for (const Backend& backend : service.backends) {
+                const auto why = obstacle(listen, backend);
+                if (why.empty()) continue;
+                add(fmt::format("{} is not led to {}: {}; use engine: proxy", listen.str(), backend.endpoint.str(),
+                                why),
+                    listen.ip.is_loopback() || backend.endpoint.ip.is_loopback());
+            }
+        }
+        if (service.max_sessions != unset.max_sessions) {
+            add("max_sessions: the kernel counts the flows of the whole gateway only (net.netfilter.nf_conntrack_max)");
+        }
+        if (service.connect_timeout != unset.connect_timeout) {
+            add("connect_timeout: the client itself waits for its backend, and hears its refusal; no other one is "
+                "tried");
+        }
+    }
+    return gaps;
+}
+
+Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
+    if (auto enabled = enable_forwarding(*desired); !enabled) return enabled;
+    std::set<Asked> before;
+    if (!desired_) {
+        if (auto asked = ever_asked()) before = *std::move(asked);  // an error: there is no table yet
+    }
+    Part surroundings = Compiler(desired->topology).surroundings(desired->ruleset);
+    const bool small = can_change_to(*desired, surroundings);
+    if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
+    if (!small) warn_of_foreign_drops();
+    former_ = std::exchange(desired_, std::move(desired));
+    return end_stale_udp(before);
+}
+
+bool NftEngine::can_change_to(const Desired& desired, const Part& surroundings) const {
+    return compiler_ && compiler_->topology() == desired.topology && surroundings_.elements == surroundings.elements &&
+           !publishes_within(desired.ruleset, ports_);
+}
+
+Result<> NftEngine::take_over(const Desired& desired, Part surroundings) {
+    const auto ports = free_ports(desired.ruleset, listening_ports());
+    if (!ports) return Error{"no port is left for translated sources: services and local programs use them all"};
+    Compiler compiler(desired.topology);
+    std::vector<Part> parts;
+    for (const Service& service : desired.ruleset.services()) parts.push_back(compiler.service(service));
+    parts.push_back(surroundings);
+    Contents contents;
+    Change change = contents.replace({}, parts);
+
+    std::string text;
+    const auto chains = our_chains();
+    if (!chains) return chains.error();
+    const bool same_frame = std::ranges::count(*chains, frame_mark(), &Chain::name) > 0;
+    if (!chains->empty() && !same_frame) text = fmt::format("delete table {}\n", table);
+    for (const Chain& chain : *chains) {
+        if (chain.name.starts_with(sysctl_mark)) {
+            change.added.definitions.push_back({Definition::Kind::chain, chain.name, {}});
+        } else if (same_frame && Definition::names(chain.name) && !contents.holds_chain(chain.name)) {
+            change.gone.definitions.push_back({Definition::Kind::chain, chain.name, {}});
+        }
+    }
+    if (auto done = netfilter_.apply(text + frame(*ports) + commands(change)); !done) return done;
+
+    compiler_.emplace(std::move(compiler));
+    ports_ = *ports;
+    surroundings_ = std::move(surroundings);
+    contents_ = std::move(contents);
+    return {};
+}
+
+Result<> NftEngine::change(const Desired& desired) {
+    const std::vector<Service>& old_services = desired_->ruleset.services();
+    const std::vector<Service>& new_services = desired.ruleset.services();
+    std::vector<Part> out;
+    std::vector<Part> in;
+    for (const Service* service : missing(old_services, new_services)) out.push_back(compiler_->service(*service));
+    for (const Service* service : missing(new_services, old_services)) in.push_back(compiler_->service(*service));
+    const Change change = contents_.replace(out, in);
+    auto done = netfilter_.apply(commands(change));
+    if (!done) contents_.replace(in, out);
+    return done;
+}
+
+// The kernel forwards nothing unless it is told to.
+Result<> NftEngine::enable_forwarding(const Desired& desired) {
+    for (const Family family : families) {
+        const Ip* beyond = nullptr;
+        for (const Service& service : desired.ruleset.services()) {
+            for (const Backend& backend : service.backends) {
+                const Ip& ip = backend.endpoint.ip;
+                if (ip.family() == family && !desired.topology.owns(ip)) beyond = &ip;
+            }
+        }
+        if (!beyond) continue;
+        const std::string key = family == Family::v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
+        const auto value = read_sysctl(key);
+        if (!value) return value.error();
+        if (*value != "0") continue;
+        if (!options_.set_sysctls) {
+            return Error{
+                fmt::format("{0} is 0, so the kernel would drop what is for {1}: run `sysctl -w {0}=1`, let the "
+                            "gateway do it (sysctls: set), or use engine: proxy",
+                            key, beyond->str())};
+        }
+        const std::string mark = fmt::format("table {} {{ chain {}{}.{} {{ }}\n}}\n", table, sysctl_mark, key, *value);
+        if (auto marked = netfilter_.apply(mark); !marked) return marked;
+        if (auto set = write_sysctl(key, "1"); !set) return set;
+        options_.on_event(
+            {Event::Level::info, fmt::format("{} was {} and is now 1, until the gateway stops", key, *value)});
+    }
+    return {};
+}
+
+// UDP has no connections, so a flow ends with its endpoint and with its backend. `before`: what was asked before us.
+Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
+    return review_flows([&](const TrackedFlow& flow) {
+        const Endpoint& asked = flow.client.destination;
+        if (flow.client.protocol != Protocol::udp) return Fate::keep;
+        const Service* former = former_ ? service_asked(*former_, Protocol::udp, asked) : nullptr;
+        if (const auto now = match_asked(*desired_, Protocol::udp, asked)) {
+            const bool same = flow.translated && leads_to(*now, former, flow.client, flow.backend.destination);
+            return same ? Fate::keep : Fate::forget;
+        }
+        const bool was_ours = former || before.contains({Protocol::udp, asked});
+        return was_ours && flow.translated ? Fate::forget : Fate::keep;
+    });
+}
+
+void NftEngine::warn_of_foreign_drops() {
+    const auto drops = foreign_drops(netfilter_);
+    if (!drops) return options_.on_event({Event::Level::warning, drops.error().message});
+    for (const ForeignDrop& drop : *drops) {
+        options_.on_event(
+            {Event::Level::warning,
+             fmt::format("the chain {} drops what it does not know, and so what is forwarded to backends; "
+                         "let it pass with: {}",
+                         drop.chain, drop.remedy)});
+    }
+}
+
+Result<std::vector<Chain>> NftEngine::our_chains() {
+    auto chains = netfilter_.chains();
+    if (chains) std::erase_if(*chains, [](const Chain& chain) { return !is_ours(chain); });
+    return chains;
+}
+
+// Every endpoint that a flow was counted for since the table was made.
+Result<std::set<Asked>> NftEngine::ever_asked() {
+    std::set<Asked> asked;
+    for (const Family family : families) {
+        for (const Path path : all_paths) {
+            const auto counts = netfilter_.counts(accepted_set(path, family));
+            if (!counts) return counts.error();
+            for (const Count& count : *counts) asked.emplace(count.protocol, count.endpoint);
+        }
+    }
+    return asked;
+}
+
+// The row of the service that an endpoint belongs to, or last belonged to.
+ServiceStats* NftEngine::find(Stats& stats, Protocol protocol, const Endpoint& asked) const {
+    const Service* service = service_asked(*desired_, protocol, asked);
+    const bool current = service != nullptr;
+    if (!current && former_) service = service_asked(*former_, protocol, asked);
+    if (!service) return nullptr;
+    const auto row = std::ranges::find(stats.services, service->name, &ServiceStats::service);
+    if (row != stats.services.end()) return &*row;
+    stats.services.push_back({.service = service->name});
+    return &stats.services.back();
+}
+
+Result<Stats> NftEngine::stats() {
+    Stats stats;
+    if (!desired_) return stats;
+    for (const Service& service : desired_->ruleset.services()) stats.services.push_back({.service = service.name});
+    for (const Family family : families) {
+        for (const Path path : all_paths) {
+            const auto counts = netfilter_.counts(accepted_set(path, family));
+            if (!counts) return counts.error();
+            for (const Count& count : *counts) {
+                if (ServiceStats* row = find(stats, count.protocol, count.endpoint)) {
+                    row->accepted[static_cast<size_t>(path)] += count.packets;
+                }
+            }
+        }
+        for (const Direction direction : {Direction::to_backends, Direction::to_clients}) {
+            const auto counts = netfilter_.counts(bytes_set(direction, family));
+            if (!counts) return counts.error();
+            for (const Count& count : *counts) {
+                ServiceStats* row = find(stats, count.protocol, count.endpoint);
+                if (!row) continue;
+                (direction == Direction::to_backends ? row->bytes_to_backends : row->bytes_to_clients) += count.bytes;
+            }
+        }
+    }
+    const auto reviewed = review_flows([&](const TrackedFlow& flow) {
+        if (flow.translated && flow.alive) {
+            if (ServiceStats* row = find(stats, flow.client.protocol, flow.client.destination)) ++row->active;
+        }
+        return Fate::keep;
+    });
+    if (!reviewed) return reviewed.error();
+    return stats;
+}
+
+Result<> NftEngine::clear() {
+    const auto chains = our_chains();
+    if (!chains) return chains.error();
+    if (chains->empty()) return {};
+    const auto asked = ever_asked();
+    if (auto gone = netfilter_.apply(fmt::format("delete table {}\n", table)); !gone) return gone;
+    desired_ = former_ = nullptr;
+    compiler_.reset();
+    for (const Chain& chain : *chains) {
+        if (!chain.name.starts_with(sysctl_mark)) continue;
+        const std::string setting = chain.name.substr(sysctl_mark.size());
+        const size_t dot = setting.rfind('.');
+        if (auto set = write_sysctl(setting.substr(0, dot), setting.substr(dot + 1)); !set) return set;
+    }
+    if (!asked) return asked.error();
+    return review_flows([&](const TrackedFlow& flow) {
+        const bool ours = flow.translated && asked->contains({flow.client.protocol, flow.client.destination});
+        return ours ? Fate::forget : Fate::keep;
+    });
+}
+
+}  // namespace
+}  // namespace nft
+std::unique_ptr<Engine> make_nft_engine(EngineOptions options) {
+    return std::make_unique<nft::NftEngine>(std::move(options));
+}
+
+}  // namespace hairpin

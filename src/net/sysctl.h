@@ -1,0 +1,15 @@
+// The kernel's settings under /proc/sys, in the network namespace of the calling thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace hairpin {
+
+// `key` as sysctl(8) spells it: "net.ipv4.ip_forward". A key that does not exist is an error.
+Result<std::string> read_sysctl(std::string_view key);
+Result<> write_sysctl(std::string_view key, std::string_view value);
+
+}  // namespace hairpin

@@ -1,0 +1,94 @@
+// What the nft engine leaves in the kernel: forwarding that outlives a killed daemon, other people's rules as they
+// were, and nothing of its own after an orderly stop.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <sstream>
+
+#include "lab/prober.h"
+#include "support/binary.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+services:
+  srv1: {listen: "1.0.0.1:5432", backends: "10.0.0.2:54321", protocol: both}
+  srv2: {listen: "1.0.0.1:1234", backends: "10.0.0.3:12345", protocol: both}
+)";
+const Endpoint asked = at("1.0.0.1:5432");
+
+std::string seen_from(const TestLab& lab, const char* host, const char* client, Protocol protocol) {
+    const auto answer = lab::ask(lab->host(host), {protocol, at(client), asked}, ProxyHeader::none, patience);
+    return answer ? answer->greeting.leg.source.ip.str() : answer.error().message;
+}
+
+void expect_service(const TestLab& lab) {
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+        EXPECT_EQ(seen_from(lab, "client", "1.0.0.100", protocol), "1.0.0.100");
+        EXPECT_EQ(seen_from(lab, "server2", "10.0.0.3", protocol), "1.0.0.1");
+        EXPECT_EQ(seen_from(lab, "server1", "10.0.0.2", protocol), "1.0.0.1");
+        EXPECT_EQ(seen_from(lab, "gateway", "1.0.0.1", protocol), "1.0.0.1");
+    }
+}
+
+std::string rules(const TestLab& lab) {
+    const TemporaryFile file("");
+    command(lab->host("gateway"), "nft list ruleset > " + file.path());
+    std::ostringstream text;
+    text << std::ifstream(file.path()).rdbuf();
+    return text.str();
+}
+
+TEST(NftKernelState, AKilledDaemonLeavesForwardingOnEveryPath) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    lab->daemon().signal(SIGKILL);
+    ASSERT_TRUE(lab->daemon().wait(patience));
+    expect_service(lab);
+}
+
+TEST(NftKernelState, OtherPeoplesRulesAreLeftAloneAndOursAreGoneAfterAStop) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    const std::string ours = rules(lab);
+    EXPECT_NE(ours.find("table inet hairpin"), std::string::npos);
+    command(lab->host("gateway"),
+            "nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy accept; }; }; "
+            "add rule ip filter FORWARD ip daddr 10.9.9.9 drop'");
+    const TemporaryFile file("");
+    command(lab->host("gateway"), "nft list table ip filter > " + file.path());
+    std::ostringstream theirs;
+    theirs << std::ifstream(file.path()).rdbuf();
+
+    ASSERT_TRUE(lab.reload(std::string(yaml) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"));
+    EXPECT_NE(rules(lab).find(theirs.str()), std::string::npos);
+    expect_service(lab);
+    lab->daemon().signal(SIGTERM);
+    lab->daemon().signal(SIGTERM);  // at once
+    ASSERT_TRUE(lab->daemon().wait(patience));
+    EXPECT_EQ(rules(lab), theirs.str());
+}
+
+// Another table's accept cannot be overridden, only pointed out.
+TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    command(lab->host("gateway"),
+            "nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'");
+    lab->daemon().signal(SIGKILL);
+    ASSERT_TRUE(lab->daemon().wait(patience));
+    const TemporaryFile config(yaml);
+    auto next =
+        lab::Process::start(lab->host("gateway"), {hairpin_binary(), "run", "-c", config.path(), "--engine", "nft"});
+    ASSERT_TRUE(next);
+    EXPECT_TRUE((*next)->wait_for_output("iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", patience))
+        << (*next)->output();
+    command(lab->host("gateway"), "nft insert rule ip filter FORWARD ct status dnat accept");
+    expect_service(lab);
+}
+
+}  // namespace
+}  // namespace hairpin
