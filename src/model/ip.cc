@@ -168,7 +168,7 @@ bool Prefix::overlaps(const Prefix& other) const {
 Prefix Prefix::half(bool high) const {
     std::array<uint8_t, 16> bytes{};
     std::ranges::copy(address.bytes(), bytes.begin());
-    const auto bit = static_cast<size_t>(length + offset_of(address.family()));
+    const auto bit = static_cast<size_t>(length) + static_cast<size_t>(offset_of(address.family()));
     if (high) bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] | (0x80 >> (bit % 8)));
     return {Ip::from_network(bytes), length + 1};
 }

@@ -79,7 +79,7 @@ Result<> Netfilter::apply(const std::string& commands) {
 
 Result<> Netfilter::check(const std::string& commands) {
     nft_ctx_set_dry_run(context_.get(), true);
-    const auto done = apply(commands);
+    auto done = apply(commands);
     nft_ctx_set_dry_run(context_.get(), false);
     return done;
 }
