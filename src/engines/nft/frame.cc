@@ -1,5 +1,7 @@
 #include "engines/nft/frame.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
 #include "engines/nft/table.h"
@@ -163,8 +165,8 @@ std::string filled(std::string_view text, Family family, std::string_view proto 
     return result;
 }
 
-std::string chain(std::string_view name, Family family, std::string_view body) {
-    return "    chain " + for_family(name, family) + " {" + std::string(body) + "    }\n";
+std::string chain(std::string_view name, std::string_view body) {
+    return fmt::format("    chain {} {{{}    }}\n", name, body);
 }
 
 std::string for_protocols(std::string_view rule, Family family, std::string_view set = "") {
@@ -173,24 +175,24 @@ std::string for_protocols(std::string_view rule, Family family, std::string_view
 
 // Whose flow it is, as path_of() says; counts it.
 std::string count_path(Family family) {
-    std::string body;
+    std::string body = "\n";
     const auto is_a = [&](std::string_view test, Path path) {
-        body += "        " + filled(test, family) + " goto " + accepted_set(path, family) + "\n";
+        body += fmt::format("        {} goto {}\n", filled(test, family), accepted_set(path, family));
     };
     is_a("fib saddr type local", Path::local);
     is_a("$ip saddr . $ip daddr @self$4", Path::self);
     is_a("$ip saddr . $ip daddr @peers$4", Path::peer);
     is_a("$ip saddr @inside$4", Path::routed);
     is_a("", Path::external);
-    return chain("path", family, "\n" + body);
+    return chain(for_family("path", family), body);
 }
 
 std::string family_text(Family family, const std::string& pool) {
     std::string text = filled(family_frame, family, "", "", pool);
-    text += chain("sources", family, for_protocols(profile_rules, family));
+    text += chain(for_family("sources", family), for_protocols(profile_rules, family));
     const auto add_counter = [&](const std::string& set) {
         text += filled(counting_set, family, "", set);
-        text += "    chain " + set + " {" + for_protocols(count_in_set, family, set) + "    }\n";
+        text += chain(set, for_protocols(count_in_set, family, set));
     };
     for (const Path path : all_paths) add_counter(accepted_set(path, family));
     for (const Direction direction : directions) add_counter(bytes_set(direction, family));
@@ -208,11 +210,11 @@ void flush(std::string& text, std::string_view kind, std::string_view name) {
 }  // namespace
 
 std::string frame(PortRange free_ports) {
-    const std::string pool = std::to_string(free_ports.first) + "-" + std::to_string(free_ports.last);
-    std::string text = "add table " + std::string(table) + "\nflush table " + std::string(table) + "\ntable " +
-                       std::string(table) + " {\n";
+    const std::string pool = fmt::format("{}-{}", free_ports.first, free_ports.last);
+    std::string text = fmt::format("add table {0}\nflush table {0}\ntable {0} {{\n", table);
     for (const Family family : families) text += family_text(family, pool);
-    text += std::string(common_frame) + "    chain " + frame_mark() + " { }\n}\n";
+    text += common_frame;
+    text += fmt::format("    chain {} {{ }}\n}}\n", frame_mark());
     for (const Family family : families) {
         for (const char* map : family_maps) flush(text, "map", for_family(map, family));
         for (const char* set : family_sets) flush(text, "set", for_family(set, family));
