@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "engines/nft/frame.h"
+
 namespace hairpin::nft {
 namespace {
 
@@ -38,10 +40,14 @@ Endpoint endpoint_of(const nf_conntrack* entry, const Attributes& attributes) {
     return {Ip::from_network(std::span<const uint8_t, 16>(bytes, 16)), port};
 }
 
+// A reset whose sequence number is not quite the expected one may yet be contradicted by a challenge ACK: the kernel
+// then leaves the connection established and only takes its time away (nf_conntrack_proto_tcp.c). Any other packet
+// gives it back.
 bool has_ended(const nf_conntrack* entry) {
-    if (!nfct_attr_is_set(entry, ATTR_TCP_STATE)) return false;
+    if (nfct_attr_is_set(entry, ATTR_TCP_STATE) <= 0) return false;
     const uint8_t state = nfct_get_attr_u8(entry, ATTR_TCP_STATE);
-    return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+    if (state != TCP_CONNTRACK_ESTABLISHED) return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+    return seconds(nfct_get_attr_u32(entry, ATTR_TIMEOUT)) <= time_after_reset;
 }
 
 std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {

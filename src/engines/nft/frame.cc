@@ -28,7 +28,7 @@
 namespace hairpin::nft {
 namespace {
 
-// $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports.
+// $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports. $closed: time_after_reset.
 constexpr std::string_view family_frame = R"(
     map to$4 { type $address . inet_proto . inet_service : $address . inet_service; }
     map balance$4 { type $address . inet_proto . inet_service : verdict; }
@@ -44,7 +44,7 @@ constexpr std::string_view family_frame = R"(
 
     ct timeout tcp$4 {
         protocol tcp; l3proto $ip
-        policy = { syn_sent : 240, syn_recv : 240, established : 432000, fin_wait : 240, close_wait : 240, last_ack : 240, time_wait : 240, close : 240 }
+        policy = { syn_sent : 240, syn_recv : 240, established : 432000, fin_wait : 240, close_wait : 240, last_ack : 240, time_wait : 240, close : $closed, retrans : 600, unack : 600 }
     }
 
     chain services$4 {
@@ -143,12 +143,14 @@ constexpr std::array directions = {Direction::to_backends, Direction::to_clients
 std::string filled(std::string_view text, Family family, std::string_view proto = "", std::string_view set = "",
                    std::string_view pool = "") {
     const bool v4 = family == Family::v4;
+    const std::string closed = std::to_string(time_after_reset.count());
     const std::pair<std::string_view, std::string_view> words[] = {{"$4", v4 ? "4" : "6"},
                                                                    {"$ip", v4 ? "ip" : "ip6"},
                                                                    {"$address", v4 ? "ipv4_addr" : "ipv6_addr"},
                                                                    {"$proto", proto},
                                                                    {"$set", set},
-                                                                   {"$pool", pool}};
+                                                                   {"$pool", pool},
+                                                                   {"$closed", closed}};
     std::string result;
     while (!text.empty()) {
         const size_t at = text.find('$');

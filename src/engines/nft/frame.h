@@ -1,6 +1,7 @@
 // The part of our table that is the same for every configuration: maps, sets, and the chains that ask them.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,10 @@ std::string frame(PortRange free_ports);
 
 // The name of an empty chain in the frame that tells its version: a table without it has maps and sets of another kind.
 std::string frame_mark();
+
+// How long a TCP connection that was reset is remembered (RFC 7857 2.2). Connection tracking gives no other one so
+// little time while it holds it for established; see has_ended() in conntrack.cc.
+inline constexpr std::chrono::seconds time_after_reset{240};
 
 // The names of a map, set or chain in the frame.
 std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
