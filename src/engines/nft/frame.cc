@@ -44,7 +44,7 @@ constexpr std::string_view family_frame = R"(
 
     ct timeout tcp$4 {
         protocol tcp; l3proto $ip
-        policy = { syn_sent : 240, syn_recv : 240, established : 432000, fin_wait : 240, close_wait : 240, last_ack : 240, time_wait : 240, close : $closed, retrans : 600, unack : 600 }
+        policy = { syn_sent : 240, syn_recv : 240, established : 432000, fin_wait : 240, close_wait : 240, last_ack : 240, time_wait : 240, close : $closed, retrans : 420, unack : 420 }
     }
 
     chain services$4 {
