@@ -15,7 +15,9 @@ struct TrackedFlow {
     Leg client;               // as it arrived
     Leg backend;              // as it left; the same as `client` where nothing was translated
     bool translated = false;  // its destination
-    bool alive = true;        // false: a TCP connection that has ended, remembered for what may still come
+    // False: a TCP connection that has ended, remembered for what may still come. One whose reset crossed other data
+    // may be true for minutes, for the kernel is not sure of it.
+    bool alive = true;
     std::optional<uint64_t> bytes_to_backend;  // of IP packets; only where net.netfilter.nf_conntrack_acct is 1
     std::optional<uint64_t> bytes_to_client;
     std::optional<std::chrono::seconds> age;  // only where net.netfilter.nf_conntrack_timestamp is 1

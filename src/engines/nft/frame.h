@@ -18,8 +18,9 @@ std::string frame(PortRange free_ports);
 // The name of an empty chain in the frame that tells its version: a table without it has maps and sets of another kind.
 std::string frame_mark();
 
-// How long a TCP connection that was reset is remembered (RFC 7857 2.2). Connection tracking gives no other one so
-// little time while it holds it for established; see has_ended() in conntrack.cc.
+// How long a TCP connection that was reset is remembered (RFC 7857 2.2). One that connection tracking holds for
+// established has more time left, even where it has waited for an acknowledgement as long as TCP does at most, two
+// minutes; see has_ended() in conntrack.cc.
 inline constexpr std::chrono::seconds time_after_reset{240};
 
 // The names of a map, set or chain in the frame.
