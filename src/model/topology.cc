@@ -5,6 +5,16 @@
 #include <tuple>
 
 namespace hairpin {
+namespace {
+
+// How many leading bits of the address's network the other one shares.
+int common_bits(const Address& own, const Ip& other) {
+    int bits = own.prefix_length;
+    while (bits > 0 && Prefix::of(own.ip, bits) != Prefix::of(other, bits)) --bits;
+    return bits;
+}
+
+}  // namespace
 
 Topology::Topology(std::vector<Link> links, std::vector<Address> addresses, std::vector<Route> routes,
                    std::vector<Prefix> local)
@@ -49,13 +59,17 @@ std::optional<Ip> Topology::source_towards(const Ip& destination) const {
     if (owns(destination)) return destination;
     const Route* route = route_to(destination);
     if (!route) return std::nullopt;
-    const Ip next_hop = route->via.value_or(destination);
+    if (route->source && owns(*route->source)) return route->source;
+    const Ip towards = destination.is_v4() ? route->via.value_or(destination) : destination;
+    const auto rank = [&](const Address& own) {
+        return std::tuple(!own.deprecated, own.network().contains(towards), common_bits(own, towards));
+    };
     const Address* best = nullptr;
     for (const Address& own : addresses_) {
         if (own.link != route->link || own.ip.family() != destination.family()) continue;
         // RFC 6724 rule 2: an IPv6 next hop is mostly link-local, and would draw a source that answers nobody beyond.
         if (own.ip.is_link_local() && !destination.is_link_local()) continue;
-        if (!best || (own.network().contains(next_hop) && !best->network().contains(next_hop))) best = &own;
+        if (!best || rank(own) > rank(*best)) best = &own;
     }
     if (!best) return std::nullopt;
     return best->ip;

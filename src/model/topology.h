@@ -20,7 +20,8 @@ struct Link {
 struct Address {
     Ip ip;
     int prefix_length = 0;
-    int link = 0;  // Link::index
+    int link = 0;             // Link::index
+    bool deprecated = false;  // not for what is new (RFC 4862 5.5.4), if there is another one
 
     Prefix network() const { return Prefix::of(ip, prefix_length); }
     bool operator==(const Address&) const = default;
@@ -31,6 +32,7 @@ struct Route {
     std::optional<Ip> via;  // the next router; absent: the destination is on the link
     int link = 0;
     uint32_t metric = 0;
+    std::optional<Ip> source{};  // the gateway's address that faces what lies there, if the route names one
 
     bool operator==(const Route&) const = default;
 };
@@ -56,7 +58,9 @@ public:
     // A binary search for each prefix length in use: a full table of the internet is no burden.
     const Route* route_to(const Ip& ip) const;
 
-    // The gateway's own address that faces this destination, as RFC 6724 rule 8 or a router's habit would choose it.
+    // The gateway's own address that faces this destination: the one that the route names; otherwise one of the route's
+    // link, as the rules 2, 3 and 8 of RFC 6724 and, for IPv4, the habit of routers choose it: of the network in which
+    // the next hop lies.
     std::optional<Ip> source_towards(const Ip& destination) const;
 
     const Link* link(int index) const;

@@ -84,7 +84,7 @@ std::vector<Address> usable_addresses(const Cache& cache, const std::vector<Link
         // The length of a point-to-point address belongs to the peer; the route to it is in the table.
         const bool has_peer = rtnl_addr_get_peer(address) != nullptr;
         const int length = has_peer ? (ip->is_v4() ? 32 : 128) : rtnl_addr_get_prefixlen(address);
-        addresses.push_back({*ip, length, link});
+        addresses.push_back({*ip, length, link, (rtnl_addr_get_flags(address) & IFA_F_DEPRECATED) != 0});
     });
     return addresses;
 }
@@ -109,7 +109,8 @@ void add(Routes& routes, rtnl_route* route) {
         if (rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD) continue;
         auto via = ip_of(rtnl_route_nh_get_gateway(hop));
         if (!via) via = ip_of(rtnl_route_nh_get_via(hop));  // of another family: RFC 5549
-        routes.unicast.push_back({*destination, via, rtnl_route_nh_get_ifindex(hop), rtnl_route_get_priority(route)});
+        routes.unicast.push_back({*destination, via, rtnl_route_nh_get_ifindex(hop), rtnl_route_get_priority(route),
+                                  ip_of(rtnl_route_get_pref_src(route))});
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "kernel/namespace.h"
 #include "kernel/veth.h"
+#include "net/socket.h"
 
 namespace hairpin {
 namespace {
@@ -23,6 +24,27 @@ std::string route(const Topology& topology, std::string_view text) {
     if (!r) return "";
     return r->destination.str() + (r->via ? " via " + r->via->str() : "") + " dev " + topology.link(r->link)->name +
            (r->metric ? " metric " + std::to_string(r->metric) : "");
+}
+
+// An address that is to be used no more for what is new.
+void deprecate(const std::string& link, const std::string& text) {
+    const auto socket = route_socket();
+    const auto local = netlink_address(text);
+    const std::unique_ptr<rtnl_addr, decltype(&rtnl_addr_put)> address(rtnl_addr_alloc(), rtnl_addr_put);
+    rtnl_addr_set_ifindex(address.get(), static_cast<int>(if_nametoindex(link.c_str())));
+    ASSERT_EQ(rtnl_addr_set_local(address.get(), local.get()), 0);
+    rtnl_addr_set_flags(address.get(), IFA_F_NODAD);
+    rtnl_addr_set_preferred_lifetime(address.get(), 0);
+    rtnl_addr_set_valid_lifetime(address.get(), 3600);
+    ASSERT_EQ(rtnl_addr_add(socket.get(), address.get(), NLM_F_REPLACE), 0) << text;
+}
+
+// The source that the kernel chooses for a socket of its own.
+Ip kernels_source(const Ip& destination) {
+    const Fd fd = open_socket(Protocol::udp, destination.family());
+    const SockAddr address(Endpoint{destination, 9});
+    EXPECT_EQ(connect(fd.get(), address.get(), address.size()), 0) << strerror(errno);
+    return local_endpoint(fd.get()).ip;
 }
 
 TEST_F(NetlinkTopology, OfAFreshNamespaceIsLoopback) {
@@ -59,6 +81,25 @@ TEST_F(NetlinkTopology, OfATwoLeggedGateway) {
         EXPECT_EQ(t.source_towards(ip("10.50.1.1")), ip("10.1.0.1"));
         EXPECT_EQ(t.source_towards(ip("2600::1")), ip("2001:db8::1"));
         EXPECT_EQ(t.source_towards(ip("fd50::1")), ip("fd00::1"));
+    });
+}
+
+// The kernel itself sends from these: what `ip route get` says.
+TEST_F(NetlinkTopology, TellsWhichAddressFacesADestination) {
+    alone([] {
+        add_veth("ext", "192.0.2.1/24");
+        add_address("ext", "192.0.2.9/24");
+        add_address("ext", "2001:db8:1::1/64", IFA_F_NODAD);
+        add_address("ext", "2001:db8:2::1/64", IFA_F_NODAD);
+        deprecate("ext", "2001:db8:1::1/64");
+        add_route("0.0.0.0/0", {{"192.0.2.254", "ext"}}, 0, RTN_UNICAST, RT_TABLE_MAIN, "192.0.2.9");
+        add_route("::/0", {{"fe80::9", "ext"}}, 1);
+        const Topology t = read_topology().value();
+        for (const auto destination : {"8.8.8.8", "192.0.2.7", "2600::1", "2001:db8:1::7"}) {
+            EXPECT_EQ(t.source_towards(ip(destination)), kernels_source(ip(destination))) << destination;
+        }
+        EXPECT_EQ(t.source_towards(ip("8.8.8.8")), ip("192.0.2.9"));
+        EXPECT_EQ(t.source_towards(ip("2600::1")), ip("2001:db8:2::1"));
     });
 }
 

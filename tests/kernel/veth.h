@@ -67,7 +67,7 @@ struct Hop {
 };
 
 inline void add_route(const std::string& destination, const std::vector<Hop>& hops, uint32_t metric = 0,
-                      uint8_t type = RTN_UNICAST, uint32_t table = RT_TABLE_MAIN) {
+                      uint8_t type = RTN_UNICAST, uint32_t table = RT_TABLE_MAIN, const std::string& source = "") {
     const auto socket = route_socket();
     const auto network = netlink_address(destination);
     const std::unique_ptr<rtnl_route, decltype(&rtnl_route_put)> route(rtnl_route_alloc(), rtnl_route_put);
@@ -75,6 +75,7 @@ inline void add_route(const std::string& destination, const std::vector<Hop>& ho
     rtnl_route_set_family(route.get(), static_cast<uint8_t>(nl_addr_get_family(network.get())));
     rtnl_route_set_priority(route.get(), metric);
     rtnl_route_set_table(route.get(), table);
+    if (!source.empty()) rtnl_route_set_pref_src(route.get(), netlink_address(source).get());
     ASSERT_EQ(rtnl_route_set_type(route.get(), type), 0);
     rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
     for (const Hop& hop : hops) {

@@ -88,6 +88,42 @@ TEST(Topology, FacesADestinationWithTheAddressOfThatNetwork) {
     EXPECT_EQ(source(t, "2600::1"), "");
 }
 
+TEST(Topology, FacesADestinationWithTheAddressThatTheRouteNames) {
+    Gateway gateway;
+    gateway.link("lo2").address("192.0.2.1/32");
+    gateway.link("e").address("10.0.0.1/24").address("10.0.0.9/24");
+    gateway.route("10.0.0.0/24", "", 0, "10.0.0.9").route("0.0.0.0/0", "10.0.0.254", 0, "192.0.2.1");
+    gateway.route("172.16.0.0/12", "10.0.0.254", 0, "192.0.2.99");  // is none of the gateway's
+    const Topology t = gateway.topology();
+    EXPECT_EQ(source(t, "10.0.0.2"), "10.0.0.9");
+    EXPECT_EQ(source(t, "8.8.8.8"), "192.0.2.1");
+    EXPECT_EQ(source(t, "172.16.0.1"), "10.0.0.1");
+}
+
+TEST(Topology, FacesADestinationWithNoDeprecatedAddressIfThereIsAnother) {
+    Gateway gateway;
+    gateway.link("e").address("2001:db8:1::1/64", true).address("2001:db8:2::1/64").route("::/0", "fe80::fe");
+    gateway.link("f").address("fd00::1/64", true);
+    const Topology t = gateway.topology();
+    EXPECT_EQ(source(t, "2001:db8:1::2"), "2001:db8:2::1");
+    EXPECT_EQ(source(t, "2600::1"), "2001:db8:2::1");
+    EXPECT_EQ(source(t, "fd00::2"), "fd00::1");
+}
+
+// RFC 6724 rule 8: the provider's network through the provider's address, the site's own through the site's.
+TEST(Topology, FacesADestinationWithTheAddressThatSharesMostOfIt) {
+    Gateway gateway;
+    gateway.link("e").address("fd00:1::1/64").address("2001:db8::1/64").address("fd00:2:3::1/64");
+    gateway.route("::/0", "fe80::fe");
+    gateway.link("i").address("10.0.0.1/8").address("10.1.0.1/16");
+    const Topology t = gateway.topology();
+    EXPECT_EQ(source(t, "2600::1"), "2001:db8::1");
+    EXPECT_EQ(source(t, "fd00:2::1"), "fd00:2:3::1");
+    EXPECT_EQ(source(t, "fd00:1:0:5::1"), "fd00:1::1");
+    EXPECT_EQ(source(t, "10.1.0.2"), "10.1.0.1");
+    EXPECT_EQ(source(t, "10.2.0.2"), "10.0.0.1");
+}
+
 TEST(Topology, FacesItselfWithTheVeryAddress) {
     const Topology t = two_legged().topology();
     EXPECT_EQ(source(t, "1.0.0.1"), "1.0.0.1");

@@ -36,16 +36,18 @@ public:
         links_.push_back({static_cast<int>(links_.size()) + 1, std::move(name)});
         return *this;
     }
-    Gateway& address(std::string_view text) {
+    Gateway& address(std::string_view text, bool deprecated = false) {
         const size_t slash = text.find('/');
-        addresses_.push_back(
-            {ip(text.substr(0, slash)), std::stoi(std::string(text.substr(slash + 1))), links_.back().index});
+        addresses_.push_back({ip(text.substr(0, slash)), std::stoi(std::string(text.substr(slash + 1))),
+                              links_.back().index, deprecated});
         return *this;
     }
-    Gateway& route(std::string_view destination, std::string_view via = "", uint32_t metric = 0) {
-        std::optional<Ip> router;
-        if (!via.empty()) router = ip(via);
-        routes_.push_back({prefix(destination), router, links_.back().index, metric});
+    Gateway& route(std::string_view destination, std::string_view via = "", uint32_t metric = 0,
+                   std::string_view source = "") {
+        const auto optional = [](std::string_view text) {
+            return text.empty() ? std::nullopt : std::optional(ip(text));
+        };
+        routes_.push_back({prefix(destination), optional(via), links_.back().index, metric, optional(source)});
         return *this;
     }
 
