@@ -37,16 +37,20 @@ ConnectFailure ConnectFailure::of_source(int error_number) {
 
 std::string ConnectFailure::describe(const Leg& backend) const {
     const std::string where = "backend " + backend.destination.str() + ": ";
-    if (!in_source) return where + advice();
-    return where + "cannot send from " + backend.source.ip.str() + ": " + advice() +
+    if (!in_source) return where + advice(backend.protocol);
+    return where + "cannot send from " + backend.source.ip.str() + ": " + advice(backend.protocol) +
            "; was the address taken from this machine? `source: gateway` does without it";
 }
 
-std::string ConnectFailure::advice() const {
+std::string ConnectFailure::advice(Protocol protocol) const {
     switch (refusal) {
         case Refusal::descriptors:
             return "no file descriptor is left; raise the limit (LimitNOFILE= in the unit, ulimit -n in a shell)";
         case Refusal::ports:
+            if (protocol == Protocol::udp) {
+                return "no source port is left: every UDP session takes one of its source address, whichever backend "
+                       "it asks; widen net.ipv4.ip_local_port_range, shorten idle_timeout, or listen on more addresses";
+            }
             return "no source port or address is left to reach it from; widen net.ipv4.ip_local_port_range, set "
                    "net.ipv4.tcp_tw_reuse=1, or add "
                    "backends";

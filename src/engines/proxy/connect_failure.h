@@ -17,7 +17,7 @@ struct ConnectFailure {
     static ConnectFailure of_source(int error_number);
 
     std::string describe(const Leg& backend) const;  // for the log
-    std::string advice() const;                      // why, and what to do about it
+    std::string advice(Protocol protocol) const;     // why, and what to do about it
 };
 
 }  // namespace hairpin::proxy

@@ -27,8 +27,9 @@ constexpr size_t events_a_batch = 256;
 void watch_or_report(const Context& context, const Served& served, int fd, const void* listener, Tag tag) {
     if (watch(context, fd, EPOLLIN, listener, tag)) return;
     const ConnectFailure failure = ConnectFailure::of(errno);
-    served.record->report(failure.refusal,
-                          [&] { return served.listen.endpoint.str() + " is not served: " + failure.advice(); });
+    served.record->report(failure.refusal, [&] {
+        return served.listen.endpoint.str() + " is not served: " + failure.advice(served.listen.protocol);
+    });
 }
 
 Fd open_reserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
@@ -75,7 +76,8 @@ void Worker::TcpListener::shed() {
         }
     }
     worker_.reserve_ = open_reserve();
-    served.record->report(failure.refusal, [&] { return std::string("a client was refused: ") + failure.advice(); });
+    served.record->report(failure.refusal,
+                          [&] { return std::string("a client was refused: ") + failure.advice(Protocol::tcp); });
     listen_to(0);
     worker_.context_.timers.arm(*this, worker_.context_.now + rest_without_descriptors);
 }
