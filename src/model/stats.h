@@ -10,12 +10,13 @@
 
 namespace hairpin {
 
-// Why a connection or session was not served. A client that leaves before a backend accepts is not counted.
+// Why a connection, a session or a datagram was not served. A client that leaves before a backend accepts is not
+// counted.
 enum class Refusal : uint8_t {
-    backend,       // no backend accepted it in time
+    backend,       // no backend accepted it in time; of a session: ICMP says that the backend takes no datagrams
     descriptors,   // the process or the system has no file descriptor left
     ports,         // no source port is left towards the backend
-    memory,        // the kernel or the process has no memory left
+    memory,        // the kernel or the process has no memory left, or no room for one more datagram
     sessions,      // the service's max_sessions are in use
     proxy_header,  // a listed sender began with no valid PROXY header
     loop,          // the gateway was about to connect to itself

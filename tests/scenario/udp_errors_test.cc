@@ -55,7 +55,41 @@ TEST_P(UdpErrors, OfAClosedBackendDoNotEndTheSession) {
         backend.emplace(lab->host("server1"), backend_endpoint);
         EXPECT_EQ(exchange(client, service, *backend, "the first after the pause").str(), seen.str());
     }
-    EXPECT_EQ(lab.stats("one").accepted_on(Path::external), 1u);
+    const ServiceStats stats = lab.stats("one");
+    EXPECT_EQ(stats.accepted_on(Path::external), 1u);
+    if (GetParam() != "proxy") return;  // ICMP errors of other engines go to the client
+    EXPECT_GE(stats.refused_for(Refusal::backend), 3u) << "one a round at least: errors that come at once are one";
+    EXPECT_NE(lab->daemon_log().find("backend 10.0.0.2:2044: Connection refused"), std::string::npos)
+        << lab->daemon_log();
+}
+
+// A backend that does not answer ARP, on a gateway that keeps much for it: the session's socket is full in the end.
+TEST_P(UdpErrors, OfAFullSocketAreCountedAndDoNotEndTheSession) {
+    if (GetParam() != "proxy") GTEST_SKIP() << "gap: " << GetParam() << " has no sockets that could be full";
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    const UdpSocket client(lab->host("client"), at("1.0.0.100"));
+    const UdpSocket backend(lab->host("server1"), backend_endpoint);
+    const Endpoint seen = exchange(client, service, backend);
+    command(lab->host("gateway"), "echo 100000000 > /proc/sys/net/ipv4/neigh/int/unres_qlen_bytes");
+    command(lab->host("server1"), "ip link set eth0 arp off");
+    command(lab->host("gateway"), "ip neigh flush dev int");
+    EXPECT_TRUE(wait_for([&] {
+        client.send(service, noise(60'000));
+        return lab.stats("one").refused_for(Refusal::memory) > 0;
+    }));
+    EXPECT_NE(lab->daemon_log().find("were dropped: they come faster"), std::string::npos) << lab->daemon_log();
+
+    command(lab->host("server1"), "ip link set eth0 arp on");
+    std::optional<Datagram> asked;
+    EXPECT_TRUE(wait_for([&] {
+        client.send(service, "are you back?");
+        while ((asked = backend.receive(std::chrono::milliseconds(10))) && asked->payload != "are you back?") {
+        }
+        return asked.has_value();
+    }));
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(asked->from, seen);
 }
 
 TEST_P(UdpErrors, OfAClientThatIsGoneDoNotEndTheListener) {

@@ -104,7 +104,25 @@ void DatagramSession::forward(DatagramBatch& batch, size_t first, size_t last) {
         refuse_oversize(sent.oversize, largest_payload(leg_.source.ip.family()) - header_.size(),
                         header_.empty() ? "backend" : "backend with its PROXY header");
     }
+    if (sent.no_room > 0) report_no_room(sent.no_room, "backend");
+    if (sent.errors > 0) report_backend(sent.errors, sent.last_error);
     stay_alive();
+}
+
+void DatagramSession::report_no_room(size_t count, std::string_view towards) {
+    counters_.refused[static_cast<size_t>(Refusal::memory)].add(count);
+    record_.report(Refusal::memory, [&] {
+        return "datagrams of the session of " + key_.told.source.str() + " to the " + std::string(towards) +
+               " were dropped: they come faster than they can be sent, or net.core.wmem_default is too small";
+    });
+}
+
+void DatagramSession::report_backend(size_t count, int error_number) {
+    counters_.refused[static_cast<size_t>(Refusal::backend)].add(count);
+    record_.report(Refusal::backend, [&] {
+        return "backend " + leg_.destination.str() + ": " + describe_errno(error_number) +
+               "; its sessions go on, and their datagrams are lost until it is back";
+    });
 }
 
 void DatagramSession::refuse_oversize(size_t count, size_t fit, std::string_view towards) {
@@ -118,6 +136,7 @@ void DatagramSession::refuse_oversize(size_t count, size_t fit, std::string_view
 void DatagramSession::on_event(DatagramBatch& batch) {
     for (int i = 0; i < batches_an_event; ++i) {
         const size_t count = batch.receive(backend_.get());
+        if (batch.receive_error() != 0) report_backend(1, batch.receive_error());
         if (count > 0) {
             const auto from = listener_.is_wildcard() ? std::optional(key_.asked) : std::nullopt;
             const auto sent = batch.send(0, count, {.fd = listener_.fd(), .to = &peer_, .from = from});
@@ -125,6 +144,7 @@ void DatagramSession::on_event(DatagramBatch& batch) {
             if (sent.oversize > 0) {
                 refuse_oversize(sent.oversize, largest_payload(key_.peer.ip.family()), "client");
             }
+            if (sent.no_room > 0) report_no_room(sent.no_room, "client");
             stay_alive();
         }
         if (count < DatagramBatch::most) return;

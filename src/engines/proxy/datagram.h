@@ -4,8 +4,8 @@
 // client makes one and chooses its backend. The session's socket is connected, so the kernel delivers to it nothing but
 // what this backend sends from the port that was asked. Replies leave from the endpoint that the client asked. Silence
 // for the service's idle_timeout, in both directions, is the only thing that ends a session: ICMP errors do not
-// (RFC 4787 REQ-12), they are read off the socket, and the datagram that met one is sent once more. A session ends,
-// too, with its listener: UDP has no end of its own that one could wait for.
+// (RFC 4787 REQ-12), they are read off the socket and counted, and the datagram that met one is sent once more. A
+// session ends, too, with its listener: UDP has no end of its own that one could wait for.
 #pragma once
 
 #include <array>
@@ -65,6 +65,8 @@ private:
     void stay_alive();
     // Counts datagrams that were dropped since `fit` bytes of payload are the most that can be sent on.
     void refuse_oversize(size_t count, size_t fit, std::string_view towards);
+    void report_no_room(size_t count, std::string_view towards);  // datagrams were dropped
+    void report_backend(size_t count, int error_number);          // it cannot be reached, at least for now
     std::optional<ConnectFailure> try_connect(const Leg& leg);
 
     Context& context_;

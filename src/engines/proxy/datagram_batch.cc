@@ -50,6 +50,7 @@ size_t DatagramBatch::receive(int fd) {
                           .msg_flags = 0};
     }
     const int count = recvmmsg(fd, in_.data(), most, MSG_DONTWAIT, nullptr);
+    receive_error_ = count >= 0 || errno == EAGAIN || errno == EINTR ? 0 : errno;
     for (int i = 0; i < count; ++i) {
         const auto index = static_cast<size_t>(i);
         payloads_[index].iov_len = in_[index].msg_len;
@@ -110,15 +111,22 @@ DatagramBatch::Sent DatagramBatch::send(size_t first, size_t last, const Route& 
             retried = false;
             continue;
         }
-        if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) break;
+        if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+            sent.no_room += last - i;
+            break;
+        }
         if (errno == EMSGSIZE) {
             ++sent.oversize;
             ++i;
-        } else if (std::exchange(retried, true)) {
-            ++i;
-            retried = false;
+            continue;
         }
-        // Anything else, the first time, is most often an ICMP error about an earlier datagram: this one was not sent.
+        // Most often an ICMP error about an earlier datagram: this one was not sent, and has a second try.
+        if (std::exchange(retried, !retried)) {
+            ++i;
+        } else {
+            ++sent.errors;
+            sent.last_error = errno;
+        }
     }
     return sent;
 }

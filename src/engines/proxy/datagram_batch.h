@@ -21,8 +21,9 @@ public:
     DatagramBatch();
 
     // Receives what waits on a socket, `most` at the most. How many, 0 where there is nothing or the socket reports an
-    // ICMP error; the error is cleared by that.
+    // ICMP error; the error is cleared by that, and receive_error() tells it.
     size_t receive(int fd);
+    int receive_error() const { return receive_error_; }  // of the last receive(), as errno; 0: none
 
     std::span<const uint8_t> payload(size_t i) const;
     void skip(size_t i, size_t bytes);  // cuts the payload's beginning off
@@ -41,6 +42,9 @@ public:
     struct Sent {
         size_t bytes = 0;     // of payload
         size_t oversize = 0;  // datagrams that were dropped since no datagram is that large
+        size_t no_room = 0;   // datagrams that were dropped since the socket or the kernel has no room
+        size_t errors = 0;    // other ones that the socket reported
+        int last_error = 0;   // of those, as errno
     };
     // Sends datagrams first..last-1 on. What the socket does not take is dropped.
     Sent send(size_t first, size_t last, const Route& route);
@@ -52,6 +56,7 @@ private:
     };
     static constexpr size_t control_size = sizeof(Control);
 
+    int receive_error_ = 0;
     std::unique_ptr<std::array<uint8_t, datagram_size>[]> bytes_;
     std::array<SockAddr, most> sources_{};
     std::array<iovec, most> payloads_{};
