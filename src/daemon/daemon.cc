@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <memory>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -95,6 +96,15 @@ std::string extent(const Ruleset& ruleset) {
     return count(ruleset.services().size(), "service") + " on " + count(endpoints, "endpoint");
 }
 
+// A change for which there is no memory does not happen. That is no reason to end what is served.
+void within_memory(std::string_view what, const std::function<void()>& work) {
+    try {
+        work();
+    } catch (const std::bad_alloc&) {
+        spdlog::error("{} refused: out of memory", what);
+    }
+}
+
 class Daemon {
 public:
     explicit Daemon(const DaemonOptions& options) : options_(options) {}
@@ -105,8 +115,8 @@ public:
             const int signal = *wait_for_signal();
             if (asks_to_stop(signal)) return stop(signal);
             if (signal == SIGHUP) reload();
-            if (signal == SIGUSR1) log_stats();
-            if (signal == SIGIO) follow_network();
+            if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
+            if (signal == SIGIO) within_memory("a change of the network", [this] { follow_network(); });
         }
     }
 
@@ -165,7 +175,9 @@ private:
             return;
         }
         notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
-        if (replace()) {
+        bool replaced = false;
+        within_memory("reload", [&] { replaced = replace(); });
+        if (replaced) {
             spdlog::info("reloaded: {}", extent(desired_->ruleset));
         } else {
             spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));

@@ -43,8 +43,9 @@ public:
     virtual std::string_view name() const = 0;
     virtual Abilities abilities() const = 0;
     virtual std::vector<Gap> gaps(const Ruleset& ruleset) const = 0;  // pure
-    // Serves exactly this from now on: idempotent, all or nothing. An endpoint that is no longer served takes no new
-    // connections; live ones go on. UDP, which has no connections, ends with its endpoint, its backend and its rules.
+    // Serves exactly this from now on: idempotent, all or nothing, without memory (std::bad_alloc) too. An endpoint
+    // that is no longer served takes no new connections; live ones go on. UDP, which has no connections, ends with its
+    // endpoint, its backend and its rules.
     virtual Result<> apply(std::shared_ptr<const Desired> desired) = 0;
     virtual Result<Stats> stats() = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,11 +56,15 @@ public:
     ServiceStats total() const;
 
     // Tells that something was refused and why, at most once a second for each reason. `message` makes the text and is
-    // called only if it will be read. Any thread.
+    // called only if it will be read. Where there is no memory for it, nothing is told. Any thread.
     template <class Message>
     void report(Refusal refusal, Message message) {
         const auto held_back = throttles_[static_cast<size_t>(refusal)].admit(std::chrono::steady_clock::now());
-        if (held_back) tell(message(), *held_back);
+        if (!held_back) return;
+        try {
+            tell(message(), *held_back);
+        } catch (const std::bad_alloc&) {
+        }
     }
 
     std::atomic<uint32_t> sessions{0};  // UDP sessions alive in all workers, against Service::max_sessions

@@ -123,12 +123,16 @@ auto ProxyEngine::with_port_freed(const Listen& listen, Attempt attempt) {
 }
 
 ServiceRecord& ProxyEngine::record_of(const std::string& service) {
-    auto& record = records_[service];
-    if (!record) record = std::make_unique<ServiceRecord>(service, worker_count_, options_.on_event);
-    return *record;
+    auto known = records_.find(service);
+    if (known == records_.end()) {
+        auto record = std::make_unique<ServiceRecord>(service, worker_count_, options_.on_event);
+        known = records_.emplace(service, std::move(record)).first;
+    }
+    return *known->second;
 }
 
-// Every new socket is opened before any worker hears of the change: where one cannot be, nothing has happened.
+// Every new socket is opened, and all memory taken, before any worker hears of the change: where one of them cannot be
+// had, nothing has happened.
 Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
     std::vector<Listen> listens = compile(desired->ruleset);
     size_t sockets = 0;
@@ -160,7 +164,10 @@ Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
             assignments[i].sockets.push_back(std::move(socket));
         }
     }
-    for (size_t i = 0; i < worker_count_; ++i) workers_[i]->assign(std::move(assignments[i]));
+    std::vector<Worker::Change> changes;
+    changes.reserve(worker_count_);
+    for (size_t i = 0; i < worker_count_; ++i) changes.push_back(workers_[i]->prepare(std::move(assignments[i])));
+    for (size_t i = 0; i < worker_count_; ++i) workers_[i]->assign(std::move(changes[i]));
     serving_ = std::move(serving);
     desired_ = std::move(desired);
     return {};

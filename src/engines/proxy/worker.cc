@@ -37,9 +37,7 @@ Fd open_reserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 }  // namespace
 
 Worker::TcpListener::TcpListener(Worker& worker, const Served& served_endpoint, Fd fd)
-    : served(served_endpoint), worker_(worker), fd_(std::move(fd)) {
-    watch_or_report(worker_.context_, served, fd_.get(), this, Tag::tcp_listener);
-}
+    : served(served_endpoint), worker_(worker), fd_(std::move(fd)) {}
 
 void Worker::TcpListener::accept_all(int most) {
     for (int i = 0; i < most; ++i) {
@@ -120,13 +118,31 @@ Worker::~Worker() {
     thread_.join();
 }
 
-void Worker::assign(Assignment assignment) {
-    tell([&] { take(assignment); });
+Worker::Change Worker::prepare(Assignment assignment) {
+    Change change;
+    for (Assignment::Socket& socket : assignment.sockets) {
+        const Listen& listen = socket.served.listen;
+        const Key key(listen.protocol, listen.endpoint);
+        const bool kept = !socket.fd;
+        if (listen.protocol == Protocol::tcp) {
+            auto& listener = change.listeners.tcp[key];
+            if (!kept) listener = std::make_unique<TcpListener>(*this, socket.served, std::move(socket.fd));
+        } else {
+            auto& listener = change.listeners.udp[key];
+            if (!kept) listener = std::make_unique<DatagramListener>(context_, socket.served, std::move(socket.fd));
+        }
+    }
+    change.assignment = std::move(assignment);
+    return change;
+}
+
+void Worker::assign(Change change) {
+    tell([&] { take(change); });
 }
 
 void Worker::end_sessions_from(const Endpoint& endpoint) {
     tell([&] {
-        for (const auto& [key, listener] : udp_listeners_) listener->end_sessions_from(endpoint);
+        for (const auto& [key, listener] : listeners_.udp) listener->end_sessions_from(endpoint);
     });
 }
 
@@ -163,8 +179,8 @@ void Worker::run() {
         std::erase_if(context_.ended, [](const auto& session) { return !session->queued(); });
     }
     while (!context_.sessions.empty()) context_.sessions.back()->abort();
-    tcp_listeners_.clear();
-    udp_listeners_.clear();
+    listeners_.tcp.clear();
+    listeners_.udp.clear();
 }
 
 void Worker::dispatch(const epoll_event& event) {
@@ -208,39 +224,36 @@ bool Worker::take_order() {
     return stop_;
 }
 
-void Worker::take(Assignment& assignment) {
-    std::map<Key, std::unique_ptr<TcpListener>> old_tcp = std::move(tcp_listeners_);
-    std::map<Key, std::unique_ptr<DatagramListener>> old_udp = std::move(udp_listeners_);
-    tcp_listeners_.clear();
-    udp_listeners_.clear();
-    for (Assignment::Socket& socket : assignment.sockets) {
-        const Listen& listen = socket.served.listen;
-        const Key key(listen.protocol, listen.endpoint);
-        if (listen.protocol == Protocol::tcp) {
-            auto& listener = tcp_listeners_[key];
-            if (socket.fd)
-                listener = std::make_unique<TcpListener>(*this, socket.served, std::move(socket.fd));
+// Takes no memory.
+void Worker::take(Change& change) {
+    std::swap(listeners_, change.listeners);
+    Listeners& old = change.listeners;
+    for (const Assignment::Socket& socket : change.assignment.sockets) {
+        const Served& served = socket.served;
+        const Key key(served.listen.protocol, served.listen.endpoint);
+        if (served.listen.protocol == Protocol::tcp) {
+            auto& listener = listeners_.tcp.at(key);
+            if (listener)
+                watch_or_report(context_, served, listener->fd(), listener.get(), Tag::tcp_listener);
             else
-                listener = std::move(old_tcp.at(key));
-            listener->served = socket.served;
+                listener = std::move(old.tcp.at(key));
+            listener->served = served;
         } else {
-            auto& listener = udp_listeners_[key];
-            if (socket.fd) {
-                listener = std::make_unique<DatagramListener>(context_, socket.served, std::move(socket.fd));
-                watch_or_report(context_, socket.served, listener->fd(), listener.get(), Tag::udp_listener);
-            } else {
-                listener = std::move(old_udp.at(key));
-            }
-            listener->serve(socket.served, *assignment.desired);
+            auto& listener = listeners_.udp.at(key);
+            if (listener)
+                watch_or_report(context_, served, listener->fd(), listener.get(), Tag::udp_listener);
+            else
+                listener = std::move(old.udp.at(key));
+            listener->serve(served, *change.assignment.desired);
         }
     }
     // Clients that wait in the queue of an endpoint that goes were accepted by the kernel: they are served.
-    for (auto& [key, listener] : old_tcp) {
+    for (auto& [key, listener] : old.tcp) {
         if (listener) listener->accept_all(std::numeric_limits<int>::max());
     }
-    old_tcp.clear();
-    old_udp.clear();
-    context_.desired = assignment.desired;
+    old.tcp.clear();
+    old.udp.clear();
+    context_.desired = change.assignment.desired;
 }
 
 }  // namespace hairpin::proxy

@@ -16,7 +16,7 @@
 
 namespace hairpin::proxy {
 
-// What a worker serves: everything that it must listen on from now on.
+// What a worker is to serve: everything that it must listen on from now on.
 struct Assignment {
     struct Socket {
         Served served;
@@ -27,23 +27,12 @@ struct Assignment {
 };
 
 class Worker {
-public:
-    // Starts the thread, which serves nothing yet.
-    static Result<std::unique_ptr<Worker>> start(size_t index, LoopGuard& guard);
-    // Ends the thread; what lives is reset.
-    ~Worker();
-
-    // Replaces what the worker serves. Returns when it does, as does the next; both are the engine's thread's to call.
-    void assign(Assignment assignment);
-    // Ends the UDP sessions that hold a port which is to be listened on: those that call a backend from there.
-    void end_sessions_from(const Endpoint& endpoint);
-
-private:
     // A listening TCP socket. While descriptors are used up it rests: nobody is accepted, the queue waits.
     class TcpListener : private Timer {
     public:
         TcpListener(Worker& worker, const Served& served, Fd fd);
         void accept_all(int most);
+        int fd() const { return fd_.get(); }
         Served served;
 
     private:
@@ -55,22 +44,45 @@ private:
     };
 
     using Key = std::pair<Protocol, Endpoint>;
+    struct Listeners {
+        std::map<Key, std::unique_ptr<TcpListener>> tcp;
+        std::map<Key, std::unique_ptr<DatagramListener>> udp;
+    };
 
+public:
+    // Starts the thread, which serves nothing yet.
+    static Result<std::unique_ptr<Worker>> start(size_t index, LoopGuard& guard);
+    // Ends the thread; what lives is reset.
+    ~Worker();
+
+    // An assignment for which all memory has been taken. Dropped, it closes the new sockets, and nothing has happened.
+    class Change {
+        friend class Worker;
+        Assignment assignment;
+        Listeners listeners;  // null where the worker has one
+    };
+    // All that follows is the engine's thread's to call.
+    Change prepare(Assignment assignment);
+    // Replaces what the worker serves. Returns when it does. Cannot fail.
+    void assign(Change change);
+    // Ends the UDP sessions that hold a port which is to be listened on: those that call a backend from there.
+    void end_sessions_from(const Endpoint& endpoint);
+
+private:
     Worker(size_t index, LoopGuard& guard);
     void run();
     void dispatch(const epoll_event& event);
     void go_on_with_unfinished();
     void tell(const std::function<void()>& order);
     bool take_order();
-    void take(Assignment& assignment);
+    void take(Change& change);
 
     Context context_;
     Fd wake_;
     bool woken_ = false;  // the engine has an order
     Fd reserve_;          // given up for a moment to accept, and refuse, a client when no descriptor is left
     DatagramBatch batch_;
-    std::map<Key, std::unique_ptr<TcpListener>> tcp_listeners_;
-    std::map<Key, std::unique_ptr<DatagramListener>> udp_listeners_;
+    Listeners listeners_;
 
     std::mutex mutex_;                              // guards what follows
     const std::function<void()>* order_ = nullptr;  // until it is carried out
