@@ -265,6 +265,8 @@ TEST_F(TcpProxyProtocol, AHeaderThatDoesNotComeIsAReset) {
     EXPECT_EQ(receive_to_end(half).error, ECONNRESET);
     EXPECT_GE(std::chrono::steady_clock::now() - began, 3s);
     EXPECT_EQ(refused("accept"), before + 2);
+    EXPECT_TRUE((*lab_)->daemon_log().find("which is in accept_from: it did not come in time") != std::string::npos)
+        << (*lab_)->daemon_log();
 }
 
 }  // namespace

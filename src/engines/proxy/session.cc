@@ -152,7 +152,7 @@ void Session::backend_event(uint32_t events) {
 void Session::timed_out() {
     switch (state_) {
         case State::greeting:
-            return refuse(Refusal::proxy_header);
+            return refuse_greeting("it did not come in time");
         case State::connecting:
             opening_->refusal = Refusal::backend;
             opening_->served.record->report(Refusal::backend, [&] {
@@ -180,16 +180,19 @@ void Session::greet() {
     const ProxyParse header = parse_proxy_header(bytes, Protocol::tcp);
     if (header.status == ProxyParse::Status::incomplete && !client_.drain) return;
     if (header.status != ProxyParse::Status::complete) {
-        opening.served.record->report(Refusal::proxy_header, [&] {
-            return "no valid PROXY header from " + opening.peer.str() + ", which is in accept_from: " +
-                   std::string(header.error.empty() ? "it ended too early" : header.error);
-        });
-        return refuse(Refusal::proxy_header);
+        return refuse_greeting(header.error.empty() ? "it ended too early" : header.error);
     }
     recv(client_.fd, buffer, header.size, MSG_DONTWAIT);
     if (header.addresses) opening.told = *header.addresses;
     cancel();
     connect_next();
+}
+
+void Session::refuse_greeting(std::string_view why) {
+    opening_->served.record->report(Refusal::proxy_header, [&] {
+        return "no valid PROXY header from " + opening_->peer.str() + ", which is in accept_from: " + std::string(why);
+    });
+    refuse(Refusal::proxy_header);
 }
 
 // Tries the backends that are left, in turn, until one accepts or may yet accept.

@@ -21,6 +21,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "engines/proxy/connect_failure.h"
 #include "engines/proxy/context.h"
@@ -60,6 +61,7 @@ private:
 
     void open(const Served& served, Fd client, const Endpoint& peer);
     void greet();
+    void refuse_greeting(std::string_view why);
     void connect_next();
     std::optional<ConnectFailure> try_connect(const Leg& leg);
     void on_connect_result();
