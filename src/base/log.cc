@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "base/colour.h"
 #include "base/log_queue.h"
 
 namespace hairpin {
@@ -55,9 +56,8 @@ private:
 }  // namespace
 
 void start_log() {
-    const bool plain = std::getenv("NO_COLOR") != nullptr;
-    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(plain ? spdlog::color_mode::never
-                                                                            : spdlog::color_mode::automatic);
+    const auto colour = wants_colour(STDERR_FILENO) ? spdlog::color_mode::automatic : spdlog::color_mode::never;
+    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(colour);
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
     if (stderr_is_journal()) {
         formatter->add_flag<Priority>('*').set_pattern("%*%v");

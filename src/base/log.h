@@ -7,7 +7,7 @@ namespace hairpin {
 
 // Points spdlog's default logger at stderr. A line is "2026-11-22 23:42:57.123 warning message"; where stderr is the
 // systemd journal, which keeps the time itself, it is the message after its priority in the form of sd-daemon(3).
-// Levels are coloured on a terminal unless NO_COLOR is set. Call once, before the first thread.
+// Levels are coloured where wants_colour() says so. Call once, before the first thread.
 void start_log();
 
 // From now on a thread writes the lines, and whoever logs goes on at once: a reader of stderr that has stopped, as a

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/colour.h"
 #include "cli/commands.h"
 #include "cli/explanation.h"
 #include "cli/input.h"
@@ -144,7 +145,7 @@ int run(const Options& options) {
     if (options.json) {
         fmt::print("{}\n", to_json(explanation).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {
-        fmt::print("{}", to_text(explanation, lab::wants_colour(STDOUT_FILENO)));
+        fmt::print("{}", to_text(explanation, wants_colour(STDOUT_FILENO)));
     }
     return exit_ok;
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/colour.h"
 #include "base/fd.h"
 #include "cli/commands.h"
 #include "cli/input.h"
@@ -107,7 +108,7 @@ int run(const Options& options) {
     const Result<Fd> file = keep_in_memory(text);
     if (!file) return fail(file.error());
 
-    const bool colour = lab::wants_colour(STDOUT_FILENO);
+    const bool colour = wants_colour(STDOUT_FILENO);
     if (!options.json) {
         fmt::print("{}\n", lab::picture(plan, colour));
         std::fflush(stdout);

@@ -1,10 +1,7 @@
 #include "lab/report.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "lab/canvas.h"
@@ -121,11 +118,6 @@ std::string json(const Plan& plan, std::span<const Row> rows, std::span<const st
                       {"notes", plan.notes},
                       {"gaps", gaps}};
     return all.dump(2);
-}
-
-bool wants_colour(int fd) {
-    const char* refused = std::getenv("NO_COLOR");
-    return isatty(fd) == 1 && (!refused || !*refused);
 }
 
 }  // namespace hairpin::lab

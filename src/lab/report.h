@@ -48,7 +48,4 @@ std::string table(std::span<const Row> rows, bool colour);
 // All of it for programs: {"holds", "hosts", "rows", "notes", "gaps"}. `gaps`: what the engine says it cannot do.
 std::string json(const Plan& plan, std::span<const Row> rows, std::span<const std::string> gaps);
 
-// True if text written to this descriptor may have colour: a terminal, and NO_COLOR (no-color.org) is not set.
-bool wants_colour(int fd);
-
 }  // namespace hairpin::lab
