@@ -10,8 +10,7 @@
 
 namespace hairpin {
 
-// Holds pointers into the services it was built from. Unlike Ruleset it puts up with overlaps; finding them is its
-// work.
+// Holds copies, so the services may go. Unlike Ruleset it puts up with overlaps; finding them is its work.
 class ListenIndex {
 public:
     struct Entry {
