@@ -117,8 +117,8 @@ Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg&
                     std::span<const EngineView> engines, std::optional<Ip> only) {
     Explanation explanation;
     explanation.client = client;
-    const auto match = ruleset.find(client.protocol, client.destination);
-    if (!match || (match->listen->ip.is_unspecified() && !topology.owns(client.destination.ip))) {
+    const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
+    if (!match) {
         explanation.notes = hints(ruleset, client);
         return explanation;
     }

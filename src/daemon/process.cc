@@ -5,7 +5,8 @@
 
 #include <csignal>
 #include <cstring>
-#include <fstream>
+
+#include "net/sysctl.h"
 
 namespace hairpin {
 namespace {
@@ -54,9 +55,8 @@ Result<uint64_t> raise_descriptor_limit() {
 }
 
 bool reuses_closed_ports() {
-    int value = 0;
-    std::ifstream("/proc/sys/net/ipv4/tcp_tw_reuse") >> value;
-    return value == 1;
+    const auto value = read_sysctl("net.ipv4.tcp_tw_reuse");
+    return value && *value == "1";
 }
 
 void notify_systemd(const std::string& state) { sd_notify(0, state.c_str()); }

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "net/sockaddr.h"
+#include "net/sysctl.h"
 
 namespace hairpin::lab {
 namespace {
@@ -141,13 +142,7 @@ Result<> Host::add_route(const Route& route) {
 }
 
 Result<> Host::set_sysctl(std::string_view key, std::string_view value) const {
-    // Below /proc/sys/net a thread sees the settings of its own network namespace.
-    return run([&]() -> Result<> {
-        const std::string path = "/proc/sys/" + std::string(key);
-        const Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-        if (!file || write(file.get(), value.data(), value.size()) < 0) return system_error(path);
-        return {};
-    });
+    return run([&] { return write_sysctl(key, value); });
 }
 
 }  // namespace hairpin::lab

@@ -8,8 +8,6 @@
 namespace hairpin::lab {
 namespace {
 
-constexpr std::array<Family, 2> families = {Family::v4, Family::v6};
-
 // The address number `host` of a network; in IPv6 spelled with the same digits, as people number hosts: 100 is ::100.
 Ip nth(const Prefix& network, unsigned host) {
     if (network.address.is_v4()) return Ip::v4(network.address.v4_bits() + host);
@@ -153,7 +151,7 @@ private:
     // The gateway holds what it listens on; a client stands in each of those networks. Where the configuration names no
     // outside address, one is made up, and the client stands beyond the gateway's default route.
     void plan_outside() {
-        for (const Family family : families) {
+        for (const Family family : all_families) {
             bool open = false;
             bool named = false;
             std::set<Prefix> met;
@@ -238,7 +236,7 @@ private:
 
     void plan_routed() {
         HostPlan routed{"routed", {}, {}, {}};
-        for (const Family family : families) {
+        for (const Family family : all_families) {
             if (!client().address(family)) continue;
             const Prefix network = take_network(family, inside2);
             const Ip router = take(network, 1);
@@ -252,7 +250,7 @@ private:
     // client sends from the first listed prefix that is free.
     void plan_senders() {
         for (const Service& service : ruleset_.services()) {
-            for (const Family family : families) {
+            for (const Family family : all_families) {
                 const bool is_asked = std::ranges::any_of(service.listen, [&](const EndpointRange& listen) {
                     return listen.ip.family() == family && !listen.ip.is_loopback();
                 });

@@ -17,6 +17,7 @@ namespace hairpin {
 enum class Family : uint8_t { v4, v6 };
 template <>
 inline constexpr auto names_of<Family> = std::to_array<std::string_view>({"IPv4", "IPv6"});
+inline constexpr auto all_families = std::to_array<Family>({Family::v4, Family::v6});
 
 // One address of either family. An IPv4 address is held as its v4-mapped form (RFC 4291 2.5.5.2), so ::ffff:1.0.0.1
 // and 1.0.0.1 are the same value by construction and no check can be bypassed by the other spelling.

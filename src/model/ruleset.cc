@@ -53,4 +53,10 @@ uint16_t backend_port(const EndpointRange& listen, uint16_t asked, const Backend
     return static_cast<uint16_t>(backend.endpoint.ports.first + (asked - listen.ports.first));
 }
 
+bool leads_to(const Service& service, const EndpointRange& listen, uint16_t asked, const Endpoint& backend) {
+    return std::ranges::any_of(service.backends, [&](const Backend& candidate) {
+        return backend == Endpoint{candidate.endpoint.ip, backend_port(listen, asked, candidate)};
+    });
+}
+
 }  // namespace hairpin

@@ -50,4 +50,7 @@ private:
 // The port of `backend` that answers for `asked`, a port of the range `listen`: the same distance from the first one.
 uint16_t backend_port(const EndpointRange& listen, uint16_t asked, const Backend& backend);
 
+// Whether some backend of the service answers for that port at this very endpoint.
+bool leads_to(const Service& service, const EndpointRange& listen, uint16_t asked, const Endpoint& backend);
+
 }  // namespace hairpin

@@ -62,4 +62,8 @@ struct Service {
     bool operator==(const Service&) const = default;
 };
 
+// Whether flows of both are treated alike once their backend is chosen. A UDP session lives under the rules that it was
+// opened under, so it ends where these change.
+bool treats_alike(const Service& one, const Service& other);
+
 }  // namespace hairpin

@@ -107,11 +107,17 @@ struct Decision {
 
 }  // namespace
 
+std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology& topology, Protocol protocol,
+                                         const Endpoint& asked) {
+    auto match = ruleset.find(protocol, asked);
+    if (match && match->listen->ip.is_unspecified() && !topology.owns(asked.ip)) return std::nullopt;
+    return match;
+}
+
 std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, const Leg& client, Choice choice,
                               Abilities abilities) {
-    const auto match = ruleset.find(client.protocol, client.destination);
+    const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
     if (!match) return std::nullopt;
-    if (match->listen->ip.is_unspecified() && !topology.owns(client.destination.ip)) return std::nullopt;
     if (choice.backend >= match->service->backends.size()) return std::nullopt;
 
     const Backend& backend = match->service->backends[choice.backend];

@@ -29,6 +29,11 @@ struct Flow {
     Leg backend;  // as it leaves. Source port 0: any free one. Source address unspecified: whichever the route gives
 };
 
+// The service that answers at an address of the gateway: listening there, or on the unspecified address and the address
+// is the gateway's own.
+std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology& topology, Protocol protocol,
+                                         const Endpoint& asked);
+
 // What becomes of a packet that `client` sends, if `choice` is its backend. Pure.
 //
 // Nothing (nullopt) where no service listens on the destination, where it listens on the unspecified address and the

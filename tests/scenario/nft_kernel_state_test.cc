@@ -34,9 +34,10 @@ void expect_service(const TestLab& lab) {
     }
 }
 
-std::string rules(const TestLab& lab) {
+// What nft(8) lists on the gateway.
+std::string listed(const TestLab& lab, const std::string& what) {
     const TemporaryFile file("");
-    command(lab->host("gateway"), "nft list ruleset > " + file.path());
+    command(lab->host("gateway"), "nft list " + what + " > " + file.path());
     std::ostringstream text;
     text << std::ifstream(file.path()).rdbuf();
     return text.str();
@@ -53,23 +54,20 @@ TEST(NftKernelState, AKilledDaemonLeavesForwardingOnEveryPath) {
 TEST(NftKernelState, OtherPeoplesRulesAreLeftAloneAndOursAreGoneAfterAStop) {
     const TestLab lab(yaml, "nft");
     ASSERT_TRUE(lab);
-    const std::string ours = rules(lab);
+    const std::string ours = listed(lab, "ruleset");
     EXPECT_NE(ours.find("table inet hairpin"), std::string::npos);
     command(lab->host("gateway"),
             "nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy accept; }; }; "
             "add rule ip filter FORWARD ip daddr 10.9.9.9 drop'");
-    const TemporaryFile file("");
-    command(lab->host("gateway"), "nft list table ip filter > " + file.path());
-    std::ostringstream theirs;
-    theirs << std::ifstream(file.path()).rdbuf();
+    const std::string theirs = listed(lab, "table ip filter");
 
     ASSERT_TRUE(lab.reload(std::string(yaml) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"));
-    EXPECT_NE(rules(lab).find(theirs.str()), std::string::npos);
+    EXPECT_NE(listed(lab, "ruleset").find(theirs), std::string::npos);
     expect_service(lab);
     lab->daemon().signal(SIGTERM);
     lab->daemon().signal(SIGTERM);  // at once
     ASSERT_TRUE(lab->daemon().wait(patience));
-    EXPECT_EQ(rules(lab), theirs.str());
+    EXPECT_EQ(listed(lab, "ruleset"), theirs);
 }
 
 // Another table's accept cannot be overridden, only pointed out.

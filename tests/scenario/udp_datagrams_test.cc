@@ -124,7 +124,7 @@ TEST_P(UdpDatagrams, OfABurstKeepTheirOrderAndBoundaries) {
     }));
 }
 
-// RFC 4787 REQ-13. What the kernel's NAT does instead is in nft_icmp_test.cc.
+// RFC 4787 REQ-13.
 TEST_P(UdpDatagrams, CrossLinksWithASmallerMtu) {
     if (GetParam() != "proxy") GTEST_SKIP() << "the client itself learns the path's MTU";
     const TestLab lab = make_lab(yaml);

@@ -12,7 +12,6 @@
 namespace hairpin::nft {
 namespace {
 
-constexpr std::array families = {Family::v4, Family::v6};
 constexpr uint32_t port_count = 65536;
 constexpr PortRange client_ports{32768, 65535};  // few programs listen there, for Linux gives them to clients
 constexpr PortRange user_ports{1024, 65535};
@@ -219,15 +218,14 @@ const std::vector<Element>& Compiler::peers_of(const Ip& backend, const Route& r
     return known->second;
 }
 
-Part Compiler::surroundings(const Ruleset& ruleset) const {
+Part surroundings(const Ruleset& ruleset, const Topology& topology) {
     Part part;
-    for (const Link& link : topology_.links()) {
-        if (link.name == "lo" || !faces_only_outside(ruleset, topology_, link.index)) continue;
+    for (const Link& link : topology.links()) {
+        if (link.name == "lo" || !faces_only_outside(ruleset, topology, link.index)) continue;
         part.elements.push_back({"outside", fmt::format("\"{}\"", link.name), {}});
     }
-    for (const Family family : families) {
-        const auto inside =
-            regions(topology_, family, [&](const Ip& ip) { return !is_outside(ruleset, topology_, ip); });
+    for (const Family family : all_families) {
+        const auto inside = regions(topology, family, [&](const Ip& ip) { return !is_outside(ruleset, topology, ip); });
         for (const Prefix& prefix : inside) part.elements.push_back({for_family("inside", family), prefix.str(), {}});
     }
     return part;

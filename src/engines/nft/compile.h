@@ -28,9 +28,6 @@ public:
     // What a service adds.
     Part service(const Service& service);
 
-    // What depends on where the gateway stands, and on all services together.
-    Part surroundings(const Ruleset& ruleset) const;
-
 private:
     void add_endpoint(Part& part, const Service& service, const EndpointRange& listen);
     void add_backend(Part& part, const Service& service, const Ip& backend);
@@ -39,6 +36,9 @@ private:
     const Topology topology_;
     std::map<const Route*, std::vector<Element>> peers_;  // by the route to the backend
 };
+
+// What depends on where the gateway stands, and on all services together.
+Part surroundings(const Ruleset& ruleset, const Topology& topology);
 
 // The ports that translated sources may be given: the longest run that no service publishes and no process of the
 // gateway listens on (`listening`, in any order), so that a backend's answer never looks like a client of one of those.

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engines/nft/frame.h"
@@ -12,7 +13,6 @@
 namespace hairpin::nft {
 namespace {
 
-using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
 template <auto free>
@@ -59,14 +59,6 @@ std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {
     flow.backend = {protocol, endpoint_of(entry, reply_destination), endpoint_of(entry, reply_source)};
     flow.translated = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0;
     flow.alive = !has_ended(entry);
-    if (nfct_attr_is_set(entry, ATTR_ORIG_COUNTER_BYTES) > 0) {
-        flow.bytes_to_backend = nfct_get_attr_u64(entry, ATTR_ORIG_COUNTER_BYTES);
-        flow.bytes_to_client = nfct_get_attr_u64(entry, ATTR_REPL_COUNTER_BYTES);
-    }
-    if (nfct_attr_is_set(entry, ATTR_TIMESTAMP_START) > 0) {
-        const auto began = nanoseconds(nfct_get_attr_u64(entry, ATTR_TIMESTAMP_START));
-        flow.age = std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch() - began);
-    }
     return flow;
 }
 

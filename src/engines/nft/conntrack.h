@@ -1,10 +1,7 @@
 // The kernel's connection tracking: which flows there are, and how they were translated.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <functional>
-#include <optional>
 
 #include "base/result.h"
 #include "model/flow.h"
@@ -18,9 +15,6 @@ struct TrackedFlow {
     // False: a TCP connection that has ended, remembered for what may still come. One whose reset crossed other data
     // may be true for minutes, for the kernel is not sure of it.
     bool alive = true;
-    std::optional<uint64_t> bytes_to_backend;  // of IP packets; only where net.netfilter.nf_conntrack_acct is 1
-    std::optional<uint64_t> bytes_to_client;
-    std::optional<std::chrono::seconds> age;  // only where net.netfilter.nf_conntrack_timestamp is 1
 };
 
 enum class Fate { keep, forget };

@@ -137,7 +137,6 @@ constexpr std::string_view common_frame = R"(
     }
 )";
 
-constexpr std::array families = {Family::v4, Family::v6};
 constexpr std::array directions = {Direction::to_backends, Direction::to_clients};
 
 std::string filled(std::string_view text, Family family, std::string_view proto = "", std::string_view set = "",
@@ -214,10 +213,10 @@ void flush(std::string& text, std::string_view kind, std::string_view name) {
 std::string frame(PortRange free_ports) {
     const std::string pool = fmt::format("{}-{}", free_ports.first, free_ports.last);
     std::string text = fmt::format("add table {0}\nflush table {0}\ntable {0} {{\n", table);
-    for (const Family family : families) text += family_text(family, pool);
+    for (const Family family : all_families) text += family_text(family, pool);
     text += common_frame;
     text += fmt::format("    chain {} {{ }}\n}}\n", frame_mark());
-    for (const Family family : families) {
+    for (const Family family : all_families) {
         for (const char* map : family_maps) flush(text, "map", for_family(map, family));
         for (const char* set : family_sets) flush(text, "set", for_family(set, family));
     }
@@ -227,7 +226,7 @@ std::string frame(PortRange free_ports) {
 
 std::string frame_mark() {
     std::string text(common_frame);
-    for (const Family family : families) text += family_text(family, "");
+    for (const Family family : all_families) text += family_text(family, "");
     return "frame." + digest(text);
 }
 

@@ -77,13 +77,6 @@ Result<> Netfilter::apply(const std::string& commands) {
     return {};
 }
 
-Result<> Netfilter::check(const std::string& commands) {
-    nft_ctx_set_dry_run(context_.get(), true);
-    auto done = apply(commands);
-    nft_ctx_set_dry_run(context_.get(), false);
-    return done;
-}
-
 Result<std::vector<Chain>> Netfilter::chains() {
     const auto output = run("list chains", NFT_CTX_OUTPUT_JSON);
     if (!output) return output.error();

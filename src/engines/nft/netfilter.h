@@ -41,8 +41,6 @@ public:
 
     // All of it or nothing, as one transaction. The error holds the first complaint, and what to do about it.
     Result<> apply(const std::string& commands);
-    // Whether apply() would succeed; changes nothing.
-    Result<> check(const std::string& commands);
 
     Result<std::vector<Chain>> chains();
     Result<std::vector<Count>> counts(const std::string& set);      // of our table

@@ -32,21 +32,13 @@ namespace hairpin {
 namespace nft {
 namespace {
 
-constexpr std::array families = {Family::v4, Family::v6};
-
 // An empty chain of this name holds what a sysctl was before us, for whoever clears the table: the name outlives us.
 constexpr std::string_view sysctl_mark = "was.";
 
 using Asked = std::pair<Protocol, Endpoint>;
 
-std::optional<Ruleset::Match> match_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint) {
-    auto match = desired.ruleset.find(protocol, endpoint);
-    if (match && match->listen->ip.is_unspecified() && !desired.topology.owns(endpoint.ip)) return std::nullopt;
-    return match;
-}
-
 const Service* service_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint) {
-    const auto match = match_asked(desired, protocol, endpoint);
+    const auto match = find_asked(desired.ruleset, desired.topology, protocol, endpoint);
     return match ? match->service : nullptr;
 }
 
@@ -63,18 +55,6 @@ std::vector<const Service*> missing(const std::vector<Service>& some, const std:
         if (other == by_name.end() || *other->second != some[i]) missing.push_back(&some[i]);
     }
     return missing;
-}
-
-// Whether a flow that began under the rules of `former` would begin just so under those of `now`.
-bool leads_to(const Ruleset::Match& now, const Service* former, const Leg& client, const Endpoint& backend) {
-    const Service& service = *now.service;
-    if (former && std::tie(former->source, former->source_map, former->idle_timeout) !=
-                      std::tie(service.source, service.source_map, service.idle_timeout)) {
-        return false;
-    }
-    return std::ranges::any_of(service.backends, [&](const Backend& b) {
-        return backend == Endpoint{b.endpoint.ip, backend_port(*now.listen, client.destination.port, b)};
-    });
 }
 
 bool is_ours(const Chain& chain) { return fmt::format("{} {}", chain.family, chain.table) == table; }
@@ -104,7 +84,8 @@ private:
     Result<> enable_forwarding(const Desired& desired);
     Result<> end_stale_udp(const std::set<Asked>& before) const;
     Result<std::vector<Chain>> our_chains();
-    Result<std::set<Asked>> ever_asked();
+    Result<> each_accepted(const std::function<void(Path, const Count&)>& visit);
+    Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
     void warn_of_foreign_drops();
 
@@ -158,7 +139,7 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     if (!desired_) {
         if (auto asked = ever_asked()) before = *std::move(asked);  // an error: there is no table yet
     }
-    Part surroundings = Compiler(desired->topology).surroundings(desired->ruleset);
+    Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     const bool small = can_change_to(*desired, surroundings);
     if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
     if (!small) warn_of_foreign_drops();
@@ -217,7 +198,7 @@ Result<> NftEngine::change(const Desired& desired) {
 
 // The kernel forwards nothing unless it is told to.
 Result<> NftEngine::enable_forwarding(const Desired& desired) {
-    for (const Family family : families) {
+    for (const Family family : all_families) {
         const Ip* beyond = nullptr;
         for (const Service& service : desired.ruleset.services()) {
             for (const Backend& backend : service.backends) {
@@ -251,8 +232,9 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
         const Endpoint& asked = flow.client.destination;
         if (flow.client.protocol != Protocol::udp) return Fate::keep;
         const Service* former = former_ ? service_asked(*former_, Protocol::udp, asked) : nullptr;
-        if (const auto now = match_asked(*desired_, Protocol::udp, asked)) {
-            const bool same = flow.translated && leads_to(*now, former, flow.client, flow.backend.destination);
+        if (const auto now = find_asked(desired_->ruleset, desired_->topology, Protocol::udp, asked)) {
+            const bool same = flow.translated && (!former || treats_alike(*former, *now->service)) &&
+                              leads_to(*now->service, *now->listen, asked.port, flow.backend.destination);
             return same ? Fate::keep : Fate::forget;
         }
         const bool was_ours = former || before.contains({Protocol::udp, asked});
@@ -278,28 +260,37 @@ Result<std::vector<Chain>> NftEngine::our_chains() {
     return chains;
 }
 
-// Every endpoint that a flow was counted for since the table was made.
-Result<std::set<Asked>> NftEngine::ever_asked() {
-    std::set<Asked> asked;
-    for (const Family family : families) {
+// Every count of flows since the table was made, with the path that they took.
+Result<> NftEngine::each_accepted(const std::function<void(Path, const Count&)>& visit) {
+    for (const Family family : all_families) {
         for (const Path path : all_paths) {
             const auto counts = netfilter_.counts(accepted_set(path, family));
             if (!counts) return counts.error();
-            for (const Count& count : *counts) asked.emplace(count.protocol, count.endpoint);
+            for (const Count& count : *counts) visit(path, count);
         }
     }
+    return {};
+}
+
+Result<std::set<Asked>> NftEngine::ever_asked() {
+    std::set<Asked> asked;
+    const auto visited =
+        each_accepted([&](Path, const Count& count) { asked.emplace(count.protocol, count.endpoint); });
+    if (!visited) return visited.error();
     return asked;
 }
 
-// The row of the service that an endpoint belongs to, or last belonged to.
+// The row of the service that an endpoint belongs to, or last belonged to. The first rows are those of the ruleset.
 ServiceStats* NftEngine::find(Stats& stats, Protocol protocol, const Endpoint& asked) const {
-    const Service* service = service_asked(*desired_, protocol, asked);
-    const bool current = service != nullptr;
-    if (!current && former_) service = service_asked(*former_, protocol, asked);
-    if (!service) return nullptr;
-    const auto row = std::ranges::find(stats.services, service->name, &ServiceStats::service);
+    const auto& services = desired_->ruleset.services();
+    if (const Service* service = service_asked(*desired_, protocol, asked)) {
+        return &stats.services[static_cast<size_t>(service - services.data())];
+    }
+    const Service* former = former_ ? service_asked(*former_, protocol, asked) : nullptr;
+    if (!former) return nullptr;
+    const auto row = std::ranges::find(stats.services, former->name, &ServiceStats::service);
     if (row != stats.services.end()) return &*row;
-    stats.services.push_back({.service = service->name});
+    stats.services.push_back({.service = former->name});
     return &stats.services.back();
 }
 
@@ -307,16 +298,12 @@ Result<Stats> NftEngine::stats() {
     Stats stats;
     if (!desired_) return stats;
     for (const Service& service : desired_->ruleset.services()) stats.services.push_back({.service = service.name});
-    for (const Family family : families) {
-        for (const Path path : all_paths) {
-            const auto counts = netfilter_.counts(accepted_set(path, family));
-            if (!counts) return counts.error();
-            for (const Count& count : *counts) {
-                if (ServiceStats* row = find(stats, count.protocol, count.endpoint)) {
-                    row->accepted[static_cast<size_t>(path)] += count.packets;
-                }
-            }
-        }
+    const auto accepted = each_accepted([&](Path path, const Count& count) {
+        ServiceStats* row = find(stats, count.protocol, count.endpoint);
+        if (row) row->accepted[static_cast<size_t>(path)] += count.packets;
+    });
+    if (!accepted) return accepted.error();
+    for (const Family family : all_families) {
         for (const Direction direction : {Direction::to_backends, Direction::to_clients}) {
             const auto counts = netfilter_.counts(bytes_set(direction, family));
             if (!counts) return counts.error();
@@ -360,6 +347,7 @@ Result<> NftEngine::clear() {
 
 }  // namespace
 }  // namespace nft
+
 std::unique_ptr<Engine> make_nft_engine(EngineOptions options) {
     return std::make_unique<nft::NftEngine>(std::move(options));
 }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <tuple>
 
 #include "net/socket.h"
 
@@ -21,15 +20,6 @@ void allow_fragments(int fd, Family family) {
 
 // RFC 768 in RFC 791, whose length counts the IP header, and in RFC 8200, whose length does not.
 constexpr size_t largest_payload(Family family) { return family == Family::v4 ? 65507 : 65527; }
-
-// Whether sessions of both open in the same way, but for their backends.
-bool opens_alike(const Service& one, const Service& other) {
-    const auto rules = [](const Service& service) {
-        return std::tie(service.source, service.source_map, service.send_proxy, service.accept_proxy_from,
-                        service.idle_timeout);
-    };
-    return rules(one) == rules(other);
-}
 
 // A flood of errors on a socket must not hold the worker.
 constexpr int batches_an_event = 4;
@@ -190,17 +180,15 @@ void DatagramListener::on_event(DatagramBatch& batch) {
 }
 
 void DatagramListener::serve(const Served& changed, const Desired& desired) {
-    const bool same = changed.record == served_.record && opens_alike(*served_.listen.service, *changed.listen.service);
+    const bool same =
+        changed.record == served_.record && treats_alike(*served_.listen.service, *changed.listen.service);
     served_ = changed;
     const Endpoint& asked = served_.listen.endpoint;
     const EndpointRange& range = *desired.ruleset.find(Protocol::udp, asked)->listen;
     std::erase_if(sessions_, [&](const auto& entry) {
         const Leg& leg = entry.second->leg_;
-        const auto leads_there = [&](const Backend& backend) {
-            return leg.destination == Endpoint{backend.endpoint.ip, backend_port(range, asked.port, backend)};
-        };
-        const bool named = std::ranges::any_of(served_.listen.service->backends, leads_there);
-        return !same || !named || !desired.topology.owns(leg.source.ip);
+        return !same || !leads_to(*served_.listen.service, range, asked.port, leg.destination) ||
+               !desired.topology.owns(leg.source.ip);
     });
 }
 

@@ -1,0 +1,15 @@
+#include "model/service.h"
+
+#include <tuple>
+
+namespace hairpin {
+
+bool treats_alike(const Service& one, const Service& other) {
+    const auto rules = [](const Service& service) {
+        return std::tie(service.source, service.source_map, service.send_proxy, service.accept_proxy_from,
+                        service.idle_timeout);
+    };
+    return rules(one) == rules(other);
+}
+
+}  // namespace hairpin
