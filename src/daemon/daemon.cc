@@ -196,8 +196,9 @@ private:
         if (const auto applied = engine_->apply(desired); !applied) return fail(applied.error()) == ok;
 
         desired_ = std::move(desired);
-        if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads) {
-            spdlog::warn("another engine or number of threads needs a restart: `systemctl restart hairpin`");
+        if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads ||
+            config.settings.set_sysctls != settings_.set_sysctls) {
+            spdlog::warn("a change of engine, threads or sysctls needs a restart: `systemctl restart hairpin`");
         }
         settings_.drain_timeout = config.settings.drain_timeout;
         return true;
