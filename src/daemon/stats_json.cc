@@ -14,6 +14,11 @@ nlohmann::ordered_json by_name(const std::array<uint64_t, N>& counts) {
     return json;
 }
 
+template <class T>
+nlohmann::ordered_json or_null(const std::optional<T>& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+}
+
 }  // namespace
 
 nlohmann::ordered_json to_json(const ServiceStats& stats) {
@@ -31,6 +36,23 @@ nlohmann::ordered_json to_json(const Stats& stats) {
     auto services = nlohmann::ordered_json::array();
     for (const ServiceStats& service : stats.services) services.push_back(to_json(service));
     return {{"services", std::move(services)}};
+}
+
+nlohmann::ordered_json to_json(const LiveFlow& flow) {
+    const auto age = flow.age ? std::optional(flow.age->count()) : std::nullopt;
+    return {
+        {"service", flow.service},
+        {"protocol", name(flow.client.protocol)},
+        {"path", name(flow.path)},
+        {"client", flow.client.source.str()},
+        {"asked", flow.client.destination.str()},
+        {"source", flow.backend.source.str()},
+        {"backend", flow.backend.destination.str()},
+        {"bytes_to_backend", or_null(flow.bytes_to_backend)},
+        {"bytes_to_client", or_null(flow.bytes_to_client)},
+        {"age_ms", or_null(age)},
+        {"ended", flow.ended},
+    };
 }
 
 }  // namespace hairpin

@@ -48,6 +48,8 @@ public:
     // endpoint, its backend and its rules.
     virtual Result<> apply(std::shared_ptr<const Desired> desired) = 0;
     virtual Result<Stats> stats() = 0;
+    // Shows every flow that there is, in no order; `visit` runs before this returns, on any thread, one call at a time.
+    virtual Result<> flows(const std::function<void(const LiveFlow&)>& visit) = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
 };
 

@@ -189,6 +189,13 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
     return range->first();
 }
 
+Result<Endpoint> Endpoint::parse_open(std::string_view text) {
+    if (const auto ip = Ip::parse(text)) return Endpoint{*ip, 0};
+    if (const auto endpoint = parse(text)) return *endpoint;
+    return Error{"'" + std::string(text) +
+                 "' is neither an address nor ADDRESS:PORT, such as 10.0.0.2 or [fd00::2]:4000"};
+}
+
 std::string Endpoint::str() const {
     return (ip.is_v4() ? ip.str() : "[" + ip.str() + "]") + ":" + std::to_string(port);
 }

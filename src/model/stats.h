@@ -1,11 +1,14 @@
-// What engines report: counters since their start, by service.
+// What engines report: counters since their start, by service; and the flows that there are.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "model/flow.h"
 #include "model/path.h"
 
 namespace hairpin {
@@ -42,6 +45,19 @@ struct ServiceStats {
 struct Stats {
     std::vector<ServiceStats>
         services;  // in the order of the ruleset, then those served no more of which something lives
+};
+
+// A connection or session between a client and a backend.
+struct LiveFlow {
+    std::string service;
+    Path path = Path::external;
+    Leg client;          // who asked what; where a PROXY header was believed, as it says
+    Leg backend;         // as the backend sees it
+    bool ended = false;  // it is over, and remembered for what may still come
+    // Unknown where the kernel is not told to keep count.
+    std::optional<uint64_t> bytes_to_backend = {};  // counted as in ServiceStats
+    std::optional<uint64_t> bytes_to_client = {};
+    std::optional<std::chrono::milliseconds> age = {};
 };
 
 }  // namespace hairpin

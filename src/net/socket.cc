@@ -63,6 +63,13 @@ Endpoint local_endpoint(int fd) {
     return address.endpoint();
 }
 
+std::optional<Endpoint> peer_endpoint(int fd) {
+    SockAddr address;
+    socklen_t size = SockAddr::capacity();
+    if (getpeername(fd, address.get(), &size) != 0) return std::nullopt;
+    return address.endpoint();
+}
+
 int pending_error(int fd) {
     int error_number = 0;
     socklen_t size = sizeof(error_number);

@@ -19,8 +19,9 @@ void set_option(int fd, int level, int option, int value = 1);
 // close() will send RST instead of FIN and drop what is unsent.
 void reset_on_close(int fd);
 
-Endpoint local_endpoint(int fd);  // getsockname
-int pending_error(int fd);        // SO_ERROR, cleared by reading it
+Endpoint local_endpoint(int fd);                // getsockname
+std::optional<Endpoint> peer_endpoint(int fd);  // getpeername; nothing: it is not, or no more, connected
+int pending_error(int fd);                      // SO_ERROR, cleared by reading it
 
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ).
 int unacknowledged_bytes(int fd);

@@ -50,6 +50,18 @@ bool has_ended(const nf_conntrack* entry) {
     return seconds(nfct_get_attr_u32(entry, ATTR_TIMEOUT)) <= time_after_reset;
 }
 
+std::optional<uint64_t> count(const nf_conntrack* entry, nf_conntrack_attr attribute) {
+    if (nfct_attr_is_set(entry, attribute) <= 0) return std::nullopt;
+    return nfct_get_attr_u64(entry, attribute);
+}
+
+std::optional<std::chrono::milliseconds> age(const nf_conntrack* entry) {
+    const auto began = count(entry, ATTR_TIMESTAMP_START);  // nanoseconds since 1970
+    if (!began) return std::nullopt;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now - std::chrono::nanoseconds(*began));
+}
+
 std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {
     const uint8_t number = nfct_get_attr_u8(entry, ATTR_ORIG_L4PROTO);
     if (number != IPPROTO_TCP && number != IPPROTO_UDP) return std::nullopt;
@@ -59,6 +71,9 @@ std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {
     flow.backend = {protocol, endpoint_of(entry, reply_destination), endpoint_of(entry, reply_source)};
     flow.translated = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0;
     flow.alive = !has_ended(entry);
+    flow.bytes_to_backend = count(entry, ATTR_ORIG_COUNTER_BYTES);
+    flow.bytes_to_client = count(entry, ATTR_REPL_COUNTER_BYTES);
+    flow.age = age(entry);
     return flow;
 }
 

@@ -1,7 +1,9 @@
 // The kernel's connection tracking: which flows there are, and how they were translated.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 
 #include "base/result.h"
 #include "model/flow.h"
@@ -15,6 +17,10 @@ struct TrackedFlow {
     // False: a TCP connection that has ended, remembered for what may still come. One whose reset crossed other data
     // may be true for minutes, for the kernel is not sure of it.
     bool alive = true;
+    // Unknown unless the kernel is told to keep count: net.netfilter.nf_conntrack_acct, nf_conntrack_timestamp.
+    std::optional<uint64_t> bytes_to_backend;  // of whole packets
+    std::optional<uint64_t> bytes_to_client;
+    std::optional<std::chrono::milliseconds> age;
 };
 
 enum class Fate { keep, forget };

@@ -75,6 +75,7 @@ public:
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
+    Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
     Result<> clear() override;
 
 private:
@@ -82,10 +83,13 @@ private:
     Result<> take_over(const Desired& desired, Part surroundings);
     Result<> change(const Desired& desired);
     Result<> enable_forwarding(const Desired& desired);
+    Result<> set_until_clear(const std::string& key, const std::string& old_value, const std::string& value);
+    void keep_count();
     Result<> end_stale_udp(const std::set<Asked>& before) const;
     Result<std::vector<Chain>> our_chains();
     Result<> each_accepted(const std::function<void(Path, const Count&)>& visit);
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
+    const Service* service_at(Protocol protocol, const Endpoint& asked) const;
     ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
     void warn_of_foreign_drops();
 
@@ -142,7 +146,10 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     const bool small = can_change_to(*desired, surroundings);
     if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
-    if (!small) warn_of_foreign_drops();
+    if (!small) {
+        keep_count();
+        warn_of_foreign_drops();
+    }
     former_ = std::exchange(desired_, std::move(desired));
     return end_stale_udp(before);
 }
@@ -217,13 +224,30 @@ Result<> NftEngine::enable_forwarding(const Desired& desired) {
                             "gateway do it (sysctls: set), or use engine: proxy",
                             key, beyond->str())};
         }
-        const std::string mark = fmt::format("table {} {{ chain {}{}.{} {{ }}\n}}\n", table, sysctl_mark, key, *value);
-        if (auto marked = netfilter_.apply(mark); !marked) return marked;
-        if (auto set = write_sysctl(key, "1"); !set) return set;
-        options_.on_event(
-            {Event::Level::info, fmt::format("{} was {} and is now 1, until the gateway stops", key, *value)});
+        if (auto set = set_until_clear(key, *value, "1"); !set) return set;
     }
     return {};
+}
+
+Result<> NftEngine::set_until_clear(const std::string& key, const std::string& old_value, const std::string& value) {
+    const std::string mark = fmt::format("table {} {{ chain {}{}.{} {{ }}\n}}\n", table, sysctl_mark, key, old_value);
+    if (auto marked = netfilter_.apply(mark); !marked) return marked;
+    if (auto set = write_sysctl(key, value); !set) return set;
+    options_.on_event(
+        {Event::Level::info, fmt::format("{} was {} and is now {}, until the gateway stops", key, old_value, value)});
+    return {};
+}
+
+// Of flows that begin from now on, their bytes and their age. Nothing that is served depends on it.
+void NftEngine::keep_count() {
+    if (!options_.set_sysctls) return;
+    for (const char* key : {"net.netfilter.nf_conntrack_acct", "net.netfilter.nf_conntrack_timestamp"}) {
+        const auto value = read_sysctl(key);
+        if (!value || *value != "0") continue;
+        if (const auto set = set_until_clear(key, *value, "1"); !set) {
+            options_.on_event({Event::Level::info, set.error().message});
+        }
+    }
 }
 
 // UDP has no connections, so a flow ends with its endpoint and with its backend. `before`: what was asked before us.
@@ -280,13 +304,18 @@ Result<std::set<Asked>> NftEngine::ever_asked() {
     return asked;
 }
 
-// The row of the service that an endpoint belongs to, or last belonged to. The first rows are those of the ruleset.
+// The service that an endpoint belongs to, or last belonged to.
+const Service* NftEngine::service_at(Protocol protocol, const Endpoint& asked) const {
+    if (const Service* service = service_asked(*desired_, protocol, asked)) return service;
+    return former_ ? service_asked(*former_, protocol, asked) : nullptr;
+}
+
+// Its row; the first rows are those of the ruleset.
 ServiceStats* NftEngine::find(Stats& stats, Protocol protocol, const Endpoint& asked) const {
-    const auto& services = desired_->ruleset.services();
     if (const Service* service = service_asked(*desired_, protocol, asked)) {
-        return &stats.services[static_cast<size_t>(service - services.data())];
+        return &stats.services[static_cast<size_t>(service - desired_->ruleset.services().data())];
     }
-    const Service* former = former_ ? service_asked(*former_, protocol, asked) : nullptr;
+    const Service* former = service_at(protocol, asked);
     if (!former) return nullptr;
     const auto row = std::ranges::find(stats.services, former->name, &ServiceStats::service);
     if (row != stats.services.end()) return &*row;
@@ -322,6 +351,24 @@ Result<Stats> NftEngine::stats() {
     });
     if (!reviewed) return reviewed.error();
     return stats;
+}
+
+Result<> NftEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
+    if (!desired_) return {};
+    return review_flows([&](const TrackedFlow& flow) {
+        const Leg& client = flow.client;
+        const Service* service = flow.translated ? service_at(client.protocol, client.destination) : nullptr;
+        if (!service) return Fate::keep;
+        visit({.service = service->name,
+               .path = path_of(desired_->ruleset, desired_->topology, client.source.ip, flow.backend.destination.ip),
+               .client = client,
+               .backend = flow.backend,
+               .ended = !flow.alive,
+               .bytes_to_backend = flow.bytes_to_backend,
+               .bytes_to_client = flow.bytes_to_client,
+               .age = flow.age});
+        return Fate::keep;
+    });
 }
 
 Result<> NftEngine::clear() {

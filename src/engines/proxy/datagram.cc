@@ -34,7 +34,8 @@ DatagramSession::DatagramSession(Context& context, DatagramListener& listener, c
       peer_(peer),
       record_(*listener.served_.record),
       counters_(*listener.served_.counters),
-      idle_timeout_(listener.served_.listen.service->idle_timeout) {
+      idle_timeout_(listener.served_.listen.service->idle_timeout),
+      began_(context.now) {
     counters_.active.add();
     within_limit_ =
         record_.sessions.fetch_add(1, std::memory_order_relaxed) < listener.served_.listen.service->max_sessions;
@@ -59,7 +60,8 @@ std::optional<ConnectFailure> DatagramSession::open() {
         failure = try_connect(flow->backend);
         if (!failure) {
             header_ = write_proxy_header(service.send_proxy, Protocol::udp, key_.told, header_space_);
-            counters_.accepted[static_cast<size_t>(flow->path)].add();
+            path_ = flow->path;
+            counters_.accepted[static_cast<size_t>(path_)].add();
             stay_alive();
             return std::nullopt;
         }
@@ -87,9 +89,20 @@ std::optional<ConnectFailure> DatagramSession::try_connect(const Leg& leg) {
     return std::nullopt;
 }
 
+LiveFlow DatagramSession::flow() const {
+    return {.service = record_.name(),
+            .path = path_,
+            .client = {Protocol::udp, key_.told.source, {key_.asked, listener_.served_.listen.endpoint.port}},
+            .backend = leg_,
+            .bytes_to_backend = bytes_to_backend_,
+            .bytes_to_client = bytes_to_client_,
+            .age = std::chrono::duration_cast<std::chrono::milliseconds>(context_.now - began_)};
+}
+
 void DatagramSession::forward(DatagramBatch& batch, size_t first, size_t last) {
     const auto sent = batch.send(first, last, {.fd = backend_.get(), .header = header_});
     counters_.bytes_to_backends.add(sent.bytes);
+    bytes_to_backend_ += sent.bytes;
     if (sent.oversize > 0) {
         refuse_oversize(sent.oversize, largest_payload(leg_.source.ip.family()) - header_.size(),
                         header_.empty() ? "backend" : "backend with its PROXY header");
@@ -131,6 +144,7 @@ void DatagramSession::on_event(DatagramBatch& batch) {
             const auto from = listener_.is_wildcard() ? std::optional(key_.asked) : std::nullopt;
             const auto sent = batch.send(0, count, {.fd = listener_.fd(), .to = &peer_, .from = from});
             counters_.bytes_to_clients.add(sent.bytes);
+            bytes_to_client_ += sent.bytes;
             if (sent.oversize > 0) {
                 refuse_oversize(sent.oversize, largest_payload(key_.peer.ip.family()), "client");
             }

@@ -56,6 +56,8 @@ public:
     // Connects to a backend. Precondition: called once, before all that follows.
     std::optional<ConnectFailure> open();
 
+    LiveFlow flow() const;
+
     void forward(DatagramBatch& batch, size_t first, size_t last);  // from the client to the backend
     void on_event(DatagramBatch& batch);                            // the backend has sent something
 
@@ -78,7 +80,11 @@ private:
     const std::chrono::milliseconds idle_timeout_;
     bool within_limit_ = false;
     Fd backend_;
-    Leg leg_;               // to the backend, with the port it calls from
+    Path path_ = Path::external;
+    Leg leg_;  // to the backend, with the port it calls from
+    const std::chrono::steady_clock::time_point began_;
+    uint64_t bytes_to_backend_ = 0;
+    uint64_t bytes_to_client_ = 0;
     bool guarded_ = false;  // LoopGuard remembers the leg
     std::array<uint8_t, proxy_header_space> header_space_{};
     std::span<const uint8_t> header_;  // what each datagram to the backend begins with
@@ -98,6 +104,7 @@ public:
     void end_sessions_from(const Endpoint& endpoint);
 
     int fd() const { return fd_.get(); }
+    const auto& sessions() const { return sessions_; }
 
 private:
     friend class DatagramSession;

@@ -48,6 +48,7 @@ public:
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
+    Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
     Result<> clear() override { return apply(std::make_shared<const Desired>()); }
 
 private:
@@ -186,6 +187,11 @@ Result<Stats> ProxyEngine::stats() {
         if (ServiceStats total = record->total(); total.active > 0) stats.services.push_back(std::move(total));
     }
     return stats;
+}
+
+Result<> ProxyEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
+    for (const auto& worker : workers_) worker->flows(visit);
+    return {};
 }
 
 }  // namespace

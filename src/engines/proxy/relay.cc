@@ -120,6 +120,7 @@ Relay::Step Relay::copy(Direction& direction, Side& from, Side& to, Counter& byt
     }
     const auto size = static_cast<size_t>(received);
     bytes.add(size);
+    direction.bytes += size;
     if (size == buffer_size) {
         direction.bulk = true;
     } else if (!from.drain) {
@@ -157,6 +158,7 @@ Relay::Step Relay::fill_pipe(Direction& direction, Side& from, Counter& bytes) {
     }
     direction.in_pipe = static_cast<uint32_t>(moved);
     bytes.add(direction.in_pipe);
+    direction.bytes += direction.in_pipe;
     if (direction.in_pipe >= small_piece) {
         direction.small_pieces = 0;
     } else if (++direction.small_pieces == small_pieces_end_bulk) {

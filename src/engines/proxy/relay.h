@@ -44,6 +44,7 @@ struct Pipe {
 
 // The bytes between two sides: read from one, not yet taken by the other.
 struct Direction {
+    uint64_t bytes = 0;            // read so far
     std::unique_ptr<char[]> held;  // the rest of a copy
     uint32_t held_begin = 0;
     uint32_t held_end = 0;
@@ -70,7 +71,7 @@ public:
 
     Relay();
 
-    // Moves what can be moved now. `bytes` counts payload as it is read.
+    // Moves what can be moved now. `bytes` counts payload as it is read, as does Direction::bytes.
     Moved move(Direction& direction, Side& from, Side& to, Counter& bytes);
 
     // Gives a direction's memory back; what is in it is lost.

@@ -43,7 +43,12 @@ struct Session::Opening {
 };
 
 Session::Session(Context& context, const Served& served, std::unique_ptr<Opening> opening)
-    : context_(context), counters_(served.counters), place_(context.sessions.size()), opening_(std::move(opening)) {
+    : context_(context),
+      record_(served.record),
+      counters_(served.counters),
+      place_(context.sessions.size()),
+      opening_(std::move(opening)),
+      began_(context.now) {
     counters_->active.add();
 }
 
@@ -281,11 +286,28 @@ void Session::on_connected() {
         const ssize_t sent = send(backend_.fd, header.data(), header.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent != static_cast<ssize_t>(header.size())) return try_another(sent < 0 ? errno : EIO);
     }
-    counters_->accepted[static_cast<size_t>(opening.flow->path)].add();
+    path_ = opening.flow->path;
+    counters_->accepted[static_cast<size_t>(path_)].add();
+    if (opening.told.source != opening.peer) told_ = std::make_unique<Endpoint>(opening.told.source);
     cancel();
     opening_.reset();
     state_ = State::relaying;
     relay();
+}
+
+// What the sockets know is asked of them, for an idle session is to be small.
+std::optional<LiveFlow> Session::flow() const {
+    if (state_ != State::relaying) return std::nullopt;
+    const auto client = peer_endpoint(client_.fd);
+    const auto backend = peer_endpoint(backend_.fd);
+    if (!client || !backend) return std::nullopt;
+    return LiveFlow{.service = record_->name(),
+                    .path = path_,
+                    .client = {Protocol::tcp, told_ ? *told_ : *client, local_endpoint(client_.fd)},
+                    .backend = {Protocol::tcp, local_endpoint(backend_.fd), *backend},
+                    .bytes_to_backend = up_.bytes,
+                    .bytes_to_client = down_.bytes,
+                    .age = std::chrono::duration_cast<std::chrono::milliseconds>(context_.now - began_)};
 }
 
 void Session::close_backend() {

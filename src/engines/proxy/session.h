@@ -41,6 +41,10 @@ public:
 
     bool queued() const { return queued_; }  // Context::again names it
 
+    // Nothing while there is no backend, or where one side is gone.
+    std::optional<LiveFlow> flow() const;
+    uint32_t listed = 0;  // the listing that it was last shown in; see Worker::flows
+
     // Ends it now, with resets.
     void abort();
 
@@ -79,14 +83,18 @@ private:
     Side backend_;
     Direction up_;    // client to backend
     Direction down_;  // backend to client
-    Counters* counters_;
-    size_t place_;  // in Context::sessions
+    ServiceRecord* record_;
+    Counters* counters_;  // this worker's, in the record
+    size_t place_;        // in Context::sessions
     std::unique_ptr<Opening> opening_;
+    std::unique_ptr<Endpoint> told_;  // the client, as a PROXY header names it; null: it is who connected
+    std::chrono::steady_clock::time_point began_;
     std::unique_ptr<Leg>
         guarded_;  // what LoopGuard remembers: the connection to the backend, if it may lead back to us
     State state_ = State::greeting;
-    bool client_broke_ = false;  // resetting: which side
-    bool queued_ = false;        // in Context::again
+    Path path_ = Path::external;  // once a backend has accepted
+    bool client_broke_ = false;   // resetting: which side
+    bool queued_ = false;         // in Context::again
     uint8_t delivery_attempts_ = 0;
 };
 

@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 constexpr int accepted_a_turn = 64;
 constexpr auto rest_without_descriptors = 100ms;
 constexpr size_t events_a_batch = 256;
+constexpr size_t sessions_a_turn = 256;
 
 void watch_or_report(const Context& context, const Served& served, int fd, const void* listener, Tag tag) {
     if (watch(context, fd, EPOLLIN, listener, tag)) return;
@@ -143,6 +144,29 @@ void Worker::assign(Change change) {
 void Worker::end_sessions_from(const Endpoint& endpoint) {
     tell([&] {
         for (const auto& [key, listener] : listeners_.udp) listener->end_sessions_from(endpoint);
+    });
+}
+
+// Connections are shown some at a time, for traffic must not wait for all. From the last to the first: where one ends
+// meanwhile, the last takes its place, which may show it twice but never hides it.
+void Worker::flows(const std::function<void(const LiveFlow&)>& visit) {
+    const auto& sessions = context_.sessions;
+    const uint32_t listing = ++listings_;
+    size_t left = std::numeric_limits<size_t>::max();
+    while (left > 0) {
+        tell([&] {
+            left = std::min(left, sessions.size());
+            for (const size_t end = left - std::min(left, sessions_a_turn); left > end; --left) {
+                Session& session = *sessions[left - 1];
+                if (std::exchange(session.listed, listing) == listing) continue;
+                if (const auto flow = session.flow()) visit(*flow);
+            }
+        });
+    }
+    tell([&] {
+        for (const auto& [key, listener] : listeners_.udp) {
+            for (const auto& [client, session] : listener->sessions()) visit(session->flow());
+        }
     });
 }
 

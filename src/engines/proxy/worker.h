@@ -67,6 +67,8 @@ public:
     void assign(Change change);
     // Ends the UDP sessions that hold a port which is to be listened on: those that call a backend from there.
     void end_sessions_from(const Endpoint& endpoint);
+    // Shows every connection and session that reached a backend. `visit` runs on the worker's thread.
+    void flows(const std::function<void(const LiveFlow&)>& visit);
 
 private:
     Worker(size_t index, LoopGuard& guard);
@@ -83,6 +85,8 @@ private:
     Fd reserve_;          // given up for a moment to accept, and refuse, a client when no descriptor is left
     DatagramBatch batch_;
     Listeners listeners_;
+
+    uint32_t listings_ = 0;  // how often flows() was asked
 
     std::mutex mutex_;                              // guards what follows
     const std::function<void()>* order_ = nullptr;  // until it is carried out

@@ -1,4 +1,4 @@
-// The JSON that SIGUSR1 logs.
+// The JSON that SIGUSR1 logs and the API answers.
 #include "daemon/stats_json.h"
 
 #include <gtest/gtest.h>
@@ -36,6 +36,19 @@ TEST(StatsJson, keeps_the_order_of_the_services) {
     ASSERT_EQ(json["services"].size(), 2u);
     EXPECT_EQ(json["services"][0]["service"], "b");
     EXPECT_EQ(json["services"][1]["service"], "a");
+}
+
+TEST(StatsJson, tells_all_of_a_flow_and_what_is_unknown) {
+    LiveFlow flow{.service = "srv1",
+                  .path = Path::peer,
+                  .client = {Protocol::udp, *Endpoint::parse("10.0.0.3:40000"), *Endpoint::parse("1.0.0.1:5432")},
+                  .backend = {Protocol::udp, *Endpoint::parse("1.0.0.1:33001"), *Endpoint::parse("10.0.0.2:54321")},
+                  .bytes_to_backend = 120,
+                  .age = std::chrono::milliseconds(1500)};
+    EXPECT_EQ(to_json(flow).dump(),
+              R"({"service":"srv1","protocol":"udp","path":"peer","client":"10.0.0.3:40000","asked":"1.0.0.1:5432",)"
+              R"("source":"1.0.0.1:33001","backend":"10.0.0.2:54321","bytes_to_backend":120,"bytes_to_client":null,)"
+              R"("age_ms":1500,"ended":false})");
 }
 
 }  // namespace
