@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/colour.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/explanation.h"
 #include "cli/input.h"
-#include "config/values.h"
 #include "engines/registry.h"
 #include "lab/plan.h"
 #include "lab/report.h"
@@ -38,31 +38,6 @@ struct Options {
     Network network = Network::automatic;
     bool json = false;
 };
-
-// --- The arguments. CLI11 takes what is wrong with a value as an exception.
-
-template <class T>
-T accept(const std::string& argument, const Result<T>& value) {
-    if (!value) throw CLI::ValidationError(argument, value.error().message);
-    return *value;
-}
-
-Result<Endpoint> parse_client(const std::string& text) {
-    if (const auto ip = Ip::parse(text)) return Endpoint{*ip, 0};
-    if (const auto endpoint = Endpoint::parse(text)) return *endpoint;
-    return Error{in_quotes(text) + " is neither an address nor ADDRESS:PORT, such as 10.0.0.2 or [fd00::2]:4000"};
-}
-
-template <class E>
-Result<E> parse_name(const std::string& text) {
-    if (const auto value = from_name<E>(text)) return *value;
-    return Error{fmt::format("{} is not {}", in_quotes(text), either(names_of<E>))};
-}
-
-template <class Take>
-CLI::Option* add(CLI::App& app, const char* flags, const char* shown, const char* description, Take take) {
-    return app.add_option_function<std::string>(flags, take, description)->option_text(shown);
-}
 
 // --- The network
 
@@ -155,7 +130,7 @@ int run(const Options& options) {
 Action explain_command(CLI::App& app) {
     const auto options = std::make_shared<Options>();
     add(app, "CLIENT", " ", "who calls: ADDRESS or ADDRESS:PORT", [options](const std::string& text) {
-        options->client = accept("CLIENT", parse_client(text));
+        options->client = accept("CLIENT", Endpoint::parse_open(text));
     })->required();
     add(app, "ENDPOINT", " ", "what it calls: ADDRESS:PORT", [options](const std::string& text) {
         options->endpoint = accept("ENDPOINT", Endpoint::parse(text));

@@ -54,7 +54,7 @@ Result<Fd> keep_in_memory(std::string_view text) {
 // The daemon under test is this very program.
 std::vector<std::string> daemon_command(const Fd& file, const Config& config) {
     const std::string path = fmt::format("/proc/{}/fd/{}", getpid(), file.get());
-    return {"/proc/self/exe", "run", "-c", path, "--engine", config.settings.engine};
+    return {"/proc/self/exe", "run", "-c", path, "--engine", config.settings.engine, "--socket", "none"};
 }
 
 // How far the proof is, on one line that erases itself; nothing where nobody watches.

@@ -1,9 +1,12 @@
+#include <fmt/format.h>
+
 #include <CLI/App.hpp>
 #include <memory>
 #include <optional>
 
 #include "cli/commands.h"
 #include "cli/input.h"
+#include "daemon/api_socket.h"
 #include "daemon/daemon.h"
 
 namespace hairpin {
@@ -14,6 +17,7 @@ constexpr int most_threads = 1024;
 struct Options {
     Input input;
     std::optional<int> threads;
+    std::optional<std::string> socket;
 };
 
 int run(const Options& options) {
@@ -22,7 +26,7 @@ int run(const Options& options) {
         if (options.threads) config.settings.threads = *options.threads;
         return config;
     };
-    return run_daemon({.load = load, .reloadable = options.input.rules.empty()});
+    return run_daemon({.load = load, .reloadable = options.input.rules.empty(), .socket = options.socket});
 }
 
 }  // namespace
@@ -34,6 +38,10 @@ Action run_command(CLI::App& app) {
     app.add_option("--threads", options->threads, "of the proxy engine; 0: one per core")
         ->option_text("N")
         ->check(CLI::Range(0, most_threads));
+    app.add_option_function<std::string>(
+           "--socket", [options](const std::string& path) { options->socket = path == "none" ? "" : path; },
+           "where `flows`, `who` and the HTTP API find it")
+        ->option_text(fmt::format("PATH|none [{}]", default_api_socket()));
     app.footer(
         "Example:\n"
         "  hairpin run 1.0.0.1:5432=10.0.0.2:54321 1.0.0.1:1234=10.0.0.3:12345\n\n"

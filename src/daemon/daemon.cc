@@ -12,6 +12,9 @@
 #include <optional>
 
 #include "base/log.h"
+#include "daemon/api.h"
+#include "daemon/api_socket.h"
+#include "daemon/calls.h"
 #include "daemon/gap_report.h"
 #include "daemon/process.h"
 #include "daemon/stats_json.h"
@@ -108,6 +111,7 @@ void within_memory(std::string_view what, const std::function<void()>& work) {
 class Daemon {
 public:
     explicit Daemon(const DaemonOptions& options) : options_(options) {}
+    ~Daemon() { calls_.close(); }  // the API may be waiting for an answer
 
     int run() {
         if (const int status = start(); status != ok) return status;
@@ -116,6 +120,7 @@ public:
             if (asks_to_stop(signal)) return stop(signal);
             if (signal == SIGHUP) reload();
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
+            if (signal == SIGUSR2) calls_.answer();
             if (signal == SIGIO) within_memory("a change of the network", [this] { follow_network(); });
         }
     }
@@ -148,12 +153,29 @@ private:
         desired_ = make_desired(config, *topology);
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
         if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
+        if (const auto opened = open_api(); !opened) return fail(opened.error());
 
         advise();
         const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
         spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), took.count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
         return ok;
+    }
+
+    // Without the API the services are still served: only who asked for a socket of its own misses it.
+    Result<> open_api() {
+        const std::string path = options_.socket.value_or(default_api_socket());
+        if (path.empty()) return {};
+        auto api = Api::open(path, *engine_, calls_);
+        if (api) {
+            api_ = *std::move(api);
+        } else if (options_.socket) {
+            return api.error().within("the API's socket");
+        } else {
+            spdlog::info("`hairpin flows` and `who` cannot ask this one: {}; --socket gives it another socket",
+                         api.error().message);
+        }
+        return {};
     }
 
     // What this machine could be set to do better.
@@ -261,6 +283,7 @@ private:
             const auto signal = wait_for_signal(drain_poll);
             if (signal && asks_to_stop(*signal)) break;
             if (signal == SIGUSR1) log_stats();
+            if (signal == SIGUSR2) calls_.answer();
             alive = active();
         }
         return alive;
@@ -281,6 +304,8 @@ private:
     std::optional<TopologyWatch> watch_;
     std::unique_ptr<Engine> engine_;
     std::shared_ptr<const Desired> desired_;
+    Calls calls_;
+    std::unique_ptr<Api> api_;  // last: it uses what stands above
 };
 
 }  // namespace

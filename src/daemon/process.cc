@@ -14,7 +14,7 @@ namespace {
 sigset_t taken_signals() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGIO}) sigaddset(&set, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGIO}) sigaddset(&set, signal);
     return set;
 }
 

@@ -10,8 +10,8 @@
 
 namespace hairpin {
 
-// Keeps SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGIO for wait_for_signal(), and ignores SIGPIPE. Threads inherit this:
-// call before the first one starts.
+// Keeps SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGIO for wait_for_signal(), and ignores SIGPIPE. Threads inherit
+// this: call before the first one starts.
 void take_signals();
 
 // The next of those signals; nothing once the time is over. Without a timeout it waits for ever.

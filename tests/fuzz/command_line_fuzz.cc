@@ -17,8 +17,9 @@ using namespace hairpin;
 namespace {
 
 constexpr Command commands[] = {
-    {"run", "", run_command}, {"check", "", check_command},   {"explain", "", explain_command},
-    {"lab", "", lab_command}, {"schema", "", schema_command}, {"version", "", version_command},
+    {"run", "", run_command},     {"check", "", check_command},   {"explain", "", explain_command},
+    {"lab", "", lab_command},     {"schema", "", schema_command}, {"version", "", version_command},
+    {"flows", "", flows_command}, {"who", "", who_command},       {"clear", "", clear_command},
 };
 
 // What the parsers print would bury what the fuzzer has to say.

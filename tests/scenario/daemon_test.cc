@@ -89,7 +89,7 @@ protected:
     void configure(const std::string& yaml) const { std::ofstream(file_) << yaml; }
 
     void start(const std::vector<std::string>& arguments) {
-        std::vector<std::string> argv = {hairpin_binary(), "run"};
+        std::vector<std::string> argv = {hairpin_binary(), "run", "--socket", "none"};
         argv.insert(argv.end(), arguments.begin(), arguments.end());
         auto process = lab::Process::start(*host_, argv);
         ASSERT_TRUE(process) << process.error().message;
@@ -226,8 +226,9 @@ TEST_F(Daemon, serves_and_ends_while_nobody_reads_its_log) {
     const std::string pipe = directory / "stderr";
     ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
     const Fd log(open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
-    auto process = lab::Process::start(*host_, {"sh", "-c", "exec \"$@\" 2>" + pipe, "sh", hairpin_binary(), "run",
-                                                "--threads", "1", rule, "127.0.0.1:81=127.0.0.1:9"});
+    auto process =
+        lab::Process::start(*host_, {"sh", "-c", "exec \"$@\" 2>" + pipe, "sh", hairpin_binary(), "run", "--socket",
+                                     "none", "--threads", "1", rule, "127.0.0.1:81=127.0.0.1:9"});
     ASSERT_TRUE(process) << process.error().message;
     process_ = *std::move(process);
     pollfd readable{log.get(), POLLIN, 0};

@@ -79,8 +79,8 @@ TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
     lab->daemon().signal(SIGKILL);
     ASSERT_TRUE(lab->daemon().wait(patience));
     const TemporaryFile config(yaml);
-    auto next =
-        lab::Process::start(lab->host("gateway"), {hairpin_binary(), "run", "-c", config.path(), "--engine", "nft"});
+    auto next = lab::Process::start(
+        lab->host("gateway"), {hairpin_binary(), "run", "-c", config.path(), "--engine", "nft", "--socket", "none"});
     ASSERT_TRUE(next);
     EXPECT_TRUE((*next)->wait_for_output("iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", patience))
         << (*next)->output();

@@ -99,8 +99,8 @@ INSTANTIATE_TEST_SUITE_P(Every, TcpLimitsOfDescriptors, testing::Values(100, 101
 TEST(TcpLimits, TooFewDescriptorsForTheEndpointsAloneAreAClearError) {
     auto host = lab::Host::make();
     ASSERT_TRUE(host) << host.error().message;
-    auto process = lab::Process::start(
-        *host, {"prlimit", "--nofile=100", hairpin_binary(), "run", "127.0.0.1:2000-2099=127.0.0.1:3000-3099"});
+    auto process = lab::Process::start(*host, {"prlimit", "--nofile=100", hairpin_binary(), "run", "--socket", "none",
+                                               "127.0.0.1:2000-2099=127.0.0.1:3000-3099"});
     ASSERT_TRUE(process);
     EXPECT_TRUE((*process)->wait_for_output("takes 100 file descriptors", patience)) << (*process)->output();
     EXPECT_TRUE((*process)->wait_for_output("LimitNOFILE=", patience)) << (*process)->output();
@@ -160,7 +160,7 @@ struct Failed {
 };
 
 Failed fail_on(const lab::Host& host, std::vector<std::string> wrapper, const std::string& rule) {
-    wrapper.insert(wrapper.end(), {hairpin_binary(), "run", rule});
+    wrapper.insert(wrapper.end(), {hairpin_binary(), "run", "--socket", "none", rule});
     auto process = lab::Process::start(host, wrapper);
     if (!process) return {-1, process.error().message};
     const auto status = (*process)->wait(patience);
@@ -189,7 +189,8 @@ TEST_F(TcpLimitsOfOneHost, AnEndpointInUseIsAClearError) {
 
 // SO_REUSEPORT would let a second gateway of the same user have half of the first one's clients.
 TEST_F(TcpLimitsOfOneHost, AnEndpointOfAnotherGatewayIsAClearError) {
-    auto first = lab::Process::start(*host_, {hairpin_binary(), "run", "127.0.0.1:1234=127.0.0.1:80"});
+    auto first =
+        lab::Process::start(*host_, {hairpin_binary(), "run", "--socket", "none", "127.0.0.1:1234=127.0.0.1:80"});
     ASSERT_TRUE(first);
     ASSERT_TRUE((*first)->wait_for_output("ready: ", patience)) << (*first)->output();
     const Failed failed = fail_on(*host_, {}, "127.0.0.1:1234=127.0.0.1:80");

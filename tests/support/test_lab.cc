@@ -83,7 +83,8 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
         for (lab::HostPlan& host : plan.hosts) host.servers.clear();
     }
     std::vector<std::string> command = std::move(wrapper);
-    command.insert(command.end(), {hairpin_binary(), "run", "-c", config_.path(), "--engine", engine});
+    command.insert(command.end(),
+                   {hairpin_binary(), "run", "-c", config_.path(), "--engine", engine, "--socket", socket()});
     auto started = lab::Lab::start(std::move(plan), {.command = std::move(command)});
     if (started) {
         lab_ = *std::move(started);

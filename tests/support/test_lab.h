@@ -52,6 +52,8 @@ public:
     // Replaces the configuration and has the daemon read it (SIGHUP); false if it refuses.
     bool reload(std::string_view yaml) const;
 
+    std::string socket() const { return config_.path() + ".sock"; }  // where its API is
+
 private:
     TemporaryFile config_;
     std::unique_ptr<lab::Lab> lab_;

@@ -19,6 +19,8 @@ constexpr Command commands[] = {
     {"run", "serve", run_command},           {"check", "find what is wrong", check_command},
     {"explain", "say why", explain_command}, {"lab", "prove", lab_command},
     {"schema", "print", schema_command},     {"version", "print", version_command},
+    {"flows", "list", flows_command},        {"who", "say who", who_command},
+    {"clear", "remove", clear_command},
 };
 
 struct Outcome {
@@ -99,8 +101,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{{"run", "--engine", "warp"}, "there is no engine 'warp', only proxy"},
                     Wrong{{"run", "--threads", "many"}, "--threads"}, Wrong{{"run", "--threads", "-1"}, "--threads"},
                     Wrong{{"check", "a.yaml", "b.yaml"}, "b.yaml"}, Wrong{{"lab", "a.yaml", "b.yaml"}, "b.yaml"},
-                    Wrong{{"version", "now"}, "now"}, Wrong{{"explain"}, "CLIENT is required"},
-                    Wrong{{"explain", "10.0.0.2"}, "ENDPOINT is required"},
+                    Wrong{{"who"}, "SOURCE is required"}, Wrong{{"who", "1.0.0.1"}, "'1.0.0.1' lacks a port"},
+                    Wrong{{"who", "1.0.0.1:80", "--at", "srv1"}, "'srv1' is neither an address nor ADDRESS:PORT"},
+                    Wrong{{"flows", "srv1"}, "srv1"}, Wrong{{"clear", "all"}, "all"}, Wrong{{"version", "now"}, "now"},
+                    Wrong{{"explain"}, "CLIENT is required"}, Wrong{{"explain", "10.0.0.2"}, "ENDPOINT is required"},
                     Wrong{{"explain", "10.0.0", "1.0.0.1:80"}, "'10.0.0' is neither an address nor ADDRESS:PORT"},
                     Wrong{{"explain", "10.0.0.2", "1.0.0.1"}, "ENDPOINT"},
                     Wrong{{"explain", "10.0.0.2", "[fd00::1]:80"}, "address family"},

@@ -1,0 +1,70 @@
+#include "cli/api_client.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "daemon/api_socket.h"
+
+namespace hairpin {
+namespace {
+
+constexpr const char* system_socket = "/run/hairpin/hairpin.sock";
+
+using Curl = std::unique_ptr<CURL, decltype([](CURL* handle) { curl_easy_cleanup(handle); })>;
+
+size_t append(const char* bytes, size_t size, size_t count, void* body) {
+    static_cast<std::string*>(body)->append(bytes, size * count);
+    return size * count;
+}
+
+std::string escaped(CURL* curl, const std::string& text) {
+    char* safe = curl_easy_escape(curl, text.c_str(), static_cast<int>(text.size()));
+    std::string copy = safe ? safe : "";
+    curl_free(safe);
+    return copy;
+}
+
+Error unreachable(const std::string& socket) {
+    return {
+        fmt::format("no gateway answers at {}: either none runs, or it listens elsewhere (--socket), or only root "
+                    "and its group may ask it",
+                    socket.empty() ? "a socket of this user" : socket)};
+}
+
+}  // namespace
+
+ApiClient::ApiClient() : socket(default_api_socket()) {
+    if (!is_served(socket)) socket = system_socket;
+}
+
+void ApiClient::add_socket(CLI::App& app) {
+    app.add_option("--socket", socket, "where the gateway listens")->option_text(fmt::format("PATH [{}]", socket));
+}
+
+Result<nlohmann::json> ApiClient::get(const std::string& path, const Query& query) const {
+    const Curl curl(curl_easy_init());
+    if (!curl) return Error{"libcurl does not start"};
+    std::string url = "http://hairpin" + path;
+    for (size_t i = 0; i < query.size(); ++i) {
+        url += fmt::format("{}{}={}", i == 0 ? '?' : '&', query[i].first, escaped(curl.get(), query[i].second));
+    }
+    std::string body;
+    curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
+    curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
+    const CURLcode done = curl_easy_perform(curl.get());
+    if (done == CURLE_COULDNT_CONNECT) return unreachable(socket);
+    if (done != CURLE_OK) return Error{fmt::format("asking the gateway at {}: {}", socket, curl_easy_strerror(done))};
+    const auto answer = nlohmann::json::parse(body, nullptr, false);
+    if (answer.is_discarded()) return Error{fmt::format("what answers at {} is no gateway", socket)};
+    if (const auto error = answer.find("error"); error != answer.end()) return Error{error->get<std::string>()};
+    return answer;
+}
+
+}  // namespace hairpin

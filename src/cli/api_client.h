@@ -1,0 +1,28 @@
+// Asks the API of a running daemon: the border to libcurl.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hairpin {
+
+// Where it listens.
+struct ApiClient {
+    std::string socket;
+
+    ApiClient();                     // where a daemon of this user would listen, or else the system's
+    void add_socket(CLI::App& app);  // --socket PATH
+
+    using Query = std::vector<std::pair<std::string, std::string>>;
+    Result<nlohmann::json> get(const std::string& path, const Query& query = {}) const;
+};
+
+}  // namespace hairpin

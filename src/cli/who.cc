@@ -1,0 +1,65 @@
+#include <fmt/core.h>
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/api_client.h"
+#include "cli/arguments.h"
+#include "cli/commands.h"
+#include "cli/flow_view.h"
+#include "model/ip.h"
+
+namespace hairpin {
+namespace {
+
+struct Options {
+    ApiClient api;
+    Endpoint source;
+    std::optional<Endpoint> backend;  // port 0: any
+    bool json = false;
+};
+
+std::string host_text(const Endpoint& host) { return host.port == 0 ? host.ip.str() : host.str(); }
+
+int complain(const std::string& message) {
+    fmt::print(stderr, "hairpin who: {}\n", message);
+    return exit_failed;
+}
+
+int run(const Options& options) {
+    ApiClient::Query query = {{"source", options.source.str()}};
+    if (options.backend) query.emplace_back("backend", host_text(*options.backend));
+    const auto answer = options.api.get("/v1/flows", query);
+    if (!answer) return complain(answer.error().message);
+    const auto& flows = answer->at("flows");
+    if (options.json) {
+        fmt::print("{}\n", answer->dump(2));
+    } else {
+        for (const auto& flow : flows) fmt::print("{}\n", flow_line(flow));
+    }
+    if (!flows.empty()) return exit_ok;
+    return complain(fmt::format("nobody: no flow that is remembered shows {} to {}", options.source.str(),
+                                options.backend ? host_text(*options.backend) : "a backend"));
+}
+
+}  // namespace
+
+Action who_command(CLI::App& app) {
+    const auto options = std::make_shared<Options>();
+    add(app, "SOURCE", " ", "the client's address and port as a backend sees them: ADDRESS:PORT",
+        [options](const std::string& text) { options->source = accept("SOURCE", Endpoint::parse(text)); })
+        ->required();
+    add(app, "--at", "BACKEND", "which backend: ADDRESS or ADDRESS:PORT; default: any",
+        [options](const std::string& text) { options->backend = accept("--at", Endpoint::parse_open(text)); });
+    options->api.add_socket(app);
+    app.add_flag("--json", options->json, "for programs");
+    app.footer(
+        "Example:\n"
+        "  hairpin who 1.0.0.1:40312 --at 10.0.0.2:54321\n\n"
+        "The same source may call several backends at once; each has a line. Exit status 1: nobody, or not any more.");
+    return [options] { return run(*options); };
+}
+
+}  // namespace hairpin

@@ -1,0 +1,76 @@
+#include "daemon/api_socket.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+namespace hairpin {
+namespace {
+
+constexpr mode_t for_owner_and_group = 0660;
+constexpr int backlog = 16;
+
+// Nothing: the path is too long for a socket.
+std::optional<sockaddr_un> address_of(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return std::nullopt;
+    path.copy(address.sun_path, path.size());
+    return address;
+}
+
+Fd open_unix_socket() { return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+
+const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
+
+// "" where it is not set; systemd gives a list, of which the first is ours.
+std::string folder_in(const char* variable) {
+    const char* value = std::getenv(variable);
+    if (!value) return {};
+    const std::string folders = value;
+    return folders.substr(0, folders.find(':'));
+}
+
+}  // namespace
+
+std::string default_api_socket() {
+    if (const std::string folder = folder_in("RUNTIME_DIRECTORY"); !folder.empty()) return folder + "/hairpin.sock";
+    if (geteuid() == 0) return "/run/hairpin/hairpin.sock";
+    const std::string folder = folder_in("XDG_RUNTIME_DIR");
+    return folder.empty() ? "" : folder + "/hairpin.sock";
+}
+
+bool is_served(const std::string& path) {
+    const auto address = address_of(path);
+    const Fd socket = open_unix_socket();
+    return address && socket && connect(socket.get(), generic(*address), sizeof *address) == 0;
+}
+
+Result<Fd> listen_at(const std::string& path) {
+    const auto address = address_of(path);
+    if (!address) return Error{path + ": too long for the path of a socket"};
+    if (is_served(path)) return Error{path + ": another hairpin answers there"};
+    std::error_code ignored;  // bind() says what matters
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    if (!folder.empty()) std::filesystem::create_directory(folder, ignored);
+    if (std::filesystem::is_socket(path, ignored)) std::filesystem::remove(path, ignored);
+
+    Fd socket = open_unix_socket();
+    // Nobody else may connect in the moment before chmod().
+    const mode_t usual = umask(0777 & ~for_owner_and_group);
+    const bool bound = socket && bind(socket.get(), generic(*address), sizeof *address) == 0;
+    const int error_number = errno;
+    umask(usual);
+    if (!bound) return system_error(path, error_number);
+    if (listen(socket.get(), backlog) != 0) return system_error(path);
+    return socket;
+}
+
+}  // namespace hairpin

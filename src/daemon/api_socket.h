@@ -1,0 +1,20 @@
+// Where the API listens: a Unix socket, for root and its group (mode 0660).
+#pragma once
+
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace hairpin {
+
+// Where a daemon of this user listens by default; empty: the system gives this user no folder for such things.
+std::string default_api_socket();
+
+// Listens there. The folder is made if only it is missing; a socket that a killed daemon left behind is replaced.
+Result<Fd> listen_at(const std::string& path);
+
+// Whether a daemon answers there.
+bool is_served(const std::string& path);
+
+}  // namespace hairpin

@@ -1,0 +1,71 @@
+// `hairpin clear`: what a killed gateway left behind goes, and what it set is put back.
+//
+//   client 1.0.0.100 ── 1.0.0.1 gateway 10.0.0.1 ── server1 10.0.0.2
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "support/binary.h"
+#include "support/program.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+sysctls: set
+services:
+  srv1: {listen: "1.0.0.1:5432", backends: "10.0.0.2:54321", protocol: udp}
+)";
+
+class Clear : public UdpTest {
+protected:
+    // The exit status and the output of `hairpin clear` on the gateway.
+    std::pair<int, std::string> clear() const {
+        const auto process =
+            lab::Process::start(lab_->host("gateway"), {hairpin_binary(), "clear", "--socket", lab_.socket()});
+        const auto status = (*process)->wait(patience);
+        return {status ? WEXITSTATUS(*status) : -1, (*process)->output()};
+    }
+    std::string on_gateway(const std::string& line) const {
+        return output_of(lab_->host("gateway"), {"sh", "-c", line});
+    }
+
+    const TestLab lab_ = make_lab(yaml);
+};
+
+TEST_P(Clear, RemovesWhatAKilledGatewayLeft) {
+    ASSERT_TRUE(lab_);
+    const UdpSocket server(lab_->host("server1"), at("10.0.0.2:54321"));
+    const UdpSocket client(lab_->host("client"), at("1.0.0.100"));
+    exchange(client, at("1.0.0.1:5432"), server);
+    const bool in_kernel = GetParam() != "proxy";
+    EXPECT_EQ(on_gateway("cat /proc/sys/net/netfilter/nf_conntrack_acct"), in_kernel ? "1\n" : "0\n");
+    lab_->daemon().signal(SIGKILL);
+    ASSERT_TRUE(lab_->daemon().wait(patience));
+
+    const auto [status, said] = clear();
+    EXPECT_EQ(status, 0) << said;
+    EXPECT_EQ(said, "nothing of hairpin is left in the kernel\n");
+    EXPECT_EQ(on_gateway("nft list ruleset"), "");
+    EXPECT_EQ(on_gateway("cat /proc/sys/net/netfilter/nf_conntrack_acct"), "0\n");
+    EXPECT_EQ(on_gateway("cat /proc/sys/net/ipv4/ip_forward"), "1\n") << "which the lab had set, not the gateway";
+    EXPECT_EQ(on_gateway("test ! -e /proc/net/nf_conntrack || ! grep 54321 /proc/net/nf_conntrack"), "");
+    EXPECT_EQ(clear().first, 0) << "there is nothing left to do, which is no failure";
+}
+
+TEST_P(Clear, LeavesAGatewayAloneThatServes) {
+    ASSERT_TRUE(lab_);
+    const UdpSocket server(lab_->host("server1"), at("10.0.0.2:54321"));
+    const UdpSocket client(lab_->host("client"), at("1.0.0.100"));
+    const auto [status, said] = clear();
+    EXPECT_EQ(status, 1);
+    EXPECT_EQ(said.find("hairpin clear: process " + std::to_string(lab_->daemon().pid()) + " is serving: stop it"), 0u)
+        << said;
+    exchange(client, at("1.0.0.1:5432"), server);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, Clear, testing::ValuesIn(engine_names()), [](const auto& test) { return test.param; });
+
+}  // namespace
+}  // namespace hairpin
