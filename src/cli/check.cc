@@ -71,15 +71,24 @@ void note_what_is_wrong_here(Findings& findings) {
     note_missing_addresses(findings, *topology);
 }
 
+// With `auto`, of the engine that this machine would be served with.
 void note_gaps(Findings& findings) {
     Config& config = findings.config;
-    const EngineEntry* entry = find_engine(config.settings.engine);
-    if (!entry) {
-        config.errors.push_back(config.at({}, "engine: there is no " + config.settings.engine));
-        return;
+    const auto about_all = [&](std::string message) { return Diagnostic{config.origin, 0, 0, std::move(message)}; };
+    const auto topology = read_topology();
+    const Desired desired{Ruleset(config.services), topology ? *topology : Topology()};
+    const EngineOptions options{.set_sysctls = config.settings.set_sysctls};
+    const auto selected = select_engine(config.settings.engine, options, desired.ruleset,
+                                        [&](Engine& engine) { return engine.check(desired); });
+    if (!selected) return config.errors.push_back(about_all(selected.error().message));
+    const Engine& engine = *selected->engine;
+    for (const Gap& gap : engine.gaps(desired.ruleset)) {
+        (gap.fatal ? config.errors : findings.notes).push_back(locate(config, engine.name(), gap));
     }
-    for (const Gap& gap : entry->make({})->gaps(Ruleset(config.services))) {
-        (gap.fatal ? config.errors : findings.notes).push_back(locate(config, entry->name, gap));
+    if (config.settings.engine != automatic_engine) return;
+    findings.notes.push_back(about_all(fmt::format("on this machine: engine auto takes {}", engine.name())));
+    for (const std::string& why : selected->passed_over) {
+        findings.notes.push_back(about_all("on this machine: engine auto: not " + why));
     }
 }
 

@@ -83,7 +83,7 @@ Result<Ground> stand_on(Network network, const Ruleset& ruleset) {
 std::vector<EngineView> look_at_engines(const std::string& only, const Ruleset& ruleset) {
     std::vector<EngineView> views;
     for (const EngineEntry& entry : engines()) {
-        if (!only.empty() && only != entry.name) continue;
+        if (!only.empty() && only != automatic_engine && only != entry.name) continue;
         const auto engine = entry.make({});
         views.push_back({std::string(entry.name), engine->abilities(), engine->gaps(ruleset)});
     }

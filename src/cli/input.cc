@@ -14,12 +14,13 @@ namespace {
 std::string engine_names() {
     std::vector<std::string_view> names;
     for (const EngineEntry& entry : engines()) names.push_back(entry.name);
+    names.push_back(automatic_engine);
     return either(names);
 }
 
 // CLI11 takes the message of a value that does not suit; empty: it suits.
 std::string check_engine(const std::string& name) {
-    if (find_engine(name)) return {};
+    if (find_engine(name) || name == automatic_engine) return {};
     return fmt::format("there is no engine {}, only {}", in_quotes(name), engine_names());
 }
 

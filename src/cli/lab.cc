@@ -84,16 +84,17 @@ int run(const Options& options) {
     std::string text;
     Config config = options.input.load(&text);
     if (!config.errors.empty()) return refuse(options, config);
-    const EngineEntry* entry = find_engine(config.settings.engine);
-    if (!entry) return fail({"there is no engine " + config.settings.engine});
-
-    // An engine that is only asked starts no thread, so the process can still change its user namespace.
+    // An engine that is only asked starts no thread, so the process can still change its user namespace. The lab's
+    // gateway allows every engine.
     const Ruleset ruleset(config.services);
-    const auto engine = entry->make({});
+    auto selected = select_engine(config.settings.engine, {}, ruleset, [](Engine&) { return Result<>(); });
+    if (!selected) return fail(selected.error());
+    const auto engine = std::move(selected->engine);
+    config.settings.engine = engine->name();
     std::vector<std::string> gaps;
     for (const Gap& gap : engine->gaps(ruleset)) {
         if (gap.fatal)
-            config.errors.push_back(locate(config, entry->name, gap));
+            config.errors.push_back(locate(config, engine->name(), gap));
         else
             gaps.push_back(gap.message);
     }
@@ -124,7 +125,8 @@ int run(const Options& options) {
     } else {
         fmt::print("{}", lab::table(rows, colour));
         for (const std::string& note : plan.notes) fmt::print("note: {}\n", note);
-        for (const std::string& gap : gaps) fmt::print("note: engine {}: {}\n", entry->name, gap);
+        for (const std::string& gap : gaps) fmt::print("note: engine {}: {}\n", engine->name(), gap);
+        for (const std::string& why : selected->passed_over) fmt::print("note: engine auto: not {}\n", why);
     }
     if (!options.keep.empty()) {
         std::fflush(stdout);

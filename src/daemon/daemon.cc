@@ -142,24 +142,46 @@ private:
         if (!sound(config, *topology)) return refused;
 
         settings_ = config.settings;
-        const EngineEntry* entry = find_engine(settings_.engine);
-        if (!entry) {
-            spdlog::error("engine: there is no '{}': `hairpin run --help` lists them", settings_.engine);
-            return refused;
-        }
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
-        engine_ =
-            entry->make({.threads = settings_.threads, .set_sysctls = settings_.set_sysctls, .on_event = log_event});
         desired_ = make_desired(config, *topology);
+        if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
         if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
         if (const auto opened = open_api(); !opened) return fail(opened.error());
 
+        warn_of_traces();
         advise();
         const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
         spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), took.count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
         return ok;
+    }
+
+    // With `auto` an engine is taken only if it does serve.
+    Result<> choose_engine() {
+        const EngineOptions options{
+            .threads = settings_.threads, .set_sysctls = settings_.set_sysctls, .on_event = log_event};
+        auto selected = select_engine(settings_.engine, options, desired_->ruleset, [this](Engine& engine) -> Result<> {
+            if (auto allowed = engine.check(*desired_); !allowed) return allowed;
+            auto applied = engine.apply(desired_);
+            if (!applied) (void)engine.clear();
+            return applied;
+        });
+        if (!selected) return selected.error();
+        engine_ = std::move(selected->engine);
+        for (const std::string& why : selected->passed_over) spdlog::info("engine auto: not {}", why);
+        return {};
+    }
+
+    // Another engine's translation would come before ours, or after it.
+    void warn_of_traces() {
+        for (const EngineEntry& entry : engines()) {
+            if (entry.name == engine_->name() || !entry.make({})->has_traces()) continue;
+            spdlog::warn(
+                "the kernel still does what engine {} told it, in another hairpin or in one that was killed: if it "
+                "should not, `hairpin clear` ends that",
+                entry.name);
+        }
     }
 
     // Without the API the services are still served: only who asked for a socket of its own misses it.

@@ -21,6 +21,7 @@ struct Gap {
     std::string service;  // that it is about, or the first of them
     std::string message;  // what it cannot do, and the way out
     bool fatal = false;   // the configuration asks for it by name: the engine refuses to start rather than do otherwise
+    bool implied = false;  // no key asks for it: it follows from a default
 };
 
 // What is to be: the services and where the gateway stands. Immutable, shared by all threads of an engine.
@@ -43,6 +44,11 @@ public:
     virtual std::string_view name() const = 0;
     virtual Abilities abilities() const = 0;
     virtual std::vector<Gap> gaps(const Ruleset& ruleset) const = 0;  // pure
+    // Whether this machine lets it serve this, as far as that can be told without changing anything; the error says
+    // what stands in the way.
+    virtual Result<> check(const Desired& desired) = 0;
+    // Whether the kernel holds something of this engine, whoever put it there.
+    virtual bool has_traces() = 0;
     // Serves exactly this from now on: idempotent, all or nothing, without memory (std::bad_alloc) too. An endpoint
     // that is no longer served takes no new connections; live ones go on. UDP, which has no connections, ends with its
     // endpoint, its backend and its rules.

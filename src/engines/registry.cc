@@ -1,7 +1,11 @@
 #include "engines/registry.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
+#include <ranges>
 
 #include "engines/nft/nft_engine.h"
 #include "engines/proxy/proxy_engine.h"
@@ -9,6 +13,7 @@
 namespace hairpin {
 namespace {
 
+// From the one that runs anywhere to the one that `auto` tries first.
 constexpr std::array entries = {
     EngineEntry{"proxy", "user space, no privileges, runs anywhere", make_proxy_engine},
     EngineEntry{"nft", "the kernel's NAT, which keeps clients' addresses", make_nft_engine},
@@ -21,6 +26,38 @@ std::span<const EngineEntry> engines() { return entries; }
 const EngineEntry* find_engine(std::string_view name) {
     const auto entry = std::ranges::find(entries, name, &EngineEntry::name);
     return entry == entries.end() ? nullptr : &*entry;
+}
+
+Result<Selection> select_engine(std::string_view name, const EngineOptions& options, const Ruleset& ruleset,
+                                const std::function<Result<>(Engine&)>& allows) {
+    if (name != automatic_engine) {
+        const EngineEntry* entry = find_engine(name);
+        if (!entry) return Error{"engine: there is no '" + std::string(name) + "': `hairpin run --help` lists them"};
+        return Selection{entry->make(options), {}};
+    }
+    Selection selection;
+    const auto try_those = [&](const auto& suits) {
+        for (const EngineEntry& entry : entries | std::views::reverse) {
+            auto engine = entry.make(options);
+            const auto gaps = engine->gaps(ruleset);
+            const auto gap = std::ranges::find_if_not(gaps, suits);
+            std::string why;
+            if (gap != gaps.end()) {
+                why = fmt::format("service {}: {}", gap->service, gap->message);
+            } else if (const auto allowed = allows(*engine); !allowed) {
+                why = allowed.error().message;
+            } else {
+                selection.engine = std::move(engine);
+                return true;
+            }
+            selection.passed_over.push_back(fmt::format("{}: {}", entry.name, why));
+        }
+        return false;
+    };
+    if (try_those([](const Gap& gap) { return gap.implied; })) return selection;
+    selection.passed_over.clear();
+    if (try_those([](const Gap& gap) { return !gap.fatal; })) return selection;
+    return Error{fmt::format("no engine can serve this here: {}", fmt::join(selection.passed_over, "; "))};
 }
 
 }  // namespace hairpin

@@ -1,9 +1,12 @@
-// The only list of engines.
+// The only list of engines, and how `engine: auto` chooses among them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "engines/engine.h"
 
@@ -15,7 +18,21 @@ struct EngineEntry {
     std::unique_ptr<Engine> (*make)(EngineOptions);
 };
 
-std::span<const EngineEntry> engines();
+std::span<const EngineEntry> engines();                 // the last is the best that there is, the first runs anywhere
 const EngineEntry* find_engine(std::string_view name);  // null: no such engine
+
+// In place of a name: the best engine that the configuration and the machine allow.
+inline constexpr std::string_view automatic_engine = "auto";
+
+struct Selection {
+    std::unique_ptr<Engine> engine;
+    std::vector<std::string> passed_over;  // "nft: WHY", the better ones
+};
+
+// The engine of that name. With `auto` the best one that `allows` lets pass and that does all the configuration asks
+// for; if there is none, the best without a fatal gap. An error where there is none of these either, or none of that
+// name.
+Result<Selection> select_engine(std::string_view name, const EngineOptions& options, const Ruleset& ruleset,
+                                const std::function<Result<>(Engine&)>& allows);
 
 }  // namespace hairpin

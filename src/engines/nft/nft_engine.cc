@@ -59,6 +59,12 @@ std::vector<const Service*> missing(const std::vector<Service>& some, const std:
 
 bool is_ours(const Chain& chain) { return fmt::format("{} {}", chain.family, chain.table) == table; }
 
+std::string describe(const ForeignDrop& drop) {
+    return fmt::format(
+        "the chain {} drops what it does not know, and so what is forwarded to backends; let it pass with: {}",
+        drop.chain, drop.remedy);
+}
+
 bool publishes_within(const Ruleset& ruleset, PortRange ports) {
     return std::ranges::any_of(ruleset.services(), [&](const Service& service) {
         return std::ranges::any_of(service.listen,
@@ -73,6 +79,8 @@ public:
     std::string_view name() const override { return "nft"; }
     Abilities abilities() const override { return nft_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
+    Result<> check(const Desired& desired) override;
+    bool has_traces() override;
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -82,7 +90,7 @@ private:
     bool can_change_to(const Desired& desired, const Part& surroundings) const;
     Result<> take_over(const Desired& desired, Part surroundings);
     Result<> change(const Desired& desired);
-    Result<> enable_forwarding(const Desired& desired);
+    Result<> enable_forwarding(const Desired& desired, bool change = true);
     Result<> set_until_clear(const std::string& key, const std::string& old_value, const std::string& value);
     void keep_count();
     Result<> end_stale_udp(const std::set<Asked>& before) const;
@@ -135,6 +143,18 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
         }
     }
     return gaps;
+}
+
+Result<> NftEngine::check(const Desired& desired) {
+    const auto drops = foreign_drops(netfilter_);
+    if (!drops) return drops.error();
+    if (!drops->empty()) return Error{describe(drops->front())};
+    return enable_forwarding(desired, false);
+}
+
+bool NftEngine::has_traces() {
+    const auto chains = our_chains();
+    return chains && !chains->empty();
 }
 
 Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
@@ -203,8 +223,8 @@ Result<> NftEngine::change(const Desired& desired) {
     return done;
 }
 
-// The kernel forwards nothing unless it is told to.
-Result<> NftEngine::enable_forwarding(const Desired& desired) {
+// The kernel forwards nothing unless it is told to. Without `change`, only whether it does or may be told so.
+Result<> NftEngine::enable_forwarding(const Desired& desired, bool change) {
     for (const Family family : all_families) {
         const Ip* beyond = nullptr;
         for (const Service& service : desired.ruleset.services()) {
@@ -224,6 +244,7 @@ Result<> NftEngine::enable_forwarding(const Desired& desired) {
                             "gateway do it (sysctls: set), or use engine: proxy",
                             key, beyond->str())};
         }
+        if (!change) continue;
         if (auto set = set_until_clear(key, *value, "1"); !set) return set;
     }
     return {};
@@ -269,13 +290,7 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
 void NftEngine::warn_of_foreign_drops() {
     const auto drops = foreign_drops(netfilter_);
     if (!drops) return options_.on_event({Event::Level::warning, drops.error().message});
-    for (const ForeignDrop& drop : *drops) {
-        options_.on_event(
-            {Event::Level::warning,
-             fmt::format("the chain {} drops what it does not know, and so what is forwarded to backends; "
-                         "let it pass with: {}",
-                         drop.chain, drop.remedy)});
-    }
+    for (const ForeignDrop& drop : *drops) options_.on_event({Event::Level::warning, describe(drop)});
 }
 
 Result<std::vector<Chain>> NftEngine::our_chains() {

@@ -46,6 +46,8 @@ public:
     std::string_view name() const override { return "proxy"; }
     Abilities abilities() const override { return proxy_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
+    Result<> check(const Desired&) override { return {}; }
+    bool has_traces() override { return false; }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -88,7 +90,7 @@ std::vector<Gap> ProxyEngine::gaps(const Ruleset& ruleset) const {
                         "source: auto: a proxy cannot send from the client's address, so backends see the external one "
                         "on every path; proxy_protocol: {send: v2} tells them who called (" +
                             listed(hiding) + ")",
-                        false});
+                        false, true});
     }
     return gaps;
 }
