@@ -51,9 +51,15 @@ std::string to_one(const EndpointRange& listen, const Backend& backend) {
                        shifted);
 }
 
-// The chain in which the backends of one endpoint take turns.
-Definition turns(Part& part, const Service& service, const EndpointRange& listen,
-                 const std::vector<const Backend*>& backends) {
+// An expression that numbers the backends: whose turn it is, or whose the client is.
+std::string number_of(Balance balance, std::string_view ip, size_t backends) {
+    if (balance == Balance::round_robin) return fmt::format("numgen inc mod {}", backends);
+    return fmt::format("jhash {} saddr mod {} seed {:#x}", ip, backends, source_hash_seed);
+}
+
+// The chain that chooses among the backends of one endpoint.
+Definition balanced(Part& part, const Service& service, const EndpointRange& listen,
+                    const std::vector<const Backend*>& backends) {
     std::string choices;
     const auto choice = [&](size_t i, const std::string& what) {
         choices += fmt::format("{}{} : {}", choices.empty() ? "" : ", ", i, what);
@@ -64,16 +70,16 @@ Definition turns(Part& part, const Service& service, const EndpointRange& listen
             const EndpointRange& backend = backends[i]->endpoint;
             choice(i, fmt::format("{} . {}", backend.ip.str(), backend.ports.first));
         }
-        return chain("to." + service.name,
-                     fmt::format("meta l4proto {{ tcp, udp }} dnat {} to numgen inc mod {} map {{ {} }}\n", ip,
-                                 backends.size(), choices));
+        return chain("to." + service.name, fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip,
+                                                       number_of(service.balance, ip, backends.size()), choices));
     }
     if (backends.size() == 1) return chain("to." + service.name, to_one(listen, *backends.front()));
     for (size_t i = 0; i < backends.size(); ++i) {
         part.definitions.push_back(chain("to." + service.name, to_one(listen, *backends[i])));
         choice(i, goto_chain(part.definitions.back()));
     }
-    return chain("to." + service.name, fmt::format("numgen inc mod {} vmap {{ {} }}\n", backends.size(), choices));
+    return chain("to." + service.name,
+                 fmt::format("{} vmap {{ {} }}\n", number_of(service.balance, ip, backends.size()), choices));
 }
 
 // The chain of a source policy; one of the frame's, except for `map`.
@@ -162,7 +168,7 @@ void Compiler::add_endpoint(Part& part, const Service& service, const EndpointRa
     const bool one_port = listen.ports.size() == 1;
     std::optional<Definition> chosen;
     if (!one_port || backends.size() > 1) {
-        chosen = turns(part, service, listen, backends);
+        chosen = balanced(part, service, listen, backends);
         part.definitions.push_back(*chosen);
     }
     const std::string ports_asked = text(listen.ports);
