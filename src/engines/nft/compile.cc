@@ -28,6 +28,15 @@ Definition chain(std::string_view name, std::string body) {
     return {Definition::Kind::chain, std::move(unique), std::move(body)};
 }
 
+// A chain of one service. nft(8) takes no other letters; a service given on the command line is called like its
+// endpoint.
+Definition chain_of(const Service& service, std::string body) {
+    std::string called = service.name;
+    std::ranges::replace_if(
+        called, [](char c) { return c == ':' || c == '[' || c == ']'; }, '_');
+    return chain("to." + called, std::move(body));
+}
+
 std::string goto_chain(const Definition& definition) { return "goto " + definition.name; }
 
 // The backends that can answer for an endpoint.
@@ -70,16 +79,16 @@ Definition balanced(Part& part, const Service& service, const EndpointRange& lis
             const EndpointRange& backend = backends[i]->endpoint;
             choice(i, fmt::format("{} . {}", backend.ip.str(), backend.ports.first));
         }
-        return chain("to." + service.name, fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip,
-                                                       number_of(service.balance, ip, backends.size()), choices));
+        return chain_of(service, fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip,
+                                             number_of(service.balance, ip, backends.size()), choices));
     }
-    if (backends.size() == 1) return chain("to." + service.name, to_one(listen, *backends.front()));
+    if (backends.size() == 1) return chain_of(service, to_one(listen, *backends.front()));
     for (size_t i = 0; i < backends.size(); ++i) {
-        part.definitions.push_back(chain("to." + service.name, to_one(listen, *backends[i])));
+        part.definitions.push_back(chain_of(service, to_one(listen, *backends[i])));
         choice(i, goto_chain(part.definitions.back()));
     }
-    return chain("to." + service.name,
-                 fmt::format("{} vmap {{ {} }}\n", number_of(service.balance, ip, backends.size()), choices));
+    return chain_of(service,
+                    fmt::format("{} vmap {{ {} }}\n", number_of(service.balance, ip, backends.size()), choices));
 }
 
 // The chain of a source policy; one of the frame's, except for `map`.
