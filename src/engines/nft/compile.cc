@@ -17,6 +17,10 @@ constexpr PortRange client_ports{32768, 65535};  // few programs listen there, f
 constexpr PortRange user_ports{1024, 65535};
 constexpr int enough_ports = 8192;
 
+// A route of which many others take parts, as they do of the default route, leads to as many networks. Up to so many
+// are paired with their peers once, for all backends there; beyond, each backend is on its own.
+constexpr size_t most_networks = 64;
+
 std::string_view keyword(const Ip& ip) { return ip.is_v4() ? "ip" : "ip6"; }
 
 std::string text(const PortRange& range) {
@@ -211,26 +215,25 @@ void Compiler::add_backend(Part& part, const Service& service, const Ip& backend
     }
     if (topology_.owns(backend)) return;
     if (backend.is_private()) part.elements.push_back({for_family("private_backends", family), address, {}});
-    if (const Route* route = topology_.route_to(backend)) {
-        const auto& peers = peers_of(backend, *route);
-        part.elements.insert(part.elements.end(), peers.begin(), peers.end());
+    const Route* route = topology_.route_to(backend);
+    if (!route) return;
+    const Behind& all = behind(*route, backend);
+    const bool few = all.backends.size() <= most_networks;
+    for (const Prefix& beside : few ? all.backends : std::vector{Prefix::of(backend, backend.is_v4() ? 32 : 128)}) {
+        for (const Prefix& peer : all.peers) {
+            part.elements.push_back(
+                {for_family("peers", family), fmt::format("{} . {}", peer.str(), beside.str()), {}});
+        }
     }
 }
 
-// All addresses behind one route have the same peers. Disjoint on both sides, as an interval set wants it.
-const std::vector<Element>& Compiler::peers_of(const Ip& backend, const Route& route) {
-    const auto [known, is_new] = peers_.try_emplace(&route);
-    if (!is_new) return known->second;
+// Disjoint on both sides, as an interval set wants it.
+const Compiler::Behind& Compiler::behind(const Route& route, const Ip& backend) {
+    if (const auto known = behind_.find(&route); known != behind_.end()) return known->second;
     const Family family = backend.family();
-    const auto clients = regions(topology_, family, [&](const Ip& ip) { return is_peer(topology_, ip, backend); });
+    const auto peers = regions(topology_, family, [&](const Ip& ip) { return is_peer(topology_, ip, backend); });
     const auto backends = regions(topology_, family, [&](const Ip& ip) { return topology_.route_to(ip) == &route; });
-    for (const Prefix& client : clients) {
-        for (const Prefix& beside : backends) {
-            known->second.push_back(
-                {for_family("peers", family), fmt::format("{} . {}", client.str(), beside.str()), {}});
-        }
-    }
-    return known->second;
+    return behind_.emplace(&route, Behind{peers, backends}).first->second;
 }
 
 Part surroundings(const Ruleset& ruleset, const Topology& topology) {

@@ -31,10 +31,15 @@ public:
 private:
     void add_endpoint(Part& part, const Service& service, const EndpointRange& listen);
     void add_backend(Part& part, const Service& service, const Ip& backend);
-    const std::vector<Element>& peers_of(const Ip& backend, const Route& route);
+    // All backends behind one route have the same peers.
+    struct Behind {
+        std::vector<Prefix> peers;
+        std::vector<Prefix> backends;
+    };
+    const Behind& behind(const Route& route, const Ip& backend);
 
     const Topology topology_;
-    std::map<const Route*, std::vector<Element>> peers_;  // by the route to the backend
+    std::map<const Route*, Behind> behind_;
 };
 
 // What depends on where the gateway stands, and on all services together.
