@@ -49,6 +49,7 @@ public:
     virtual Result<> apply(std::shared_ptr<const Desired> desired) = 0;
     virtual Result<Stats> stats() = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
+    virtual void tend() {}         // called about once a second: what the engine must look after; tells of its errors
 };
 
 struct EngineOptions {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bitset>
 
 #include "engines/nft/frame.h"
 #include "model/path.h"
@@ -11,11 +10,6 @@
 
 namespace hairpin::nft {
 namespace {
-
-constexpr uint32_t port_count = 65536;
-constexpr PortRange client_ports{32768, 65535};  // few programs listen there, for Linux gives them to clients
-constexpr PortRange user_ports{1024, 65535};
-constexpr int enough_ports = 8192;
 
 // A route of which many others take parts, as they do of the default route, leads to as many networks. Up to so many
 // are paired with their peers once, for all backends there; beyond, each backend is on its own.
@@ -129,20 +123,6 @@ Definition profile(Part& part, const Service& service, Family family) {
                                         source_chain(part, service, family)));
 }
 
-// Of size 0 where there is none.
-PortRange longest_free_run(const std::bitset<port_count>& taken, PortRange where) {
-    PortRange longest{1, 0};
-    uint32_t begin = where.first;
-    for (uint32_t port = where.first; port <= uint32_t{where.last} + 1; ++port) {
-        if (port <= where.last && !taken.test(port)) continue;
-        if (port > begin && static_cast<int>(port - begin) > longest.size()) {
-            longest = {static_cast<uint16_t>(begin), static_cast<uint16_t>(port - 1)};
-        }
-        begin = port + 1;
-    }
-    return longest;
-}
-
 // Whether packets to and from such addresses pass a router at all (RFC 4291 2.5.6).
 bool is_routed(const Ip& ip) { return !ip.is_loopback() && (ip.is_v4() || !ip.is_link_local()); }
 
@@ -156,17 +136,19 @@ std::string_view obstacle(const EndpointRange& listen, const Backend& backend) {
     return {};
 }
 
+std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology) {
+    if (!listen.is_unspecified()) return {listen};
+    std::vector<Ip> addresses;
+    for (const Address& own : topology.addresses()) {
+        if (own.ip.family() == listen.family() && is_routed(own.ip)) addresses.push_back(own.ip);
+    }
+    return addresses;
+}
+
 Part Compiler::service(const Service& service) {
     Part part;
     for (const EndpointRange& listen : service.listen) {
-        if (!listen.ip.is_unspecified()) {
-            add_endpoint(part, service, listen);
-            continue;
-        }
-        for (const Address& own : topology_.addresses()) {
-            if (own.ip.family() != listen.ip.family() || !is_routed(own.ip)) continue;
-            add_endpoint(part, service, {own.ip, listen.ports});
-        }
+        for (const Ip& ip : asked_addresses(listen.ip, topology_)) add_endpoint(part, service, {ip, listen.ports});
     }
     return part;
 }
@@ -247,21 +229,6 @@ Part surroundings(const Ruleset& ruleset, const Topology& topology) {
         for (const Prefix& prefix : inside) part.elements.push_back({for_family("inside", family), prefix.str(), {}});
     }
     return part;
-}
-
-std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening) {
-    std::bitset<port_count> taken;
-    for (const uint16_t port : listening) taken.set(port);
-    for (const Service& service : ruleset.services()) {
-        for (const EndpointRange& listen : service.listen) {
-            for (uint32_t port = listen.ports.first; port <= listen.ports.last; ++port) taken.set(port);
-        }
-    }
-    const PortRange usual = longest_free_run(taken, client_ports);
-    if (usual.size() >= enough_ports) return usual;
-    const PortRange any = longest_free_run(taken, user_ports);
-    if (any.size() > 0) return any;
-    return std::nullopt;
 }
 
 }  // namespace hairpin::nft

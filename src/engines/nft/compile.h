@@ -2,8 +2,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
-#include <span>
 #include <vector>
 
 #include "engines/nft/table.h"
@@ -18,6 +16,10 @@ inline constexpr Abilities nft_abilities{.foreign_source = true, .cross_family =
 
 // Why the kernel cannot serve a backend for clients of an endpoint, in words; empty: it can.
 std::string_view obstacle(const EndpointRange& listen, const Backend& backend);
+
+// The addresses at which clients reach an endpoint: its own, or where that is unspecified, all of the gateway's that
+// packets are routed to.
+std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology);
 
 // Compiles the services of one topology. One thread.
 class Compiler {
@@ -44,10 +46,5 @@ private:
 
 // What depends on where the gateway stands, and on all services together.
 Part surroundings(const Ruleset& ruleset, const Topology& topology);
-
-// The ports that translated sources may be given: the longest run that no service publishes and no process of the
-// gateway listens on (`listening`, in any order), so that a backend's answer never looks like a client of one of those.
-// Where it can, it stays among the ports that Linux gives to clients. Nothing: no port is left.
-std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening);
 
 }  // namespace hairpin::nft

@@ -1,6 +1,7 @@
 // The kernel's connection tracking: which flows there are, and how they were translated.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 
 #include "base/result.h"
@@ -22,5 +23,9 @@ enum class Fate { keep, forget };
 // Shows every tracked TCP and UDP flow of the thread's network namespace, and makes the kernel forget those that
 // `judge` says. Needs CAP_NET_ADMIN.
 Result<> review_flows(const std::function<Fate(const TrackedFlow&)>& judge);
+
+// How many flows the kernel has dropped so far since another had the same tuple: for one, since no source port was free
+// for them. Of the thread's network namespace.
+Result<uint64_t> dropped_flows();
 
 }  // namespace hairpin::nft

@@ -18,6 +18,11 @@
 //
 // A flow that somebody else's rules translate passes `count` too: what it counts there belongs to no service of ours.
 //
+// In between, a new flow asks in `ports` whether the port that it may need is to be had: `exhausted` is almost always
+// empty, see ports.h. A flow that is known already, though nobody has answered it, is not asked again. It asks before
+// it is routed: the redirects that IPv4 wastes on neighbours when it forwards for them use up their share of ICMP
+// errors.
+//
 // So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. All
 // further packets pass `count` alone. Keys are "address . protocol . port" of the external endpoint.
 //
@@ -36,6 +41,7 @@ constexpr std::string_view family_frame = R"(
     map profile$4 { type $address . inet_proto . inet_service : verdict; }
     map profile_range$4 { type $address . inet_proto . inet_service : verdict; flags interval; }
     map facing$4 { type $address : $address; }
+    map exhausted$4 { type $address . inet_proto . inet_service . $address . inet_service : verdict; flags timeout; }
     set self$4 { type $address . $address; }
     set peers$4 { type $address . $address; flags interval; }
     set inside$4 { type $address; flags interval; }
@@ -64,12 +70,29 @@ constexpr std::string_view family_frame = R"(
         meta l4proto { tcp, udp } snat $ip to $ip daddr map @facing$4 : $pool
     }
     chain keep$4 { }
+
+    chain no_port$4 {
+        jump refused_ports$4
+        reject with $icmp type admin-prohibited
+    }
+    chain no_port_auto$4 {
+        fib saddr type local goto no_port$4
+        $ip saddr . $ip daddr @self$4 goto no_port$4
+        $ip saddr . $ip daddr @peers$4 goto no_port$4
+    }
+    chain no_port_map$4 {
+        fib saddr type local goto no_port$4
+    }
 )";
 
 // $proto: tcp, udp.
 constexpr std::string_view profile_rules = R"(
         meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst vmap @profile$4
         meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst vmap @profile_range$4
+)";
+
+constexpr std::string_view exhausted_rules = R"(
+        meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst . ct reply $ip saddr . ct reply proto-src vmap @exhausted$4
 )";
 
 // $set: of a path or a direction. An endpoint gets its element when it is first counted.
@@ -112,10 +135,11 @@ constexpr std::string_view common_frame = R"(
     }
 
     chain guard_arrivals {
-        type filter hook prerouting priority -110
+        type filter hook prerouting priority -90
         ct state != new accept
-        iifname @outside ip saddr @inside4 ip daddr @ours4 drop
-        iifname @outside ip6 saddr @inside6 ip6 daddr @ours6 drop
+        iifname @outside ip saddr @inside4 ct original ip daddr @ours4 drop
+        iifname @outside ip6 saddr @inside6 ct original ip6 daddr @ours6 drop
+        ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
     }
     chain guard_forwarded {
         type filter hook forward priority -10
@@ -134,6 +158,7 @@ constexpr std::string_view common_frame = R"(
     chain guard_sent {
         type filter hook output priority -10
         icmpv6 type nd-redirect drop
+        ct state new ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
     }
 )";
 
@@ -146,6 +171,7 @@ std::string filled(std::string_view text, Family family, std::string_view proto 
     const std::pair<std::string_view, std::string_view> words[] = {{"$4", v4 ? "4" : "6"},
                                                                    {"$ip", v4 ? "ip" : "ip6"},
                                                                    {"$address", v4 ? "ipv4_addr" : "ipv6_addr"},
+                                                                   {"$icmp", v4 ? "icmp" : "icmpv6"},
                                                                    {"$proto", proto},
                                                                    {"$set", set},
                                                                    {"$pool", pool},
@@ -195,13 +221,16 @@ std::string family_text(Family family, const std::string& pool) {
         text += filled(counting_set, family, "", set);
         text += chain(set, for_protocols(count_in_set, family, set));
     };
+    text += chain(for_family("ports", family), for_protocols(exhausted_rules, family));
     for (const Path path : all_paths) add_counter(accepted_set(path, family));
+    add_counter(refused_set(family));
     for (const Direction direction : directions) add_counter(bytes_set(direction, family));
     return text + count_path(family);
 }
 
 // What services fill; the counting sets are left as they are.
-constexpr std::array family_maps = {"to", "balance", "balance_range", "profile", "profile_range", "facing"};
+constexpr std::array family_maps = {"to",     "balance",  "balance_range", "profile", "profile_range",
+                                    "facing", "exhausted"};
 constexpr std::array family_sets = {"self", "peers", "inside", "ours", "private_backends"};
 
 void flush(std::string& text, std::string_view kind, std::string_view name) {
@@ -235,6 +264,8 @@ std::string for_family(std::string_view name, Family family) {
 }
 
 std::string accepted_set(Path path, Family family) { return for_family("accepted_" + std::string(name(path)), family); }
+
+std::string refused_set(Family family) { return for_family("refused_ports", family); }
 
 std::string bytes_set(Direction direction, Family family) {
     return for_family(direction == Direction::to_backends ? "to_backends" : "to_clients", family);

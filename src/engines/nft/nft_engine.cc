@@ -25,6 +25,7 @@
 #include "engines/nft/foreign.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/netfilter.h"
+#include "engines/nft/ports.h"
 #include "net/listening_ports.h"
 #include "net/sysctl.h"
 
@@ -34,6 +35,9 @@ namespace {
 
 // An empty chain of this name holds what a sysctl was before us, for whoever clears the table: the name outlives us.
 constexpr std::string_view sysctl_mark = "was.";
+
+using std::chrono::steady_clock;
+constexpr std::chrono::minutes warning_interval{1};
 
 using Asked = std::pair<Protocol, Endpoint>;
 
@@ -76,6 +80,7 @@ public:
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> clear() override;
+    void tend() override;
 
 private:
     bool can_change_to(const Desired& desired, const Part& surroundings) const;
@@ -88,6 +93,9 @@ private:
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
     void warn_of_foreign_drops();
+    Result<> refuse_where_exhausted(bool missed);
+    void warn_of_exhaustion(const std::set<Pool>& pools);
+    void warn(const Error& error) const { options_.on_event({Event::Level::warning, error.message}); }
 
     const EngineOptions options_;
     Netfilter netfilter_;
@@ -99,6 +107,11 @@ private:
     std::optional<Compiler> compiler_;
     Part surroundings_;
     Contents contents_;
+
+    std::optional<uint64_t> dropped_;  // dropped_flows() when we last looked
+    bool blind_ = false;               // it could not be had
+    std::set<Pool> exhausted_;
+    steady_clock::time_point next_warning_;
 };
 
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
@@ -244,7 +257,7 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
 
 void NftEngine::warn_of_foreign_drops() {
     const auto drops = foreign_drops(netfilter_);
-    if (!drops) return options_.on_event({Event::Level::warning, drops.error().message});
+    if (!drops) return warn(drops.error());
     for (const ForeignDrop& drop : *drops) {
         options_.on_event(
             {Event::Level::warning,
@@ -304,6 +317,12 @@ Result<Stats> NftEngine::stats() {
     });
     if (!accepted) return accepted.error();
     for (const Family family : all_families) {
+        const auto refused = netfilter_.counts(refused_set(family));
+        if (!refused) return refused.error();
+        for (const Count& count : *refused) {
+            ServiceStats* row = find(stats, count.protocol, count.endpoint);
+            if (row) row->refused[static_cast<size_t>(Refusal::ports)] += count.packets;
+        }
         for (const Direction direction : {Direction::to_backends, Direction::to_clients}) {
             const auto counts = netfilter_.counts(bytes_set(direction, family));
             if (!counts) return counts.error();
@@ -322,6 +341,59 @@ Result<Stats> NftEngine::stats() {
     });
     if (!reviewed) return reviewed.error();
     return stats;
+}
+
+void NftEngine::tend() {
+    if (!desired_) return;
+    const auto dropped = dropped_flows();
+    if (!dropped) {
+        if (!std::exchange(blind_, true)) warn(dropped.error().within("where source ports run out, nobody is told"));
+        return;
+    }
+    const auto before = std::exchange(dropped_, *dropped);
+    const bool missed = before && *before != *dropped;
+    if (!missed && exhausted_.empty()) return;
+    if (const auto done = refuse_where_exhausted(missed); !done) warn(done.error());
+}
+
+// While a pool is exhausted, all of this each second: those who wait shall be let in as soon as there is a port.
+Result<> NftEngine::refuse_where_exhausted(bool missed) {
+    const auto& [ruleset, topology] = *desired_;
+    PoolUse use(ruleset, topology, ports_);
+    const auto reviewed = review_flows([&](const TrackedFlow& flow) {
+        use.add(flow);
+        return Fate::keep;
+    });
+    if (!reviewed) return reviewed;
+    std::set<Pool> pools = use.exhausted(missed, exhausted_);
+    Change change;
+    for (const Pool& pool : pools) {
+        for (Refused& refused : refused_by(pool, ruleset, topology)) {
+            change.added.elements.push_back(std::move(refused.element));
+        }
+    }
+    std::string text;
+    for (const Family family : all_families) {
+        text += fmt::format("flush map {} {}\n", table, for_family("exhausted", family));
+    }
+    if (auto done = netfilter_.apply(text + commands(change)); !done) return done;
+    warn_of_exhaustion(pools);
+    exhausted_ = std::move(pools);
+    return {};
+}
+
+void NftEngine::warn_of_exhaustion(const std::set<Pool>& pools) {
+    const auto pool = std::ranges::find_if(pools, [&](const Pool& p) { return !exhausted_.contains(p); });
+    if (pool == pools.end() || steady_clock::now() < next_warning_) return;
+    const auto refused = refused_by(*pool, desired_->ruleset, desired_->topology);
+    if (refused.empty()) return;  // the last flows of a service that is gone
+    next_warning_ = steady_clock::now() + warning_interval;
+    options_.on_event(
+        {Event::Level::warning,
+         fmt::format("service {}: all {} source ports of {} towards {} are in use ({}), so clients that need one are "
+                     "refused; one more backend or external address adds as many, and source: map needs none",
+                     refused.front().service->name, ports_.size(), pool->source.str(), pool->backend.str(),
+                     hairpin::name(pool->protocol))});
 }
 
 Result<> NftEngine::clear() {

@@ -148,30 +148,6 @@ TEST(Surroundings, TellInsideFromOutside) {
     EXPECT_FALSE(keys("inside4").contains("1.0.0.0/24"));
 }
 
-// --- free_ports
-
-const std::vector<uint16_t> nobody;
-
-TEST(FreePorts, AreThoseOfClientsWhereTheyAreFree) {
-    EXPECT_EQ(free_ports(Ruleset(), nobody), (PortRange{32768, 65535}));
-    const Ruleset published({service("a", {"1.0.0.1:60000-60009"}, {"10.0.0.2:60000-60009"})});
-    EXPECT_EQ(free_ports(published, nobody), (PortRange{32768, 59999}));
-    const std::vector<uint16_t> listening = {40000, 22, 40001};
-    EXPECT_EQ(free_ports(published, listening), (PortRange{40002, 59999})) << "the longest run";
-}
-
-TEST(FreePorts, LieElsewhereWhereTooFewOfThoseAreFree) {
-    const Ruleset published({service("a", {"1.0.0.1:33000-65535"}, {"10.0.0.2:33000-65535"})});
-    EXPECT_EQ(free_ports(published, nobody), (PortRange{1024, 32999}));
-}
-
-TEST(FreePorts, MayBeOneOrNone) {
-    const Ruleset all_but_one({service("a", {"1.0.0.1:1024-65534"}, {"10.0.0.2:1024-65534"})});
-    EXPECT_EQ(free_ports(all_but_one, nobody), (PortRange{65535, 65535}));
-    const Ruleset all({service("a", {"1.0.0.1:1024-65535"}, {"10.0.0.2:1024-65535"})});
-    EXPECT_EQ(free_ports(all, nobody), std::nullopt);
-}
-
 // --- obstacle
 
 TEST(Obstacle, IsAnotherFamilyOrALoopbackAddress) {
