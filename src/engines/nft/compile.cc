@@ -196,6 +196,10 @@ void Compiler::add_backend(Part& part, const Service& service, const Ip& backend
         }
     }
     if (topology_.owns(backend)) return;
+    if (family == Family::v6) {
+        part.elements.push_back({"redirected", address, {}});
+        part.elements.push_back({"redirected_to", fmt::format("0x{:02x}", fmt::join(backend.bytes(), "")), {}});
+    }
     if (backend.is_private()) part.elements.push_back({for_family("private_backends", family), address, {}});
     const Route* route = topology_.route_to(backend);
     if (!route) return;

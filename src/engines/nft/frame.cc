@@ -28,7 +28,9 @@
 //
 // The guards: what arrives outside with the address of an inside network, or goes from there to a backend that no
 // service published to it, is dropped; so is what connection tracking finds invalid, for it would reach the gateway's
-// own TCP, which would answer a live flow with a reset; so are redirects that would show a client the way around us.
+// own TCP, which would answer a live flow with a reset; so are IPv6 redirects that would show a backend, or a client of
+// one, the way around us (RFC 4861 8.2; Destination Address is 24 bytes into the message). Redirects about others are
+// sent. Those of IPv4 are part of the flow that they are about, and dropped by the kernel's NAT.
 
 namespace hairpin::nft {
 namespace {
@@ -104,6 +106,8 @@ constexpr std::string_view count_in_set = R"(
 )";
 constexpr std::string_view common_frame = R"(
     set outside { type ifname; }
+    set redirected { type ipv6_addr; }
+    set redirected_to { typeof @th,192,128; }
 
     chain prerouting {
         type nat hook prerouting priority -100
@@ -157,7 +161,8 @@ constexpr std::string_view common_frame = R"(
     }
     chain guard_sent {
         type filter hook output priority -10
-        icmpv6 type nd-redirect drop
+        icmpv6 type nd-redirect ip6 daddr @redirected drop
+        icmpv6 type nd-redirect @th,192,128 @redirected_to drop
         ct state new ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
     }
 )";
@@ -231,6 +236,7 @@ std::string family_text(Family family, const std::string& pool) {
 // What services fill; the counting sets are left as they are.
 constexpr std::array family_maps = {"to",     "balance",  "balance_range", "profile", "profile_range",
                                     "facing", "exhausted"};
+constexpr std::array common_sets = {"outside", "redirected", "redirected_to"};
 constexpr std::array family_sets = {"self", "peers", "inside", "ours", "private_backends"};
 
 void flush(std::string& text, std::string_view kind, std::string_view name) {
@@ -249,7 +255,7 @@ std::string frame(PortRange free_ports) {
         for (const char* map : family_maps) flush(text, "map", for_family(map, family));
         for (const char* set : family_sets) flush(text, "set", for_family(set, family));
     }
-    flush(text, "set", "outside");
+    for (const char* set : common_sets) flush(text, "set", set);
     return text;
 }
 
