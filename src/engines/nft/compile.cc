@@ -32,7 +32,7 @@ Definition chain_of(const Service& service, std::string body) {
     std::string called = service.name;
     std::ranges::replace_if(
         called, [](char c) { return c == ':' || c == '[' || c == ']'; }, '_');
-    return chain("to." + called, std::move(body));
+    return chain(fmt::format("to.{}", called), std::move(body));
 }
 
 std::string goto_chain(const Definition& definition) { return "goto " + definition.name; }

@@ -22,6 +22,7 @@
 
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
+#include "engines/nft/exhaustion.h"
 #include "engines/nft/foreign.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/netfilter.h"
@@ -35,9 +36,6 @@ namespace {
 
 // An empty chain of this name holds what a sysctl was before us, for whoever clears the table: the name outlives us.
 constexpr std::string_view sysctl_mark = "was.";
-
-using std::chrono::steady_clock;
-constexpr std::chrono::minutes warning_interval{1};
 
 using Asked = std::pair<Protocol, Endpoint>;
 
@@ -93,9 +91,6 @@ private:
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
     void warn_of_foreign_drops();
-    Result<> refuse_where_exhausted(bool missed);
-    void warn_of_exhaustion(const std::set<Pool>& pools);
-    void warn(const Error& error) const { options_.on_event({Event::Level::warning, error.message}); }
 
     const EngineOptions options_;
     Netfilter netfilter_;
@@ -107,11 +102,7 @@ private:
     std::optional<Compiler> compiler_;
     Part surroundings_;
     Contents contents_;
-
-    std::optional<uint64_t> dropped_;  // dropped_flows() when we last looked
-    bool blind_ = false;               // it could not be had
-    std::set<Pool> exhausted_;
-    steady_clock::time_point next_warning_;
+    Exhaustion exhaustion_{netfilter_, options_.on_event};
 };
 
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
@@ -257,7 +248,7 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
 
 void NftEngine::warn_of_foreign_drops() {
     const auto drops = foreign_drops(netfilter_);
-    if (!drops) return warn(drops.error());
+    if (!drops) return options_.on_event({Event::Level::warning, drops.error().message});
     for (const ForeignDrop& drop : *drops) {
         options_.on_event(
             {Event::Level::warning,
@@ -344,56 +335,7 @@ Result<Stats> NftEngine::stats() {
 }
 
 void NftEngine::tend() {
-    if (!desired_) return;
-    const auto dropped = dropped_flows();
-    if (!dropped) {
-        if (!std::exchange(blind_, true)) warn(dropped.error().within("where source ports run out, nobody is told"));
-        return;
-    }
-    const auto before = std::exchange(dropped_, *dropped);
-    const bool missed = before && *before != *dropped;
-    if (!missed && exhausted_.empty()) return;
-    if (const auto done = refuse_where_exhausted(missed); !done) warn(done.error());
-}
-
-// While a pool is exhausted, all of this each second: those who wait shall be let in as soon as there is a port.
-Result<> NftEngine::refuse_where_exhausted(bool missed) {
-    const auto& [ruleset, topology] = *desired_;
-    PoolUse use(ruleset, topology, ports_);
-    const auto reviewed = review_flows([&](const TrackedFlow& flow) {
-        use.add(flow);
-        return Fate::keep;
-    });
-    if (!reviewed) return reviewed;
-    std::set<Pool> pools = use.exhausted(missed, exhausted_);
-    Change change;
-    for (const Pool& pool : pools) {
-        for (Refused& refused : refused_by(pool, ruleset, topology)) {
-            change.added.elements.push_back(std::move(refused.element));
-        }
-    }
-    std::string text;
-    for (const Family family : all_families) {
-        text += fmt::format("flush map {} {}\n", table, for_family("exhausted", family));
-    }
-    if (auto done = netfilter_.apply(text + commands(change)); !done) return done;
-    warn_of_exhaustion(pools);
-    exhausted_ = std::move(pools);
-    return {};
-}
-
-void NftEngine::warn_of_exhaustion(const std::set<Pool>& pools) {
-    const auto pool = std::ranges::find_if(pools, [&](const Pool& p) { return !exhausted_.contains(p); });
-    if (pool == pools.end() || steady_clock::now() < next_warning_) return;
-    const auto refused = refused_by(*pool, desired_->ruleset, desired_->topology);
-    if (refused.empty()) return;  // the last flows of a service that is gone
-    next_warning_ = steady_clock::now() + warning_interval;
-    options_.on_event(
-        {Event::Level::warning,
-         fmt::format("service {}: all {} source ports of {} towards {} are in use ({}), so clients that need one are "
-                     "refused; one more backend or external address adds as many, and source: map needs none",
-                     refused.front().service->name, ports_.size(), pool->source.str(), pool->backend.str(),
-                     hairpin::name(pool->protocol))});
+    if (desired_) exhaustion_.tend(*desired_, ports_);
 }
 
 Result<> NftEngine::clear() {

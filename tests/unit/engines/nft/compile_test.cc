@@ -1,6 +1,7 @@
 // What a service adds to the table. tests/golden/nft holds whole texts; this is what must hold for any of them.
 #include "engines/nft/compile.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,7 +18,7 @@ std::vector<Service> many_services(int count) {
     std::vector<Service> services;
     for (int i = 0; i < count; ++i) {
         const uint16_t port = static_cast<uint16_t>(1000 + i);
-        Service made = service("s" + std::to_string(i), {}, {});
+        Service made = service(fmt::format("s{}", i), {}, {});
         made.listen = {{ip("1.0.0.1"), {port, port}}};
         made.backends = {{{Ip::v4(0x0A000002 + static_cast<uint32_t>(i % 200)), {80, 80}}}};
         services.push_back(made);
@@ -88,7 +89,7 @@ TEST(Compiler, TwoBackendsOnTheCommandLineHaveAChainThatNftTakes) {
 // of them, paired with each, was once told to the kernel.
 TEST(Compiler, ABackendBeyondALongTableOfRoutesHasNoMoreElementsThanThereAreNetworks) {
     Gateway gateway = two_legged();
-    for (int i = 0; i < 100; ++i) gateway.route("10.200." + std::to_string(2 * i) + ".0/24", "10.0.1.254");
+    for (int i = 0; i < 100; ++i) gateway.route(fmt::format("10.200.{}.0/24", 2 * i), "10.0.1.254");
     Compiler compiler(gateway.topology());
     const Part part = compiler.service(service("far", {"1.0.0.1:80"}, {"198.51.100.7:80"}));
     EXPECT_LT(part.elements.size(), 300u);
