@@ -83,6 +83,20 @@ Passage pass(const Ruleset& ruleset, const Topology& topology, const Leg& client
             .problem = problem_of(topology, *flow)};
 }
 
+std::vector<Chosen> choose(const Ruleset& ruleset, const Topology& topology, const Leg& client,
+                           const Ruleset::Match& match, std::span<const EngineView> engines) {
+    std::vector<Chosen> chosen;
+    if (expects_header(*match.service, client.source.ip)) return chosen;  // which names another client
+    for (const EngineView& engine : engines) {
+        const auto choice = choose_by_source(ruleset, topology, client, engine.abilities);
+        if (!choice || refusal(engine, *match.service)) continue;
+        const Backend& backend = match.service->backends[choice->backend];
+        chosen.push_back(
+            {engine.name, {backend.endpoint.ip, backend_port(*match.listen, client.destination.port, backend)}});
+    }
+    return chosen;
+}
+
 // What may have been meant by an endpoint that no service listens on, likeliest first.
 std::vector<std::string> hints(const Ruleset& ruleset, const Leg& client) {
     constexpr size_t most = 8;
@@ -125,6 +139,7 @@ Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg&
     const Service& service = *match->service;
     explanation.service = &service;
     explanation.listen = match->listen->str();
+    explanation.chosen = choose(ruleset, topology, client, *match, engines);
 
     for (size_t i = 0; i < service.backends.size(); ++i) {
         const Backend& backend = service.backends[i];

@@ -44,12 +44,19 @@ struct BackendView {
     std::vector<Passage> passages;  // by engine
 };
 
+// The backend that an engine gives to this client by its address.
+struct Chosen {
+    std::string engine;
+    Endpoint backend;
+};
+
 struct Explanation {
     Leg client;                         // port 0: any
     std::string network;                // whose addresses and routes these are, in words
     const Service* service = nullptr;   // owned by the ruleset; null: no service listens there
     std::string listen;                 // what the destination fell into
-    std::vector<BackendView> backends;  // all that could be chosen
+    std::vector<Chosen> chosen;         // by engine; empty where backends take turns or a PROXY header will tell
+    std::vector<BackendView> backends;  // all that could be chosen, if not by this client
     std::vector<std::string> notes;     // what the engines cannot do; without a service: what may have been meant
 };
 

@@ -114,6 +114,24 @@ void show(Page& page, const BackendView& backend, const Leg& client, size_t widt
     }
 }
 
+// How one of several backends is chosen, and which.
+std::string balancing(const Explanation& explanation) {
+    const std::vector<Chosen>& chosen = explanation.chosen;
+    if (explanation.service->balance == Balance::round_robin) return "taken in turn";
+    if (expects_header(*explanation.service, explanation.client.source.ip)) {
+        return "chosen by the client that the PROXY header names";
+    }
+    if (chosen.empty()) return "chosen by the client's address";
+    const bool agreed =
+        std::ranges::all_of(chosen, [&](const Chosen& other) { return other.backend == chosen.front().backend; });
+    if (agreed) return "this client always gets " + chosen.front().backend.str();
+    std::string words = "this client always gets ";
+    for (const Chosen& one : chosen) {
+        words += fmt::format("{}{} with {}", &one == &chosen.front() ? "" : ", ", one.backend.str(), one.engine);
+    }
+    return words;
+}
+
 std::string source_setting(const Service& service) {
     std::string setting(name(service.source));
     for (const Prefix& prefix : service.source_map) setting += " " + prefix.str();
@@ -144,7 +162,7 @@ std::string to_text(const Explanation& explanation, bool colour) {
                                client.destination.str()));
     }
     if (service.backends.size() > 1) {
-        page.entry("backends", "", fmt::format("{}, taken in turn", service.backends.size()));
+        page.entry("backends", "", fmt::format("{}, {}", service.backends.size(), balancing(explanation)));
     }
     const size_t width = source_width(explanation);
     for (const BackendView& backend : explanation.backends) {
@@ -182,12 +200,18 @@ ordered_json to_json(const Explanation& explanation) {
                             {"engines", std::move(engines)}});
     }
     const Service* service = explanation.service;
+    ordered_json chosen = ordered_json::array();
+    for (const Chosen& one : explanation.chosen) {
+        chosen.push_back({{"engine", one.engine}, {"backend", one.backend.str()}});
+    }
     return {{"protocol", name(explanation.client.protocol)},
             {"client", open_endpoint(explanation.client.source)},
             {"endpoint", explanation.client.destination.str()},
             {"network", explanation.network},
             {"service", service ? ordered_json(service->name) : ordered_json()},
             {"source", service ? ordered_json(source_setting(*service)) : ordered_json()},
+            {"balance", service ? ordered_json(name(service->balance)) : ordered_json()},
+            {"chosen", std::move(chosen)},
             {"backends", std::move(backends)},
             {"notes", explanation.notes}};
 }

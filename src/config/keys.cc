@@ -90,8 +90,16 @@ constexpr auto table = std::to_array<Key>({
      .name = "backends",
      .type = endpoints,
      .required = true,
-     .description = "The servers inside, taken in turn: each with as many ports as `listen` has, "
-                    "port for port."},
+     .description = "The servers inside: each with as many ports as `listen` has, port for port."},
+
+    {.parent = "services.*",
+     .name = "balance",
+     .type = choice,
+     .fallback = "round_robin",
+     .words = names_of<Balance>,
+     .description = "Which backend a new connection or session gets: `round_robin`, one after the "
+                    "other; `source_hash`, the same one for all that a client address asks, on "
+                    "every engine. See [above](#several-backends)."},
 
     {.parent = "services.*",
      .name = "protocol",

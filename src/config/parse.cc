@@ -152,6 +152,8 @@ private:
                 draft.mark(Place::Key::backends, service.backends.size(), item, label);
                 service.backends.push_back({*endpoint});
             });
+        } else if (key.name == "balance") {
+            if (const auto balance = choice<Balance>(key, value)) service.balance = *balance;
         } else if (key.name == "protocol") {
             const auto protocols = choice<Protocols>(key, value);
             if (protocols) service.protocols = *protocols;

@@ -33,6 +33,7 @@ constexpr int failed = 1;
 constexpr int refused = 2;
 
 constexpr milliseconds drain_poll{50};
+constexpr milliseconds tend_interval{1000};
 
 // Changes of the network come in bursts: wait for a pause, but not for ever.
 constexpr milliseconds network_is_quiet{50};
@@ -41,6 +42,10 @@ constexpr milliseconds network_settles{1000};
 void log_event(const Event& event) {
     const auto level = event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info;
     spdlog::log(level, event.message);
+}
+
+milliseconds time_until(steady_clock::time_point moment) {
+    return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(moment - steady_clock::now()));
 }
 
 bool asks_to_stop(int signal) { return signal == SIGTERM || signal == SIGINT; }
@@ -115,9 +120,15 @@ public:
 
     int run() {
         if (const int status = start(); status != ok) return status;
+        auto tend_at = steady_clock::now() + tend_interval;
         for (;;) {
-            const int signal = *wait_for_signal();
-            if (asks_to_stop(signal)) return stop(signal);
+            const auto signal = wait_for_signal(time_until(tend_at));
+            if (steady_clock::now() >= tend_at) {
+                within_memory("the engine's care", [this] { engine_->tend(); });
+                tend_at = steady_clock::now() + tend_interval;
+            }
+            if (!signal) continue;
+            if (asks_to_stop(*signal)) return stop(*signal);
             if (signal == SIGHUP) reload();
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) calls_.answer();

@@ -57,6 +57,7 @@ public:
     // Shows every flow that there is, in no order; `visit` runs before this returns, on any thread, one call at a time.
     virtual Result<> flows(const std::function<void(const LiveFlow&)>& visit) = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
+    virtual void tend() {}         // called about once a second: what the engine must look after; tells of its errors
 };
 
 struct EngineOptions {

@@ -127,13 +127,8 @@ private:
     void add_from_behind(const Asked& asked) {
         for (const Address& own : plan_.hosts[1].addresses) {
             if (own.link != behind.index || own.ip.family() != asked.endpoint.ip.family()) continue;
-            if (lists(asked.service, own.ip)) add(asked, 1, own.ip, any);
+            if (expects_header(asked.service, own.ip)) add(asked, 1, own.ip, any);
         }
-    }
-
-    static bool lists(const Service& service, const Ip& client) {
-        return std::ranges::any_of(service.accept_proxy_from,
-                                   [&](const Prefix& from) { return from.contains(client); });
     }
 
     // One neighbour for each network that holds backends of the endpoint's family.
@@ -171,12 +166,17 @@ private:
     void add(const Asked& asked, size_t host, const Ip& client, std::string_view path) {
         const Service& service = asked.service;
         Probe probe{service.name, host, {asked.protocol, {client, 0}, asked.endpoint}, {}, service.send_proxy, {}};
-        if (lists(service, client)) probe.accept = asked.protocol == Protocol::tcp ? ProxyHeader::v1 : ProxyHeader::v2;
+        if (expects_header(service, client))
+            probe.accept = asked.protocol == Protocol::tcp ? ProxyHeader::v1 : ProxyHeader::v2;
         for (size_t i = 0; i < service.backends.size(); ++i) {
             const Endpoint backend = {service.backends[i].endpoint.ip,
                                       backend_port(asked.listen, asked.endpoint.port, service.backends[i])};
             serve(host_of(backend.ip), asked.protocol, backend);
             probe.answers.push_back(expect(probe.asked, i, backend, path));
+        }
+        if (const auto chosen = choose_by_source(ruleset_, plan_.topology, probe.asked, abilities_)) {
+            for (Expectation& answer : probe.answers) answer.row &= answer.backend == chosen->backend;
+            leave_out(service.name, "not asked of every backend by every client: source_hash gives each client one");
         }
         const bool has_row = std::ranges::any_of(probe.answers, &Expectation::row);
         if (has_row) plan_.probes.push_back(std::move(probe));

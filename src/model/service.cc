@@ -1,8 +1,13 @@
 #include "model/service.h"
 
+#include <algorithm>
 #include <tuple>
 
 namespace hairpin {
+
+bool expects_header(const Service& service, const Ip& sender) {
+    return std::ranges::any_of(service.accept_proxy_from, [&](const Prefix& from) { return from.contains(sender); });
+}
 
 bool treats_alike(const Service& one, const Service& other) {
     const auto rules = [](const Service& service) {

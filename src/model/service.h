@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/balance.h"
 #include "model/flow.h"
 #include "model/ip.h"
 
@@ -48,6 +49,7 @@ struct Service {
     std::vector<EndpointRange> listen;  // external endpoints; 0.0.0.0 and [::] stand for all of the gateway's own
     Protocols protocols = Protocols::tcp;
     std::vector<Backend> backends;
+    Balance balance = Balance::round_robin;
 
     SourcePolicy source = SourcePolicy::automatic;
     std::vector<Prefix> source_map;  // for SourcePolicy::map: at most one prefix a family
@@ -61,6 +63,9 @@ struct Service {
 
     bool operator==(const Service&) const = default;
 };
+
+// Whether who calls from there must begin with a PROXY header, which says who the client is.
+bool expects_header(const Service& service, const Ip& sender);
 
 // Whether flows of both are treated alike once their backend is chosen. A UDP session lives under the rules that it was
 // opened under, so it ends where these change.

@@ -133,4 +133,16 @@ std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, 
     return decision.flow;
 }
 
+std::optional<Choice> choose_by_source(const Ruleset& ruleset, const Topology& topology, const Leg& client,
+                                       Abilities abilities) {
+    const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
+    if (!match || match->service->balance != Balance::source_hash) return std::nullopt;
+    std::vector<Choice> choices;
+    for (size_t i = 0; i < match->service->backends.size(); ++i) {
+        if (translate(ruleset, topology, client, {i}, abilities)) choices.push_back({i});
+    }
+    if (choices.empty()) return std::nullopt;
+    return choices[source_hash(client.source.ip, choices.size())];
+}
+
 }  // namespace hairpin

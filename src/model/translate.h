@@ -54,4 +54,9 @@ std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology&
 std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, const Leg& client, Choice choice,
                               Abilities abilities = {});
 
+// The backend that the client's address chooses, among those to which translate() leads it; nothing where none does, or
+// where the backends take turns.
+std::optional<Choice> choose_by_source(const Ruleset& ruleset, const Topology& topology, const Leg& client,
+                                       Abilities abilities = {});
+
 }  // namespace hairpin

@@ -20,12 +20,8 @@ services:
 
 class Clear : public UdpTest {
 protected:
-    // The exit status and the output of `hairpin clear` on the gateway.
-    std::pair<int, std::string> clear() const {
-        const auto process =
-            lab::Process::start(lab_->host("gateway"), {hairpin_binary(), "clear", "--socket", lab_.socket()});
-        const auto status = (*process)->wait(patience);
-        return {status ? WEXITSTATUS(*status) : -1, (*process)->output()};
+    Outcome clear() const {
+        return outcome_of(lab_->host("gateway"), {hairpin_binary(), "clear", "--socket", lab_.socket()});
     }
     std::string on_gateway(const std::string& line) const {
         return output_of(lab_->host("gateway"), {"sh", "-c", line});
@@ -51,7 +47,7 @@ TEST_P(Clear, RemovesWhatAKilledGatewayLeft) {
     EXPECT_EQ(on_gateway("cat /proc/sys/net/netfilter/nf_conntrack_acct"), "0\n");
     EXPECT_EQ(on_gateway("cat /proc/sys/net/ipv4/ip_forward"), "1\n") << "which the lab had set, not the gateway";
     EXPECT_EQ(on_gateway("test ! -e /proc/net/nf_conntrack || ! grep 54321 /proc/net/nf_conntrack"), "");
-    EXPECT_EQ(clear().first, 0) << "there is nothing left to do, which is no failure";
+    EXPECT_EQ(clear().status, 0) << "there is nothing left to do, which is no failure";
 }
 
 TEST_P(Clear, LeavesAGatewayAloneThatServes) {

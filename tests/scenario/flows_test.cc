@@ -34,14 +34,9 @@ protected:
     std::string run(std::vector<std::string> arguments, int status = 0) const {
         arguments.insert(arguments.begin(), hairpin_binary());
         arguments.insert(arguments.end(), {"--socket", lab_.socket()});
-        const auto process = lab::Process::start(lab_->host("gateway"), arguments);
-        if (!process) {
-            ADD_FAILURE() << process.error().message;
-            return {};
-        }
-        const auto ended = (*process)->wait(patience);
-        EXPECT_TRUE(ended && WIFEXITED(*ended) && WEXITSTATUS(*ended) == status) << (*process)->output();
-        return (*process)->output();
+        const Outcome outcome = outcome_of(lab_->host("gateway"), arguments);
+        EXPECT_EQ(outcome.status, status) << outcome.output;
+        return outcome.output;
     }
     json flows() const { return json::parse(run({"flows", "--json"})).at("flows"); }
 

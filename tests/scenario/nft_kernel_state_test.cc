@@ -88,5 +88,18 @@ TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
     expect_service(lab);
 }
 
+// Such services are called like their endpoint, which is no name for a chain.
+TEST(NftKernelState, ServicesOnTheCommandLineMayHaveSeveralBackends) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    lab->daemon().signal(SIGTERM);
+    ASSERT_TRUE(lab->daemon().wait(patience));
+    auto next = lab::Process::start(lab->host("gateway"), {hairpin_binary(), "run", "--engine", "nft",
+                                                           "1.0.0.1:5432=10.0.0.2:54321,10.0.0.3:12345/both"});
+    ASSERT_TRUE(next);
+    EXPECT_TRUE((*next)->wait_for_output("ready: ", patience)) << (*next)->output();
+    expect_service(lab);
+}
+
 }  // namespace
 }  // namespace hairpin

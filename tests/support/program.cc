@@ -88,20 +88,19 @@ std::unique_ptr<lab::Process> start_server(const lab::Host& host, const std::vec
     return nullptr;
 }
 
-std::string output_of(const lab::Host& host, const std::vector<std::string>& argv, std::chrono::milliseconds timeout) {
+Outcome outcome_of(const lab::Host& host, const std::vector<std::string>& argv, std::chrono::milliseconds timeout) {
     const auto started = lab::Process::start(host, argv);
-    if (!started) {
-        ADD_FAILURE() << started.error().message;
-        return {};
-    }
+    if (!started) return {-1, started.error().message};
     // The output is whole at its end, and text never holds this byte.
     (*started)->wait_for_output(std::string_view("\0", 1), timeout);
     const auto status = (*started)->wait(patience);
-    EXPECT_TRUE(status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0)
-        << words_of(argv) << "\n"
-        << (status ? "failed:" : "did not end:") << "\n"
-        << (*started)->output();
-    return (*started)->output();
+    return {status && WIFEXITED(*status) ? WEXITSTATUS(*status) : -1, (*started)->output()};
+}
+
+std::string output_of(const lab::Host& host, const std::vector<std::string>& argv, std::chrono::milliseconds timeout) {
+    const Outcome outcome = outcome_of(host, argv, timeout);
+    EXPECT_EQ(outcome.status, 0) << words_of(argv) << "\n" << outcome.output;
+    return outcome.output;
 }
 
 }  // namespace hairpin

@@ -40,6 +40,14 @@ std::vector<std::string> unprivileged(std::vector<std::string> argv);
 std::unique_ptr<lab::Process> start_server(const lab::Host& host, const std::vector<std::string>& argv,
                                            std::string_view ready);
 
+// How a program ended: its exit status, -1 where it has none, and all that it wrote.
+struct Outcome {
+    int status = -1;
+    std::string output;
+};
+Outcome outcome_of(const lab::Host& host, const std::vector<std::string>& argv,
+                   std::chrono::milliseconds timeout = std::chrono::minutes(1));
+
 // What a program writes until it ends. The test fails where it does not end with exit status 0.
 std::string output_of(const lab::Host& host, const std::vector<std::string>& argv,
                       std::chrono::milliseconds timeout = std::chrono::minutes(1));

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bitset>
 
 #include "engines/nft/frame.h"
 #include "model/path.h"
@@ -12,10 +11,9 @@
 namespace hairpin::nft {
 namespace {
 
-constexpr uint32_t port_count = 65536;
-constexpr PortRange client_ports{32768, 65535};  // few programs listen there, for Linux gives them to clients
-constexpr PortRange user_ports{1024, 65535};
-constexpr int enough_ports = 8192;
+// A route of which many others take parts, as they do of the default route, leads to as many networks. Up to so many
+// are paired with their peers once, for all backends there; beyond, each backend is on its own.
+constexpr size_t most_networks = 64;
 
 std::string_view keyword(const Ip& ip) { return ip.is_v4() ? "ip" : "ip6"; }
 
@@ -26,6 +24,15 @@ std::string text(const PortRange& range) {
 Definition chain(std::string_view name, std::string body) {
     std::string unique = fmt::format("{}.{}", name, digest(body));
     return {Definition::Kind::chain, std::move(unique), std::move(body)};
+}
+
+// A chain of one service. nft(8) takes no other letters; a service given on the command line is called like its
+// endpoint.
+Definition chain_of(const Service& service, std::string body) {
+    std::string called = service.name;
+    std::ranges::replace_if(
+        called, [](char c) { return c == ':' || c == '[' || c == ']'; }, '_');
+    return chain(fmt::format("to.{}", called), std::move(body));
 }
 
 std::string goto_chain(const Definition& definition) { return "goto " + definition.name; }
@@ -51,9 +58,15 @@ std::string to_one(const EndpointRange& listen, const Backend& backend) {
                        shifted);
 }
 
-// The chain in which the backends of one endpoint take turns.
-Definition turns(Part& part, const Service& service, const EndpointRange& listen,
-                 const std::vector<const Backend*>& backends) {
+// An expression that numbers the backends: whose turn it is, or whose the client is.
+std::string number_of(Balance balance, std::string_view ip, size_t backends) {
+    if (balance == Balance::round_robin) return fmt::format("numgen inc mod {}", backends);
+    return fmt::format("jhash {} saddr mod {} seed {:#x}", ip, backends, source_hash_seed);
+}
+
+// The chain that chooses among the backends of one endpoint.
+Definition balanced(Part& part, const Service& service, const EndpointRange& listen,
+                    const std::vector<const Backend*>& backends) {
     std::string choices;
     const auto choice = [&](size_t i, const std::string& what) {
         choices += fmt::format("{}{} : {}", choices.empty() ? "" : ", ", i, what);
@@ -64,16 +77,16 @@ Definition turns(Part& part, const Service& service, const EndpointRange& listen
             const EndpointRange& backend = backends[i]->endpoint;
             choice(i, fmt::format("{} . {}", backend.ip.str(), backend.ports.first));
         }
-        return chain("to." + service.name,
-                     fmt::format("meta l4proto {{ tcp, udp }} dnat {} to numgen inc mod {} map {{ {} }}\n", ip,
-                                 backends.size(), choices));
+        return chain_of(service, fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip,
+                                             number_of(service.balance, ip, backends.size()), choices));
     }
-    if (backends.size() == 1) return chain("to." + service.name, to_one(listen, *backends.front()));
+    if (backends.size() == 1) return chain_of(service, to_one(listen, *backends.front()));
     for (size_t i = 0; i < backends.size(); ++i) {
-        part.definitions.push_back(chain("to." + service.name, to_one(listen, *backends[i])));
+        part.definitions.push_back(chain_of(service, to_one(listen, *backends[i])));
         choice(i, goto_chain(part.definitions.back()));
     }
-    return chain("to." + service.name, fmt::format("numgen inc mod {} vmap {{ {} }}\n", backends.size(), choices));
+    return chain_of(service,
+                    fmt::format("{} vmap {{ {} }}\n", number_of(service.balance, ip, backends.size()), choices));
 }
 
 // The chain of a source policy; one of the frame's, except for `map`.
@@ -110,20 +123,6 @@ Definition profile(Part& part, const Service& service, Family family) {
                                         source_chain(part, service, family)));
 }
 
-// Of size 0 where there is none.
-PortRange longest_free_run(const std::bitset<port_count>& taken, PortRange where) {
-    PortRange longest{1, 0};
-    uint32_t begin = where.first;
-    for (uint32_t port = where.first; port <= uint32_t{where.last} + 1; ++port) {
-        if (port <= where.last && !taken.test(port)) continue;
-        if (port > begin && static_cast<int>(port - begin) > longest.size()) {
-            longest = {static_cast<uint16_t>(begin), static_cast<uint16_t>(port - 1)};
-        }
-        begin = port + 1;
-    }
-    return longest;
-}
-
 // Whether packets to and from such addresses pass a router at all (RFC 4291 2.5.6).
 bool is_routed(const Ip& ip) { return !ip.is_loopback() && (ip.is_v4() || !ip.is_link_local()); }
 
@@ -137,17 +136,19 @@ std::string_view obstacle(const EndpointRange& listen, const Backend& backend) {
     return {};
 }
 
+std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology) {
+    if (!listen.is_unspecified()) return {listen};
+    std::vector<Ip> addresses;
+    for (const Address& own : topology.addresses()) {
+        if (own.ip.family() == listen.family() && is_routed(own.ip)) addresses.push_back(own.ip);
+    }
+    return addresses;
+}
+
 Part Compiler::service(const Service& service) {
     Part part;
     for (const EndpointRange& listen : service.listen) {
-        if (!listen.ip.is_unspecified()) {
-            add_endpoint(part, service, listen);
-            continue;
-        }
-        for (const Address& own : topology_.addresses()) {
-            if (own.ip.family() != listen.ip.family() || !is_routed(own.ip)) continue;
-            add_endpoint(part, service, {own.ip, listen.ports});
-        }
+        for (const Ip& ip : asked_addresses(listen.ip, topology_)) add_endpoint(part, service, {ip, listen.ports});
     }
     return part;
 }
@@ -162,7 +163,7 @@ void Compiler::add_endpoint(Part& part, const Service& service, const EndpointRa
     const bool one_port = listen.ports.size() == 1;
     std::optional<Definition> chosen;
     if (!one_port || backends.size() > 1) {
-        chosen = turns(part, service, listen, backends);
+        chosen = balanced(part, service, listen, backends);
         part.definitions.push_back(*chosen);
     }
     const std::string ports_asked = text(listen.ports);
@@ -195,27 +196,30 @@ void Compiler::add_backend(Part& part, const Service& service, const Ip& backend
         }
     }
     if (topology_.owns(backend)) return;
+    if (family == Family::v6) {
+        part.elements.push_back({"redirected", address, {}});
+        part.elements.push_back({"redirected_to", fmt::format("0x{:02x}", fmt::join(backend.bytes(), "")), {}});
+    }
     if (backend.is_private()) part.elements.push_back({for_family("private_backends", family), address, {}});
-    if (const Route* route = topology_.route_to(backend)) {
-        const auto& peers = peers_of(backend, *route);
-        part.elements.insert(part.elements.end(), peers.begin(), peers.end());
+    const Route* route = topology_.route_to(backend);
+    if (!route) return;
+    const Behind& all = behind(*route, backend);
+    const bool few = all.backends.size() <= most_networks;
+    for (const Prefix& beside : few ? all.backends : std::vector{Prefix::of(backend, backend.is_v4() ? 32 : 128)}) {
+        for (const Prefix& peer : all.peers) {
+            part.elements.push_back(
+                {for_family("peers", family), fmt::format("{} . {}", peer.str(), beside.str()), {}});
+        }
     }
 }
 
-// All addresses behind one route have the same peers. Disjoint on both sides, as an interval set wants it.
-const std::vector<Element>& Compiler::peers_of(const Ip& backend, const Route& route) {
-    const auto [known, is_new] = peers_.try_emplace(&route);
-    if (!is_new) return known->second;
+// Disjoint on both sides, as an interval set wants it.
+const Compiler::Behind& Compiler::behind(const Route& route, const Ip& backend) {
+    if (const auto known = behind_.find(&route); known != behind_.end()) return known->second;
     const Family family = backend.family();
-    const auto clients = regions(topology_, family, [&](const Ip& ip) { return is_peer(topology_, ip, backend); });
+    const auto peers = regions(topology_, family, [&](const Ip& ip) { return is_peer(topology_, ip, backend); });
     const auto backends = regions(topology_, family, [&](const Ip& ip) { return topology_.route_to(ip) == &route; });
-    for (const Prefix& client : clients) {
-        for (const Prefix& beside : backends) {
-            known->second.push_back(
-                {for_family("peers", family), fmt::format("{} . {}", client.str(), beside.str()), {}});
-        }
-    }
-    return known->second;
+    return behind_.emplace(&route, Behind{peers, backends}).first->second;
 }
 
 Part surroundings(const Ruleset& ruleset, const Topology& topology) {
@@ -229,21 +233,6 @@ Part surroundings(const Ruleset& ruleset, const Topology& topology) {
         for (const Prefix& prefix : inside) part.elements.push_back({for_family("inside", family), prefix.str(), {}});
     }
     return part;
-}
-
-std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening) {
-    std::bitset<port_count> taken;
-    for (const uint16_t port : listening) taken.set(port);
-    for (const Service& service : ruleset.services()) {
-        for (const EndpointRange& listen : service.listen) {
-            for (uint32_t port = listen.ports.first; port <= listen.ports.last; ++port) taken.set(port);
-        }
-    }
-    const PortRange usual = longest_free_run(taken, client_ports);
-    if (usual.size() >= enough_ports) return usual;
-    const PortRange any = longest_free_run(taken, user_ports);
-    if (any.size() > 0) return any;
-    return std::nullopt;
 }
 
 }  // namespace hairpin::nft

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
-#include <span>
 #include <vector>
 
 #include "engines/nft/table.h"
@@ -19,6 +17,10 @@ inline constexpr Abilities nft_abilities{.foreign_source = true, .cross_family =
 // Why the kernel cannot serve a backend for clients of an endpoint, in words; empty: it can.
 std::string_view obstacle(const EndpointRange& listen, const Backend& backend);
 
+// The addresses at which clients reach an endpoint: its own, or where that is unspecified, all of the gateway's that
+// packets are routed to.
+std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology);
+
 // Compiles the services of one topology. One thread.
 class Compiler {
 public:
@@ -31,18 +33,18 @@ public:
 private:
     void add_endpoint(Part& part, const Service& service, const EndpointRange& listen);
     void add_backend(Part& part, const Service& service, const Ip& backend);
-    const std::vector<Element>& peers_of(const Ip& backend, const Route& route);
+    // All backends behind one route have the same peers.
+    struct Behind {
+        std::vector<Prefix> peers;
+        std::vector<Prefix> backends;
+    };
+    const Behind& behind(const Route& route, const Ip& backend);
 
     const Topology topology_;
-    std::map<const Route*, std::vector<Element>> peers_;  // by the route to the backend
+    std::map<const Route*, Behind> behind_;
 };
 
 // What depends on where the gateway stands, and on all services together.
 Part surroundings(const Ruleset& ruleset, const Topology& topology);
-
-// The ports that translated sources may be given: the longest run that no service publishes and no process of the
-// gateway listens on (`listening`, in any order), so that a backend's answer never looks like a client of one of those.
-// Where it can, it stays among the ports that Linux gives to clients. Nothing: no port is left.
-std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening);
 
 }  // namespace hairpin::nft

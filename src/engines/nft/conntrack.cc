@@ -4,8 +4,13 @@
 #include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "engines/nft/frame.h"
@@ -103,6 +108,23 @@ Result<> review_flows(const std::function<Fate(const TrackedFlow&)>& judge) {
         if (status < 0 && errno != ENOENT) return system_error("forgetting a tracked connection");  // ENOENT: it ended
     }
     return {};
+}
+
+// A line of names, then one for each processor, in hexadecimal.
+Result<uint64_t> dropped_flows() {
+    std::ifstream file("/proc/thread-self/net/stat/nf_conntrack");
+    std::string line;
+    if (!std::getline(file, line)) return system_error("reading the counters of connection tracking");
+    std::istringstream names(line);
+    const std::vector<std::string> columns(std::istream_iterator<std::string>(names), {});
+    const auto column = std::ranges::find(columns, "insert_failed") - columns.begin();
+    uint64_t dropped = 0;
+    while (std::getline(file, line)) {
+        std::istringstream values(line);
+        uint64_t value = 0;
+        for (ptrdiff_t i = 0; i <= column && values >> std::hex >> value; ++i) dropped += i == column ? value : 0;
+    }
+    return dropped;
 }
 
 }  // namespace hairpin::nft

@@ -18,12 +18,19 @@
 //
 // A flow that somebody else's rules translate passes `count` too: what it counts there belongs to no service of ours.
 //
+// In between, a new flow asks in `ports` whether the port that it may need is to be had: `exhausted` is almost always
+// empty, see ports.h. A flow that is known already, though nobody has answered it, is not asked again. It asks before
+// it is routed: the redirects that IPv4 wastes on neighbours when it forwards for them use up their share of ICMP
+// errors.
+//
 // So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. All
 // further packets pass `count` alone. Keys are "address . protocol . port" of the external endpoint.
 //
 // The guards: what arrives outside with the address of an inside network, or goes from there to a backend that no
 // service published to it, is dropped; so is what connection tracking finds invalid, for it would reach the gateway's
-// own TCP, which would answer a live flow with a reset; so are redirects that would show a client the way around us.
+// own TCP, which would answer a live flow with a reset; so are IPv6 redirects that would show a backend, or a client of
+// one, the way around us (RFC 4861 8.2; Destination Address is 24 bytes into the message). Redirects about others are
+// sent. Those of IPv4 are part of the flow that they are about, and dropped by the kernel's NAT.
 
 namespace hairpin::nft {
 namespace {
@@ -36,6 +43,7 @@ constexpr std::string_view family_frame = R"(
     map profile$4 { type $address . inet_proto . inet_service : verdict; }
     map profile_range$4 { type $address . inet_proto . inet_service : verdict; flags interval; }
     map facing$4 { type $address : $address; }
+    map exhausted$4 { type $address . inet_proto . inet_service . $address . inet_service : verdict; flags timeout; }
     set self$4 { type $address . $address; }
     set peers$4 { type $address . $address; flags interval; }
     set inside$4 { type $address; flags interval; }
@@ -64,12 +72,29 @@ constexpr std::string_view family_frame = R"(
         meta l4proto { tcp, udp } snat $ip to $ip daddr map @facing$4 : $pool
     }
     chain keep$4 { }
+
+    chain no_port$4 {
+        jump refused_ports$4
+        reject with $icmp type admin-prohibited
+    }
+    chain no_port_auto$4 {
+        fib saddr type local goto no_port$4
+        $ip saddr . $ip daddr @self$4 goto no_port$4
+        $ip saddr . $ip daddr @peers$4 goto no_port$4
+    }
+    chain no_port_map$4 {
+        fib saddr type local goto no_port$4
+    }
 )";
 
 // $proto: tcp, udp.
 constexpr std::string_view profile_rules = R"(
         meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst vmap @profile$4
         meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst vmap @profile_range$4
+)";
+
+constexpr std::string_view exhausted_rules = R"(
+        meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst . ct reply $ip saddr . ct reply proto-src vmap @exhausted$4
 )";
 
 // $set: of a path or a direction. An endpoint gets its element when it is first counted.
@@ -81,6 +106,8 @@ constexpr std::string_view count_in_set = R"(
 )";
 constexpr std::string_view common_frame = R"(
     set outside { type ifname; }
+    set redirected { type ipv6_addr; }
+    set redirected_to { typeof @th,192,128; }
 
     chain prerouting {
         type nat hook prerouting priority -100
@@ -112,10 +139,11 @@ constexpr std::string_view common_frame = R"(
     }
 
     chain guard_arrivals {
-        type filter hook prerouting priority -110
+        type filter hook prerouting priority -90
         ct state != new accept
-        iifname @outside ip saddr @inside4 ip daddr @ours4 drop
-        iifname @outside ip6 saddr @inside6 ip6 daddr @ours6 drop
+        iifname @outside ip saddr @inside4 ct original ip daddr @ours4 drop
+        iifname @outside ip6 saddr @inside6 ct original ip6 daddr @ours6 drop
+        ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
     }
     chain guard_forwarded {
         type filter hook forward priority -10
@@ -133,7 +161,9 @@ constexpr std::string_view common_frame = R"(
     }
     chain guard_sent {
         type filter hook output priority -10
-        icmpv6 type nd-redirect drop
+        icmpv6 type nd-redirect ip6 daddr @redirected drop
+        icmpv6 type nd-redirect @th,192,128 @redirected_to drop
+        ct state new ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
     }
 )";
 
@@ -146,6 +176,7 @@ std::string filled(std::string_view text, Family family, std::string_view proto 
     const std::pair<std::string_view, std::string_view> words[] = {{"$4", v4 ? "4" : "6"},
                                                                    {"$ip", v4 ? "ip" : "ip6"},
                                                                    {"$address", v4 ? "ipv4_addr" : "ipv6_addr"},
+                                                                   {"$icmp", v4 ? "icmp" : "icmpv6"},
                                                                    {"$proto", proto},
                                                                    {"$set", set},
                                                                    {"$pool", pool},
@@ -195,13 +226,17 @@ std::string family_text(Family family, const std::string& pool) {
         text += filled(counting_set, family, "", set);
         text += chain(set, for_protocols(count_in_set, family, set));
     };
+    text += chain(for_family("ports", family), for_protocols(exhausted_rules, family));
     for (const Path path : all_paths) add_counter(accepted_set(path, family));
+    add_counter(refused_set(family));
     for (const Direction direction : directions) add_counter(bytes_set(direction, family));
     return text + count_path(family);
 }
 
 // What services fill; the counting sets are left as they are.
-constexpr std::array family_maps = {"to", "balance", "balance_range", "profile", "profile_range", "facing"};
+constexpr std::array family_maps = {"to",     "balance",  "balance_range", "profile", "profile_range",
+                                    "facing", "exhausted"};
+constexpr std::array common_sets = {"outside", "redirected", "redirected_to"};
 constexpr std::array family_sets = {"self", "peers", "inside", "ours", "private_backends"};
 
 void flush(std::string& text, std::string_view kind, std::string_view name) {
@@ -220,7 +255,7 @@ std::string frame(PortRange free_ports) {
         for (const char* map : family_maps) flush(text, "map", for_family(map, family));
         for (const char* set : family_sets) flush(text, "set", for_family(set, family));
     }
-    flush(text, "set", "outside");
+    for (const char* set : common_sets) flush(text, "set", set);
     return text;
 }
 
@@ -235,6 +270,8 @@ std::string for_family(std::string_view name, Family family) {
 }
 
 std::string accepted_set(Path path, Family family) { return for_family("accepted_" + std::string(name(path)), family); }
+
+std::string refused_set(Family family) { return for_family("refused_ports", family); }
 
 std::string bytes_set(Direction direction, Family family) {
     return for_family(direction == Direction::to_backends ? "to_backends" : "to_clients", family);

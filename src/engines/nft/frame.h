@@ -26,6 +26,7 @@ inline constexpr std::chrono::seconds time_after_reset{240};
 // The names of a map, set or chain in the frame.
 std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
 std::string accepted_set(Path path, Family family);            // counts the flows of each endpoint that took the path
+std::string refused_set(Family family);                        // counts the flows of each endpoint that got no port
 enum class Direction { to_backends, to_clients };
 std::string bytes_set(Direction direction, Family family);  // counts the bytes of each endpoint
 

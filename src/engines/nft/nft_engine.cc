@@ -22,9 +22,11 @@
 
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
+#include "engines/nft/exhaustion.h"
 #include "engines/nft/foreign.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/netfilter.h"
+#include "engines/nft/ports.h"
 #include "net/listening_ports.h"
 #include "net/sysctl.h"
 
@@ -85,6 +87,7 @@ public:
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
     Result<> clear() override;
+    void tend() override;
 
 private:
     bool can_change_to(const Desired& desired, const Part& surroundings) const;
@@ -111,6 +114,7 @@ private:
     std::optional<Compiler> compiler_;
     Part surroundings_;
     Contents contents_;
+    Exhaustion exhaustion_{netfilter_, options_.on_event};
 };
 
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
@@ -348,6 +352,12 @@ Result<Stats> NftEngine::stats() {
     });
     if (!accepted) return accepted.error();
     for (const Family family : all_families) {
+        const auto refused = netfilter_.counts(refused_set(family));
+        if (!refused) return refused.error();
+        for (const Count& count : *refused) {
+            ServiceStats* row = find(stats, count.protocol, count.endpoint);
+            if (row) row->refused[static_cast<size_t>(Refusal::ports)] += count.packets;
+        }
         for (const Direction direction : {Direction::to_backends, Direction::to_clients}) {
             const auto counts = netfilter_.counts(bytes_set(direction, family));
             if (!counts) return counts.error();
@@ -384,6 +394,10 @@ Result<> NftEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
                .age = flow.age});
         return Fate::keep;
     });
+}
+
+void NftEngine::tend() {
+    if (desired_) exhaustion_.tend(*desired_, ports_);
 }
 
 Result<> NftEngine::clear() {

@@ -50,7 +50,7 @@ DatagramSession::~DatagramSession() {
 std::optional<ConnectFailure> DatagramSession::open() {
     const Service& service = *listener_.served_.listen.service;
     const Leg client = {Protocol::udp, key_.told.source, {key_.asked, listener_.served_.listen.endpoint.port}};
-    const size_t first = record_.turn.fetch_add(1, std::memory_order_relaxed);
+    const size_t first = record_.first_backend(service, client.source.ip);
     std::optional<ConnectFailure> failure;
     for (size_t tried = 0; tried < service.backends.size(); ++tried) {
         const Choice choice{(first + tried) % service.backends.size()};
@@ -169,7 +169,6 @@ DatagramListener::DatagramListener(Context& context, const Served& served_endpoi
 }
 
 void DatagramListener::on_event(DatagramBatch& batch) {
-    const auto& senders = served_.listen.service->accept_proxy_from;
     for (int round = 0; round < batches_an_event; ++round) {
         const size_t count = batch.receive(fd());
         for (size_t i = 0; i < count;) {
@@ -177,8 +176,7 @@ void DatagramListener::on_event(DatagramBatch& batch) {
             const Endpoint peer = batch.source(first);
             const Ip asked = is_wildcard() ? batch.destination(first).value_or(Ip()) : served_.listen.endpoint.ip;
             ProxyAddresses told = {peer, {asked, served_.listen.endpoint.port}};
-            const bool trusted =
-                std::ranges::any_of(senders, [&](const Prefix& sender) { return sender.contains(peer.ip); });
+            const bool trusted = expects_header(*served_.listen.service, peer.ip);
             if (trusted && !read_header(batch, first, told)) continue;
             const uint32_t link = batch.source_address(first).link();
             DatagramSession* session = find_or_open({peer, told, asked, link}, batch.source_address(first));

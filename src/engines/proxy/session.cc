@@ -81,8 +81,7 @@ void Session::open(const Served& served, Fd client, const Endpoint& peer) {
     opening.told = {peer, opening.asked};
     if (context_.guard.is_ours({Protocol::tcp, peer, opening.asked})) return refuse(Refusal::loop);
     if (!watch(context_, client_.fd, watched, this, Tag::client_side)) return refuse(Refusal::memory);
-    const auto& senders = served.listen.service->accept_proxy_from;
-    if (std::ranges::any_of(senders, [&](const Prefix& sender) { return sender.contains(peer.ip); })) {
+    if (expects_header(*served.listen.service, peer.ip)) {
         context_.timers.arm(*this, context_.now + greeting_timeout);
     } else {
         connect_next();
@@ -204,8 +203,11 @@ void Session::refuse_greeting(std::string_view why) {
 void Session::connect_next() {
     state_ = State::connecting;
     Opening& opening = *opening_;
-    const size_t backends = opening.served.listen.service->backends.size();
-    if (opening.tried == 0) opening.first_backend = opening.served.record->turn.fetch_add(1, std::memory_order_relaxed);
+    const Service& service = *opening.served.listen.service;
+    const size_t backends = service.backends.size();
+    if (opening.tried == 0) {
+        opening.first_backend = opening.served.record->first_backend(service, opening.told.source.ip);
+    }
     while (opening.tried < backends) {
         const Choice choice{(opening.first_backend + opening.tried++) % backends};
         const Leg client = {Protocol::tcp, opening.told.source, opening.asked};

@@ -1,15 +1,12 @@
 // What `hairpin explain` says, letter by letter: tests/golden/explain/NAME.txt and .json.
-//
-// UPDATE_GOLDEN=1 writes the files anew, and fails, so that nobody does it without looking.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "cli/explanation.h"
 #include "config/config.h"
+#include "support/golden.h"
 
 namespace hairpin {
 namespace {
@@ -30,6 +27,8 @@ services:
   kept: {listen: 1.0.0.1:25, backends: [10.0.0.3:25], source: keep}
   mapped: {listen: 1.0.0.1:53, protocol: udp, backends: [10.0.0.3:53], source: {map: 100.64.0.0/24}}
   six: {listen: "[2001:db8::1]:443", backends: [10.0.0.3:443], proxy_protocol: {send: v2}}
+  hashed: {listen: "1.0.0.1:8443", backends: ["10.0.0.3:8443", "[fd00::3]:8443", "10.0.1.3:8443"], balance: source_hash,
+           proxy_protocol: {accept_from: 203.0.113.0/24}}
   lost: {listen: 1.0.0.1:79, backends: [192.0.2.9:79]}
 )";
 
@@ -73,20 +72,11 @@ protected:
     Ruleset ruleset_;
 };
 
-void expect_golden(const std::string& file, const std::string& actual) {
-    const std::string path = std::string(HAIRPIN_SOURCE_DIR "/tests/golden/explain/") + file;
-    if (std::getenv("UPDATE_GOLDEN")) {
-        std::ofstream(path) << actual;
-        FAIL() << path << " is written: look at the difference, then run without UPDATE_GOLDEN";
-    }
-    std::ifstream stored(path);
-    ASSERT_TRUE(stored) << path << " is missing: UPDATE_GOLDEN=1 writes it";
-    EXPECT_EQ(actual, std::string(std::istreambuf_iterator<char>(stored), {})) << path;
+TEST_P(Explain, text) { expect_golden(fmt::format("explain/{}.txt", GetParam().name), to_text(explanation(), false)); }
+
+TEST_P(Explain, json) {
+    expect_golden(fmt::format("explain/{}.json", GetParam().name), to_json(explanation()).dump(2) + "\n");
 }
-
-TEST_P(Explain, text) { expect_golden(std::string(GetParam().name) + ".txt", to_text(explanation(), false)); }
-
-TEST_P(Explain, json) { expect_golden(std::string(GetParam().name) + ".json", to_json(explanation()).dump(2) + "\n"); }
 
 TEST_P(Explain, colour_changes_nothing_but_the_colour) {
     std::string text = to_text(explanation(), true);
@@ -110,6 +100,9 @@ constexpr Case cases[] = {
     {"other_family", "2001:db8::9", "[2001:db8::1]:443"},
     {"no_route", "1.0.0.100", "1.0.0.1:79"},
     {"direct", "10.0.0.2", "10.0.0.3:12345"},
+    {"source_hash", "10.0.0.2", "1.0.0.1:8443"},
+    {"source_hash_of_another_family", "1.0.0.100", "1.0.0.1:8443"},
+    {"source_hash_by_a_header", "203.0.113.7", "1.0.0.1:8443"},
     {"other_protocol", "10.0.0.2", "1.0.0.1:53"},
 };
 

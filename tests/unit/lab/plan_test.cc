@@ -222,5 +222,20 @@ TEST(Plan, AnAddressThatIsAHostInNoNetworkIsNoted) {
                                         "in 11.255.255.0/24"}));
 }
 
+// By the vectors of balance_test.cc: 10.0.0.2 gets the first of two backends, 1.0.0.100 the second.
+TEST(Plan, WithSourceHashAClientIsAnsweredByOneBackend) {
+    Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"});
+    web.balance = Balance::source_hash;
+    const Plan plan = make_plan(Ruleset({web}), proxy);
+    for (const Probe& probe : plan.probes) {
+        EXPECT_EQ(std::ranges::count(probe.answers, true, &Expectation::row), 1);
+    }
+    const auto rows = rows_of(plan);
+    EXPECT_TRUE(has(rows, "self server1 -> server1 sees 1.0.0.1"));
+    EXPECT_TRUE(has(rows, "external client -> server2 sees 1.0.0.1"));
+    EXPECT_FALSE(has(rows, "external client -> server1 sees 1.0.0.1"));
+    EXPECT_TRUE(std::ranges::any_of(plan.notes, [](const std::string& note) { return note.starts_with("web: not "); }));
+}
+
 }  // namespace
 }  // namespace hairpin::lab

@@ -405,6 +405,31 @@ TEST(Translate, HoldsItsPromisesForAnyRuleset) {
     EXPECT_GT(flows, 5'000u);
 }
 
+// The vectors of balance_test.cc: 1.0.0.100 has the second of two backends and of three, 10.0.0.2 the first.
+TEST(ChooseBySource, IsAmongTheBackendsThatTheEngineReaches) {
+    Service hashed = service("s", {"1.0.0.1:80"}, {"[fd00::2]:80", "10.0.0.2:80", "10.0.0.3:80"});
+    hashed.balance = Balance::source_hash;
+    Service in_turn = hashed;
+    in_turn.name = "t";
+    in_turn.listen = {range("1.0.0.1:81")};
+    in_turn.balance = Balance::round_robin;
+    const Ruleset ruleset({hashed, in_turn});
+    const Topology topology = two_legged().topology();
+    const auto chosen = [&](std::string_view client, std::string_view asked, Abilities abilities) {
+        const auto choice = choose_by_source(ruleset, topology,
+                                             {Protocol::tcp, {ip(client), 40000}, *Endpoint::parse(asked)}, abilities);
+        return choice ? static_cast<int>(choice->backend) : -1;
+    };
+    const Abilities every{.foreign_source = true, .cross_family = true};
+    const Abilities one_family{.foreign_source = true, .cross_family = false};
+    EXPECT_EQ(chosen("1.0.0.100", "1.0.0.1:80", every), 1);
+    EXPECT_EQ(chosen("10.0.0.2", "1.0.0.1:80", every), 0);
+    EXPECT_EQ(chosen("1.0.0.100", "1.0.0.1:80", one_family), 2);
+    EXPECT_EQ(chosen("10.0.0.2", "1.0.0.1:80", one_family), 1);
+    EXPECT_EQ(chosen("1.0.0.100", "1.0.0.1:81", every), -1) << "they take turns";
+    EXPECT_EQ(chosen("1.0.0.100", "1.0.0.1:82", every), -1) << "nobody listens";
+}
+
 // What validate() lets pass, Ruleset indexes: every port that a service lists is found, and is that service's.
 TEST(Ruleset, FindsEveryEndpointOfAnyValidRuleset) {
     Random random(8);
