@@ -21,8 +21,8 @@
 // So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. All
 // further packets pass `count` alone. Keys are "address . protocol . port" of the external endpoint.
 //
-// The guards: what arrives outside with the address of an inside network, or goes from there to a backend that no
-// service published to it, is dropped; so is what connection tracking finds invalid, for it would reach the gateway's
+// The guards: what arrives outside with the address of an inside network, be it of a live flow, or goes from there to a
+// backend that no service published to it, is dropped; so is what connection tracking finds invalid, for it would reach the gateway's
 // own TCP, which would answer a live flow with a reset; so are redirects that would show a client the way around us.
 
 namespace hairpin::nft {
@@ -113,9 +113,9 @@ constexpr std::string_view common_frame = R"(
 
     chain guard_arrivals {
         type filter hook prerouting priority -110
-        ct state != new accept
-        iifname @outside ip saddr @inside4 ip daddr @ours4 drop
-        iifname @outside ip6 saddr @inside6 ip6 daddr @ours6 drop
+        iifname != @outside accept
+        ip saddr @inside4 ip daddr @ours4 drop
+        ip6 saddr @inside6 ip6 daddr @ours6 drop
     }
     chain guard_forwarded {
         type filter hook forward priority -10
