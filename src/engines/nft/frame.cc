@@ -22,8 +22,9 @@
 // further packets pass `count` alone. Keys are "address . protocol . port" of the external endpoint.
 //
 // The guards: what arrives outside with the address of an inside network, be it of a live flow, or goes from there to a
-// backend that no service published to it, is dropped; so is what connection tracking finds invalid, for it would reach the gateway's
-// own TCP, which would answer a live flow with a reset; so are redirects that would show a client the way around us.
+// backend that no service published to it, is dropped; so is what connection tracking finds invalid, for it would reach
+// the gateway's own TCP, which would answer a live flow with a reset; so are redirects that would show a client the way
+// around us.
 
 namespace hairpin::nft {
 namespace {

@@ -142,8 +142,8 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     const bool small = can_change_to(*desired, surroundings);
     if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
-    if (!small) warn_of_foreign_drops();
     former_ = std::exchange(desired_, std::move(desired));
+    if (!small) warn_of_foreign_drops();
     return end_stale_udp(before);
 }
 
@@ -243,14 +243,21 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
 }
 
 void NftEngine::warn_of_foreign_drops() {
-    const auto drops = foreign_drops(netfilter_);
+    std::set<Crossing> crossings;
+    for (const Service& service : desired_->ruleset.services()) {
+        for (const Backend& backend : service.backends) {
+            const Ip& ip = backend.endpoint.ip;
+            crossings.insert({desired_->topology.owns(ip) ? "input" : "forward", ip.family()});
+        }
+    }
+    const auto drops = foreign_drops(netfilter_, crossings);
     if (!drops) return options_.on_event({Event::Level::warning, drops.error().message});
     for (const ForeignDrop& drop : *drops) {
         options_.on_event(
             {Event::Level::warning,
-             fmt::format("the chain {} drops what it does not know, and so what is forwarded to backends; "
-                         "let it pass with: {}",
-                         drop.chain, drop.remedy)});
+             fmt::format(
+                 "the chain {} drops what it does not know, and so what is led to backends; let it pass with: {}",
+                 drop.chain, drop.remedy)});
     }
 }
 
