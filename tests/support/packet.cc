@@ -69,6 +69,7 @@ std::string ip_packet(int protocol, const Ip& from, const Ip& to, const std::str
         header.ihl = 5;
         header.tos = fields.traffic_class;
         header.tot_len = htons(static_cast<uint16_t>(sizeof header + content.size()));
+        header.id = htons(fields.id);
         header.frag_off = htons(fields.dont_fragment ? IP_DF : 0);
         header.ttl = fields.hop_limit;
         header.protocol = static_cast<uint8_t>(protocol);
@@ -97,6 +98,7 @@ Packet read_packet(std::string bytes) {
         packet.to.ip = Ip::v4(ntohl(header.daddr));
         packet.hop_limit = header.ttl;
         packet.traffic_class = header.tos;
+        packet.id = ntohs(header.id);
         packet.dont_fragment = (ntohs(header.frag_off) & IP_DF) != 0;
         if (bytes.size() > header.ihl * 4U) packet.content = bytes.substr(header.ihl * 4U);
     } else {
@@ -197,12 +199,19 @@ std::vector<std::string> fragments_of(const std::string& packet, size_t size, ui
     return fragments;
 }
 
-void send_packet(const lab::Host& host, const std::string& packet) {
+PacketSender::PacketSender(const lab::Host& host, Family family)
+    : socket_(host.run(
+          [&] { return socket(family == Family::v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW); })) {}
+
+void PacketSender::send(const std::string& packet) const {
     const SockAddr to(Endpoint{read_packet(packet).to.ip, 0});
-    const Fd raw(host.run([&] { return socket(to.get()->sa_family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW); }));
-    EXPECT_EQ(sendto(raw.get(), packet.data(), packet.size(), 0, to.get(), to.size()),
+    EXPECT_EQ(sendto(socket_.get(), packet.data(), packet.size(), 0, to.get(), to.size()),
               static_cast<ssize_t>(packet.size()))
         << strerror(errno);
+}
+
+void send_packet(const lab::Host& host, const std::string& packet) {
+    PacketSender(host, read_packet(packet).to.ip.family()).send(packet);
 }
 
 Capture::Capture(const lab::Host& host)

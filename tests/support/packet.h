@@ -29,6 +29,7 @@ struct Packet {
     Endpoint from, to;          // port 0 where it has none
     uint8_t hop_limit = 0;      // or time to live
     uint8_t traffic_class = 0;  // DSCP and ECN
+    uint16_t id = 0;            // of IPv4: what its fragments have in common
     bool dont_fragment = false;
     std::string content;  // behind the IP header
 
@@ -49,6 +50,7 @@ std::optional<IcmpError> icmp_error_in(const Packet& packet);
 struct IpFields {
     uint8_t hop_limit = 64;
     uint8_t traffic_class = 0;
+    uint16_t id = 0;  // of IPv4; 0: the sending host's choice
     bool dont_fragment = false;
 };
 std::string udp_packet(const Endpoint& from, const Endpoint& to, std::string_view payload, IpFields fields = {});
@@ -58,8 +60,17 @@ std::string icmp_packet(const Ip& from, const Ip& to, const IcmpError& error);
 // The pieces of an IPv4 packet, each with `size` bytes, a multiple of 8.
 std::vector<std::string> fragments_of(const std::string& packet, size_t size, uint16_t id);
 
-// Sends it as it is, whatever its source says, the way that the host's routes lead.
-void send_packet(const lab::Host& host, const std::string& packet);
+// Sends packets as they are, whatever their source says, the way that the host's routes lead.
+class PacketSender {
+public:
+    PacketSender(const lab::Host& host, Family family);
+
+    void send(const std::string& packet) const;
+
+private:
+    Fd socket_;
+};
+void send_packet(const lab::Host& host, const std::string& packet);  // a single one
 
 // What arrives at a host from now on, before the host itself has judged it.
 class Capture {

@@ -1,0 +1,86 @@
+// A translated packet is the client's own but for addresses and ports: RFC 4787 REQ-10, RFC 2474, RFC 3168, RFC 1812.
+//
+//   client or peer ──── gateway ──── server1
+#include <netinet/udp.h>
+
+#include "support/packet.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+services:
+  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
+  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
+)";
+
+struct Where {
+    const char* name;
+    const char* client;
+    const char* service;
+    const char* backend;
+    const char* seen;
+};
+constexpr Where external_v4{"external_v4", "1.0.0.100", "1.0.0.1:1044", "10.0.0.2:2044", "1.0.0.100"};
+constexpr Where peer_v4{"peer_v4", "10.0.0.50", "1.0.0.1:1044", "10.0.0.2:2044", "1.0.0.1"};
+constexpr Where external_v6{"external_v6", "2001:db8::100", "[2001:db8::1]:1066", "[fd00::2]:2066", "2001:db8::100"};
+constexpr Where peer_v6{"peer_v6", "fd00::50", "[2001:db8::1]:1066", "[fd00::2]:2066", "2001:db8::1"};
+
+class NftPackets : public testing::TestWithParam<Where> {
+protected:
+    void SetUp() override { ASSERT_TRUE(lab_); }
+
+    // What arrives at the backend of a packet that the client sends.
+    Packet passed(const std::string& packet) const {
+        const Capture capture(host_with(lab_, at(GetParam().backend)));
+        send_packet(host_with(lab_, at(GetParam().client)), packet);
+        const auto came = capture.next([](const Packet& p) { return p.to == at(GetParam().backend); });
+        EXPECT_TRUE(came);
+        return came.value_or(Packet{});
+    }
+
+    const Endpoint client_{at(GetParam().client).ip, 40'000};
+    const Endpoint service_ = at(GetParam().service);
+    const TestLab lab_{yaml, "nft", TestLab::Backends::none};
+};
+
+TEST_P(NftPackets, KeepAllThatIsNotAnAddress) {
+    const uint8_t expedited_and_congested = 0xbb;
+    for (const bool dont_fragment : {true, false}) {
+        const Packet came = passed(udp_packet(
+            client_, service_, "payload",
+            {.hop_limit = 33, .traffic_class = expedited_and_congested, .id = 4711, .dont_fragment = dont_fragment}));
+        EXPECT_EQ(came.from.ip.str(), GetParam().seen);
+        EXPECT_EQ(int{came.hop_limit}, 32) << "the gateway is a hop";
+        EXPECT_EQ(int{came.traffic_class}, expedited_and_congested);
+        EXPECT_EQ(came.payload(), "payload");
+        if (!client_.ip.is_v4()) continue;
+        EXPECT_EQ(came.id, 4711);
+        EXPECT_EQ(came.dont_fragment, dont_fragment);
+    }
+}
+
+TEST_P(NftPackets, KeepTheirTcpHeaders) {
+    const TcpFields syn{.sequence = 4'000'000'000, .syn = true, .window = 12'345};
+    const Packet came = passed(tcp_packet(client_, service_, syn));
+    EXPECT_EQ(came.tcp().sequence, syn.sequence);
+    EXPECT_EQ(came.tcp().window, syn.window);
+    EXPECT_TRUE(came.tcp().syn);
+    EXPECT_FALSE(came.tcp().acknowledged);
+}
+
+// RFC 768: "no checksum" must not become a wrong one.
+using NftPacketsV4 = NftPackets;  // IPv6 demands a checksum
+TEST_P(NftPacketsV4, WithoutAChecksumStayWithout) {
+    std::string packet = udp_packet(client_, service_, "payload");
+    packet.replace(20 + offsetof(udphdr, check), 2, 2, '\0');
+    EXPECT_EQ(passed(packet).content.substr(offsetof(udphdr, check), 2), std::string(2, '\0'));
+}
+
+std::string name_of(const testing::TestParamInfo<Where>& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Every, NftPackets, testing::Values(external_v4, peer_v4, external_v6, peer_v6), name_of);
+INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV4, testing::Values(external_v4, peer_v4), name_of);
+
+}  // namespace
+}  // namespace hairpin
