@@ -133,6 +133,20 @@ TEST(NftGuard, ABackendWithAPublicAddressStaysReachable) {
     }
 }
 
+// A flow through the service and one past it may have the same client, with the same port, and the same backend: the
+// answers of the one are not those of the other.
+TEST(NftGuard, AFlowThroughTheServiceDoesNotCatchOnePastIt) {
+    const TestLab lab("services: {open: {listen: 1.0.0.1:80, backends: 203.0.113.2:80, protocol: udp}}\n", "nft",
+                      TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const UdpSocket client(lab->host("client"), at("1.0.0.100:5555"));
+    const UdpSocket backend(lab->host("server1"), at("203.0.113.2:80"));
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(exchange(client, at("1.0.0.1:80"), backend).str(), "1.0.0.100:5555");
+        exchange(client, at("203.0.113.2:80"), backend);
+    }
+}
+
 // RFC 4787 REQ-3, and the port shadow: an answer to a published port must never be taken for a datagram of somebody
 // inside, nor the other way about.
 //

@@ -5,7 +5,9 @@
 //   peer ────────────┤ 1.0.0.1: of its ports all but four are    ├──── server1 10.0.0.2
 //   server1, itself ─┤ published, and so never those of a source │
 //                    ╰───────────────────────────────────────────╯
+#include <array>
 #include <barrier>
+#include <cstdlib>
 #include <future>
 #include <map>
 #include <set>
@@ -122,6 +124,28 @@ TEST(NftPorts, ManyFlowsAtOnceAreKeptApart) {
             ASSERT_EQ(heard->to, own);
         }
     }
+}
+
+// RFC 6056: who may not see the flow cannot tell its port from those of others.
+TEST(NftPorts, AreHardToGuess) {
+    const TestLab lab(usual, "nft", TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const UdpSocket backend(lab->host("server1"), backend_endpoint);
+    const PacketSender sender(lab->host("peer"), Family::v4);
+    std::array<int, 8> eighths{};  // of 32768 to 65535, the free ports here
+    constexpr int flows = 2000;
+    int neighbours = 0;
+    int before = 0;
+    for (uint16_t port = 10'000; port < 10'000 + flows; ++port) {
+        sender.send(udp_packet({at("10.0.0.50").ip, port}, service, "question"));
+        const int seen = backend.receive().value_or(Datagram{}).from.port;
+        ASSERT_GE(seen, 32'768);
+        ++eighths[static_cast<size_t>(seen - 32'768) / 4096];
+        neighbours += std::abs(seen - before) < 16;
+        before = seen;
+    }
+    EXPECT_LT(neighbours, flows / 100);                                 // by chance: 2000 * 31 / 32768, or 2
+    for (const int share : eighths) EXPECT_NEAR(share, flows / 8, 80);  // five standard deviations and more
 }
 
 // As resolvers ask for A and AAAA: two datagrams of a new flow at the same moment, on two processors.

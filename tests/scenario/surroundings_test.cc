@@ -17,6 +17,12 @@ services:
   v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
 )";
 
+constexpr std::pair<const char*, const char*> inside_and_outside[] = {{"client", "1.0.0.100"},
+                                                                      {"routed", "10.0.1.100"},
+                                                                      {"peer", "10.0.0.50"},
+                                                                      {"server1", "10.0.0.2"},
+                                                                      {"gateway", "1.0.0.1"}};
+
 class Surroundings : public testing::TestWithParam<std::string> {};
 
 // 0 is off, 1 strict, 2 loose; the larger of a link's and of "all" counts.
@@ -26,15 +32,26 @@ TEST_P(Surroundings, TheKernelsSourceCheckIsInNobodysWay) {
     for (const int mode : {1, 2}) {
         command(lab->host("gateway"),
                 "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo " + std::to_string(mode) + " > $f; done");
-        for (const auto& [host, address] :
-             {std::pair("client", "1.0.0.100"), std::pair("routed", "10.0.1.100"), std::pair("peer", "10.0.0.50"),
-              std::pair("server1", "10.0.0.2"), std::pair("gateway", "1.0.0.1")}) {
+        for (const auto& [host, address] : inside_and_outside) {
             for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
                 const auto answer =
                     lab::ask(lab->host(host), {protocol, at(address), at("1.0.0.1:1044")}, ProxyHeader::none, patience);
                 EXPECT_TRUE(answer) << host << ", rp_filter " << mode << ": " << answer.error().message;
             }
         }
+    }
+}
+
+// With arp_ignore 1 the gateway answers for 1.0.0.1 on the outside only; nobody inside asks there for it.
+TEST_P(Surroundings, AGatewayMayAnswerArpOnTheRightLinkOnly) {
+    const TestLab lab(yaml, GetParam());
+    ASSERT_TRUE(lab);
+    command(lab->host("gateway"), "echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore; ip neigh flush all");
+    for (const auto& [host, address] : inside_and_outside) {
+        command(lab->host(host), "ip neigh flush all");
+        const auto answer =
+            lab::ask(lab->host(host), {Protocol::udp, at(address), at("1.0.0.1:1044")}, ProxyHeader::none, patience);
+        EXPECT_TRUE(answer) << host << ": " << answer.error().message;
     }
 }
 
