@@ -22,8 +22,8 @@
 
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
-#include "engines/nft/foreign.h"
 #include "engines/nft/frame.h"
+#include "engines/nft/hindrances.h"
 #include "engines/nft/netfilter.h"
 #include "net/listening_ports.h"
 #include "net/sysctl.h"
@@ -87,7 +87,7 @@ private:
     Result<> each_accepted(const std::function<void(Path, const Count&)>& visit);
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
-    void warn_of_foreign_drops();
+    void warn_of_hindrances();
 
     const EngineOptions options_;
     Netfilter netfilter_;
@@ -143,7 +143,7 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     const bool small = can_change_to(*desired, surroundings);
     if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
     former_ = std::exchange(desired_, std::move(desired));
-    if (!small) warn_of_foreign_drops();
+    if (!small) warn_of_hindrances();
     return end_stale_udp(before);
 }
 
@@ -242,22 +242,9 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
     });
 }
 
-void NftEngine::warn_of_foreign_drops() {
-    std::set<Crossing> crossings;
-    for (const Service& service : desired_->ruleset.services()) {
-        for (const Backend& backend : service.backends) {
-            const Ip& ip = backend.endpoint.ip;
-            crossings.insert({desired_->topology.owns(ip) ? "input" : "forward", ip.family()});
-        }
-    }
-    const auto drops = foreign_drops(netfilter_, crossings);
-    if (!drops) return options_.on_event({Event::Level::warning, drops.error().message});
-    for (const ForeignDrop& drop : *drops) {
-        options_.on_event(
-            {Event::Level::warning,
-             fmt::format(
-                 "the chain {} drops what it does not know, and so what is led to backends; let it pass with: {}",
-                 drop.chain, drop.remedy)});
+void NftEngine::warn_of_hindrances() {
+    for (std::string& hindrance : hindrances(netfilter_, *desired_)) {
+        options_.on_event({Event::Level::warning, std::move(hindrance)});
     }
 }
 
