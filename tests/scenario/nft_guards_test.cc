@@ -154,6 +154,27 @@ TEST(NftGuard, AFlowThroughTheServiceDoesNotCatchOnePastIt) {
 //   │ calls from ports that the    │      │ publishes 1.0.0.1:40000 and 1.0.0.1:50000;          │
 //   │ gateway itself uses          ├──────┤ a program listens on port 45000 of it               │
 //   ╰──────────────────────────────╯      ╰─────────────────────────────────────────────────────╯
+// Masquerading is not ours, and may give an inside client a published port towards outside. One that is told to spare
+// these ports takes nothing from the service.
+TEST(NftGuard, AMasqueradeThatSparesPublishedPortsShadowsNoService) {
+    const TestLab lab("services: {srv: {listen: 1.0.0.1:1044, backends: 10.0.0.2:2044, protocol: udp}}\n", "nft",
+                      TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    command(lab->host("gateway"),
+            "nft 'table ip nat { chain post { type nat hook postrouting priority 100; oifname \"ext\" meta l4proto "
+            "{ tcp, udp } masquerade to :32768-65535; }; }'");
+    const UdpSocket attacker(lab->host("peer"), at("10.0.0.50:1044"));
+    const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
+    const UdpSocket outside(lab->host("client"), at("1.0.0.100:5353"));
+    attacker.send(outside.local(), "I am the service");
+    const auto lured = outside.receive();
+    ASSERT_TRUE(lured);
+    EXPECT_EQ(lured->from.ip.str(), "1.0.0.1");
+    EXPECT_NE(lured->from.port, 1044);
+    exchange(outside, at("1.0.0.1:1044"), backend);
+    EXPECT_TRUE(attacker.is_empty());
+}
+
 using PortShadow = UdpTest;
 constexpr uint16_t taken_ports[] = {40000, 45000, 50000};
 

@@ -1,6 +1,7 @@
 // A translated packet is the client's own but for addresses and ports: RFC 4787 REQ-10, RFC 2474, RFC 3168, RFC 1812.
 //
 //   client or peer ──── gateway ──── server1
+#include <netinet/ip6.h>
 #include <netinet/udp.h>
 
 #include "support/packet.h"
@@ -71,6 +72,29 @@ TEST_P(NftPackets, KeepTheirTcpHeaders) {
 }
 
 // RFC 768: "no checksum" must not become a wrong one.
+// RFC 8200 4: options on the way and at the end, and what looks like a fragment but is the whole.
+using NftPacketsV6 = NftPackets;
+TEST_P(NftPacketsV6, WithExtensionHeadersAreTranslated) {
+    for (const uint8_t type : {IPPROTO_HOPOPTS, IPPROTO_DSTOPTS, IPPROTO_FRAGMENT}) {
+        std::string packet = udp_packet(client_, service_, "payload");
+        std::string extension(8, '\0');  // options: padding, of the kind that has a length
+        extension[0] = IPPROTO_UDP;
+        if (type != IPPROTO_FRAGMENT) {
+            extension[2] = 1;
+            extension[3] = 4;
+        }
+        packet.insert(sizeof(ip6_hdr), extension);
+        packet[offsetof(ip6_hdr, ip6_nxt)] = static_cast<char>(type);
+        packet[offsetof(ip6_hdr, ip6_plen) + 1] = static_cast<char>(packet.size() - sizeof(ip6_hdr));
+        const UdpSocket backend(host_with(lab_, at(GetParam().backend)), at(GetParam().backend));
+        send_packet(host_with(lab_, client_), packet);
+        const auto came = backend.receive();
+        ASSERT_TRUE(came) << "next header " << int{type};
+        EXPECT_EQ(came->payload, "payload");
+        EXPECT_EQ(came->from.ip.str(), GetParam().seen);
+    }
+}
+
 using NftPacketsV4 = NftPackets;  // IPv6 demands a checksum
 TEST_P(NftPacketsV4, WithoutAChecksumStayWithout) {
     std::string packet = udp_packet(client_, service_, "payload");
@@ -80,6 +104,7 @@ TEST_P(NftPacketsV4, WithoutAChecksumStayWithout) {
 
 std::string name_of(const testing::TestParamInfo<Where>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Every, NftPackets, testing::Values(external_v4, peer_v4, external_v6, peer_v6), name_of);
+INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV6, testing::Values(external_v6, peer_v6), name_of);
 INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV4, testing::Values(external_v4, peer_v4), name_of);
 
 }  // namespace

@@ -84,6 +84,33 @@ services:
     }
 }
 
+// One leg for all: the gateway forwards out of the link where it was asked.
+//
+//   gateway 10.0.0.1:1044 ──── switch ──┬── server1 10.0.0.2
+//                                       ╰── peer
+TEST_P(Surroundings, AGatewayMayStandOnOneLegOnly) {
+    const TestLab lab(R"(
+services:
+  v4: {listen: "10.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
+  v6: {listen: "[fd00::1]:1066", backends: "[fd00::2]:2066", protocol: both}
+)",
+                      GetParam());
+    ASSERT_TRUE(lab);
+    for (const auto& [host, from, service] :
+         {std::tuple("peer", "10.0.0.50", "10.0.0.1:1044"), std::tuple("server1", "10.0.0.2", "10.0.0.1:1044"),
+          std::tuple("gateway", "10.0.0.1", "10.0.0.1:1044"), std::tuple("peer", "fd00::50", "[fd00::1]:1066"),
+          std::tuple("server2", "fd00::2", "[fd00::1]:1066"), std::tuple("gateway", "fd00::1", "[fd00::1]:1066")}) {
+        for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+            const auto answer =
+                lab::ask(lab->host(host), {protocol, at(from), at(service)}, ProxyHeader::none, patience);
+            EXPECT_EQ(answer ? answer->greeting.leg.source.ip.str() : answer.error().message, at(service).ip.str())
+                << host << " over " << name(protocol);
+        }
+        EXPECT_EQ(kernel_counter(lab->host(host), "Icmp", "InRedirects"), 0u) << host;
+        EXPECT_EQ(kernel_counter(lab->host(host), "Icmp6", "InRedirects"), 0u) << host;
+    }
+}
+
 // RFC 4787 REQ-10, RFC 5382 REQ-6: no application is "helped". On the ports where helpers would look.
 TEST_P(Surroundings, PayloadsThatSpeakOfAddressesPassUnchanged) {
     const TestLab lab(R"(
