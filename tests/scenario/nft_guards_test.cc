@@ -7,6 +7,8 @@
 //   │ pretends to be 10.0.0.50│      │ rp_filter = 0             │           │   ╭─ peer ─────╮
 //   ╰─────────────────────────╯      ╰───────────────────────────╯           ╰───┤ 10.0.0.50  │
 //                                                                                │ fd00::50   │
+#include <ostream>
+
 #include "support/packet.h"
 #include "support/tcp.h"
 #include "support/udp.h"
@@ -25,6 +27,7 @@ struct Side {
     Endpoint service, backend;
     Ip client, peer;
 };
+void PrintTo(const Side& side, std::ostream* out) { *out << side.name; }
 const Side v4{"v4", at("1.0.0.1:1044"), at("10.0.0.2:2044"), at("1.0.0.100").ip, at("10.0.0.50").ip};
 const Side v6{"v6", at("[2001:db8::1]:1066"), at("[fd00::2]:2066"), at("2001:db8::100").ip, at("fd00::50").ip};
 

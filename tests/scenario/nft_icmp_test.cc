@@ -2,13 +2,7 @@
 // 13, RFC 5382 REQ-9 and 10): they come from the external address, and speak of what the client sent. No client ever
 // sees the address of a backend.
 //
-//   ╭─ client ──────╮    ╭─ gateway ──────────────╮               ╭─ server1 ──╮
-//   │ 1.0.0.100     ├────┤ 1.0.0.1      10.0.0.1  │           ╭───┤ 10.0.0.2   │  backend
-//   │ 2001:db8::100 │    │ 2001:db8::1  fd00::1   ├── switch ─┤   ╭─ server2 ──╮
-//   ╰───────────────╯    ╰────────────────────────╯           ├───┤ fd00::2    │  backend
-//                                                             │   ╭─ peer ─────╮
-//                                                             ╰───┤ 10.0.0.50  │
-//                                                                 │ fd00::50   │
+//   client, peer, server 1 itself or the gateway ──── gateway ──── server 1: the places of support/places.h
 #include <fmt/format.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
@@ -19,34 +13,14 @@
 
 #include "net/socket.h"
 #include "support/packet.h"
+#include "support/places.h"
 #include "support/tcp_stream.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
 
-constexpr std::string_view yaml = R"(
-services:
-  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
-  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
-)";
-
-struct Where {
-    const char* name;
-    const char* client;  // its host's address
-    const char* service;
-    const char* backend;
-};
-constexpr Where external_v4{"external_v4", "1.0.0.100", "1.0.0.1:1044", "10.0.0.2:2044"};
-constexpr Where peer_v4{"peer_v4", "10.0.0.50", "1.0.0.1:1044", "10.0.0.2:2044"};
-constexpr Where self_v4{"self_v4", "10.0.0.2", "1.0.0.1:1044", "10.0.0.2:2044"};
-constexpr Where local_v4{"local_v4", "1.0.0.1", "1.0.0.1:1044", "10.0.0.2:2044"};
-constexpr Where external_v6{"external_v6", "2001:db8::100", "[2001:db8::1]:1066", "[fd00::2]:2066"};
-constexpr Where peer_v6{"peer_v6", "fd00::50", "[2001:db8::1]:1066", "[fd00::2]:2066"};
-constexpr Where self_v6{"self_v6", "fd00::2", "[2001:db8::1]:1066", "[fd00::2]:2066"};
-constexpr Where local_v6{"local_v6", "2001:db8::1", "[2001:db8::1]:1066", "[fd00::2]:2066"};
-
-class NftIcmp : public testing::TestWithParam<Where> {
+class NftIcmp : public testing::TestWithParam<Place> {
 protected:
     void SetUp() override {
         ASSERT_TRUE(lab_);
@@ -91,7 +65,7 @@ protected:
     const Endpoint service_ = at(GetParam().service);
     const Endpoint backend_ = at(GetParam().backend);
     const Endpoint client_ = at(GetParam().client);
-    const TestLab lab_{yaml, "nft", TestLab::Backends::none};
+    const TestLab lab_{one_service_a_family, "nft", TestLab::Backends::none};
     const lab::Host& client_host_ = host_with(lab_, client_);
     const lab::Host& backend_host_ = host_with(lab_, backend_);
 };
@@ -256,15 +230,14 @@ TEST_P(NftIcmp, ABrokenErrorGoesNowhere) {
     EXPECT_EQ(client.receive(), (Datagram{service_, "marker"}));
 }
 
-std::string name_of(const testing::TestParamInfo<Where>& info) { return info.param.name; }
 using testing::Values;
 INSTANTIATE_TEST_SUITE_P(Every, NftIcmp,
                          Values(external_v4, peer_v4, self_v4, local_v4, external_v6, peer_v6, self_v6, local_v6),
-                         name_of);
+                         name_of_place);
 INSTANTIATE_TEST_SUITE_P(Every, NftIcmpForwarded, Values(external_v4, peer_v4, self_v4, external_v6, peer_v6, self_v6),
-                         name_of);
+                         name_of_place);
 INSTANTIATE_TEST_SUITE_P(Every, NftIcmpDead, Values(external_v4, peer_v4, local_v4, external_v6, peer_v6, local_v6),
-                         name_of);
+                         name_of_place);
 
 }  // namespace
 }  // namespace hairpin

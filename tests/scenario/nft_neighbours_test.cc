@@ -102,7 +102,7 @@ class NftNeighbours : public testing::TestWithParam<Neighbour> {
 protected:
     void SetUp() override {
         need_programs({"iptables", "ip6tables"});
-        if (IsSkipped()) return;
+        if (IsSkipped() || HasFailure()) return;
         ASSERT_TRUE(lab_);
         stop();
         for (const std::string& line : GetParam().loading) {

@@ -5,30 +5,13 @@
 #include <netinet/udp.h>
 
 #include "support/packet.h"
+#include "support/places.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
 
-constexpr std::string_view yaml = R"(
-services:
-  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
-  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
-)";
-
-struct Where {
-    const char* name;
-    const char* client;
-    const char* service;
-    const char* backend;
-    const char* seen;
-};
-constexpr Where external_v4{"external_v4", "1.0.0.100", "1.0.0.1:1044", "10.0.0.2:2044", "1.0.0.100"};
-constexpr Where peer_v4{"peer_v4", "10.0.0.50", "1.0.0.1:1044", "10.0.0.2:2044", "1.0.0.1"};
-constexpr Where external_v6{"external_v6", "2001:db8::100", "[2001:db8::1]:1066", "[fd00::2]:2066", "2001:db8::100"};
-constexpr Where peer_v6{"peer_v6", "fd00::50", "[2001:db8::1]:1066", "[fd00::2]:2066", "2001:db8::1"};
-
-class NftPackets : public testing::TestWithParam<Where> {
+class NftPackets : public testing::TestWithParam<Place> {
 protected:
     void SetUp() override { ASSERT_TRUE(lab_); }
 
@@ -43,7 +26,7 @@ protected:
 
     const Endpoint client_{at(GetParam().client).ip, 40'000};
     const Endpoint service_ = at(GetParam().service);
-    const TestLab lab_{yaml, "nft", TestLab::Backends::none};
+    const TestLab lab_{one_service_a_family, "nft", TestLab::Backends::none};
 };
 
 TEST_P(NftPackets, KeepAllThatIsNotAnAddress) {
@@ -102,10 +85,9 @@ TEST_P(NftPacketsV4, WithoutAChecksumStayWithout) {
     EXPECT_EQ(passed(packet).content.substr(offsetof(udphdr, check), 2), std::string(2, '\0'));
 }
 
-std::string name_of(const testing::TestParamInfo<Where>& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Every, NftPackets, testing::Values(external_v4, peer_v4, external_v6, peer_v6), name_of);
-INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV6, testing::Values(external_v6, peer_v6), name_of);
-INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV4, testing::Values(external_v4, peer_v4), name_of);
+INSTANTIATE_TEST_SUITE_P(Every, NftPackets, testing::Values(external_v4, peer_v4, external_v6, peer_v6), name_of_place);
+INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV6, testing::Values(external_v6, peer_v6), name_of_place);
+INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV4, testing::Values(external_v4, peer_v4), name_of_place);
 
 }  // namespace
 }  // namespace hairpin

@@ -6,17 +6,12 @@
 #include <tuple>
 
 #include "support/packet.h"
+#include "support/places.h"
 #include "support/tcp_stream.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
-
-constexpr std::string_view yaml = R"(
-services:
-  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044"}
-  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066"}
-)";
 
 enum class Kind : uint8_t { data, reset, syn };
 struct Forgery {
@@ -25,6 +20,7 @@ struct Forgery {
     uint32_t distance;  // from a sequence number in use
     bool acknowledges;
 };
+void PrintTo(const Forgery& forgery, std::ostream* out) { *out << forgery.name; }
 constexpr uint32_t far = 200'000'000;
 constexpr Forgery forgeries[] = {
     {"DataFarAhead", Kind::data, far, true},     {"DataFarBehind", Kind::data, 0U - far, true},
@@ -32,28 +28,14 @@ constexpr Forgery forgeries[] = {
     {"ResetInWindow", Kind::reset, 1000, false}, {"SynInWindow", Kind::syn, 1000, false},
     {"SynFarAhead", Kind::syn, far, false},
 };
-struct Where {
-    const char* name;
-    const char* client;  // its host's address
-    const char* service;
-    const char* backend;
-};
-constexpr Where places[] = {
-    {"external_v4", "1.0.0.100", "1.0.0.1:1044", "10.0.0.2:2044"},
-    {"peer_v4", "10.0.0.50", "1.0.0.1:1044", "10.0.0.2:2044"},
-    {"self_v4", "10.0.0.2", "1.0.0.1:1044", "10.0.0.2:2044"},
-    {"external_v6", "2001:db8::100", "[2001:db8::1]:1066", "[fd00::2]:2066"},
-    {"peer_v6", "fd00::50", "[2001:db8::1]:1066", "[fd00::2]:2066"},
-    {"self_v6", "fd00::2", "[2001:db8::1]:1066", "[fd00::2]:2066"},
-};
-using Case = std::tuple<std::string, Where, Forgery>;
+using Case = std::tuple<std::string, Place, Forgery>;
 
 class ForgedTcp : public testing::TestWithParam<Case> {
 protected:
     // One lab an engine for all its cases.
     static const TestLab& lab(const std::string& engine) {
         auto& lab = labs_[engine];
-        if (!lab) lab = std::make_unique<TestLab>(yaml, engine, TestLab::Backends::none);
+        if (!lab) lab = std::make_unique<TestLab>(one_service_a_family, engine, TestLab::Backends::none);
         return *lab;
     }
     static void TearDownTestSuite() { labs_.clear(); }
@@ -63,12 +45,12 @@ private:
 };
 
 TEST_P(ForgedTcp, EndsNoTransfer) {
-    const auto& [engine, where, forgery] = GetParam();
+    const auto& [engine, place, forgery] = GetParam();
     const TestLab& test_lab = lab(engine);
     ASSERT_TRUE(test_lab);
-    const Endpoint service = at(where.service);
-    const Endpoint backend = at(where.backend);
-    const lab::Host& client_host = host_with(test_lab, at(where.client));
+    const Endpoint service = at(place.service);
+    const Endpoint backend = at(place.backend);
+    const lab::Host& client_host = host_with(test_lab, at(place.client));
     const lab::Host& backend_host = host_with(test_lab, backend);
     const Fd server = listen_on(backend_host, backend);
 
@@ -117,7 +99,7 @@ TEST_P(ForgedTcp, EndsNoTransfer) {
 class SynFlood : public testing::TestWithParam<std::string> {};
 
 TEST_P(SynFlood, EndsNoTransfer) {
-    const TestLab test_lab(yaml, GetParam(), TestLab::Backends::none);
+    const TestLab test_lab(one_service_a_family, GetParam(), TestLab::Backends::none);
     ASSERT_TRUE(test_lab);
     const Endpoint service = at("1.0.0.1:1044");
     const Fd server = listen_on(test_lab->host("server1"), at("10.0.0.2:2044"), 128);
@@ -152,16 +134,16 @@ INSTANTIATE_TEST_SUITE_P(Every, SynFlood, testing::ValuesIn(engine_names()));
 std::vector<Case> cases() {
     std::vector<Case> all;
     for (const std::string& engine : engine_names()) {
-        for (const Where& where : places) {
-            for (const Forgery& forgery : forgeries) all.emplace_back(engine, where, forgery);
+        for (const Place& place : {external_v4, peer_v4, self_v4, external_v6, peer_v6, self_v6}) {
+            for (const Forgery& forgery : forgeries) all.emplace_back(engine, place, forgery);
         }
     }
     return all;
 }
 
 std::string name_of(const testing::TestParamInfo<Case>& info) {
-    const auto& [engine, where, forgery] = info.param;
-    return engine + "_" + where.name + "_" + forgery.name;
+    const auto& [engine, place, forgery] = info.param;
+    return engine + "_" + place.name + "_" + forgery.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, ForgedTcp, testing::ValuesIn(cases()), name_of);
