@@ -50,13 +50,13 @@ public:
     // For tests, which do more on these hosts than the plan says.
     const Host& host(std::string_view name) const;  // precondition: plan().host(name)
     Process& daemon() { return *daemon_; }
+    Result<> start_daemon();  // another one, when that has ended
 
 private:
     Lab(Plan plan, Options options) : plan_(std::move(plan)), options_(std::move(options)) {}
     Result<> build();
     Result<> build_host(size_t index);
     Result<> build_wires();
-    Result<> start_daemon();
     std::vector<Row> prove(const Probe& probe) const;
 
     Plan plan_;

@@ -1,4 +1,4 @@
-// Anyone may try a configuration: `hairpin lab` needs no privileges with the proxy engine.
+// Anyone may try a configuration: `hairpin lab` needs no privileges, whatever the engine.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "support/binary.h"
+#include "support/test_lab.h"
 
 namespace hairpin {
 namespace {
@@ -26,16 +27,20 @@ std::string run_unprivileged(const std::string& command, int& status) {
     return output;
 }
 
-TEST(LabRootless, ProvesTheDefaultExample) {
+class LabRootless : public testing::TestWithParam<std::string> {};
+
+TEST_P(LabRootless, ProvesTheDefaultExample) {
     int status = -1;
-    const std::string output =
-        run_unprivileged(hairpin_binary() + " lab " HAIRPIN_SOURCE_DIR "/examples/hairpinning.yaml", status);
+    const std::string output = run_unprivileged(
+        hairpin_binary() + " lab " HAIRPIN_SOURCE_DIR "/examples/hairpinning.yaml --engine " + GetParam(), status);
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << output;
     EXPECT_EQ(output.find("failed"), output.npos) << output;
     for (const char* path : {"external", "routed", "peer", "self", "local", "direct"}) {
         EXPECT_NE(output.find(path), output.npos) << path << " is missing:\n" << output;
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Every, LabRootless, testing::ValuesIn(engine_names()));
 
 }  // namespace
 }  // namespace hairpin

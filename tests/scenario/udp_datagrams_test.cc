@@ -7,14 +7,10 @@
 //                                                           │   ╭─ peer ─────╮
 //                                                           ╰───┤ 10.0.0.50  │
 //                                                               │ fd00::50   │
-#include <arpa/inet.h>
-#include <netinet/ip.h>
-#include <netinet/udp.h>
-
-#include <cstring>
+#include <set>
 #include <span>
 
-#include "net/sockaddr.h"
+#include "support/packet.h"
 #include "support/udp.h"
 
 namespace hairpin {
@@ -135,68 +131,20 @@ TEST_P(UdpDatagrams, CrossLinksWithASmallerMtu) {
     for (const Route& route : {external_v4, peer_v4, external_v6, peer_v6}) exchange_all(lab, route, any_size);
 }
 
-// Whether the next datagram for `port` that reaches this host forbids routers to fragment it.
-bool forbids_fragments(const Fd& sniffer, uint16_t port) {
-    for (std::array<char, 2048> packet;;) {
-        if (recv(sniffer.get(), packet.data(), packet.size(), 0) < 0) {
-            ADD_FAILURE() << "nothing came for port " << port;
-            return false;
-        }
-        iphdr ip;
-        memcpy(&ip, packet.data(), sizeof ip);
-        udphdr udp;
-        memcpy(&udp, packet.data() + ip.ihl * 4, sizeof udp);
-        if (ntohs(udp.dest) == port) return (ntohs(ip.frag_off) & IP_DF) != 0;
-    }
-}
-
 // REQ-13a: ICMP's "fragmentation needed" would end here, and the client's host would never hear of it.
 TEST_P(UdpDatagrams, MayBeFragmentedOnTheirWay) {
     if (GetParam() != "proxy") GTEST_SKIP() << "the packet stays the client's, and so does its right to be fragmented";
     const TestLab lab = make_lab(yaml);
     ASSERT_TRUE(lab);
-    const auto sniff = [](const lab::Host& host) {
-        Fd socket(host.run([] { return ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP); }));
-        const timeval limit{10, 0};
-        setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        return socket;
-    };
-    const Fd at_server = sniff(lab->host("server1"));
-    const Fd at_client = sniff(lab->host("client"));
+    const Capture at_server(lab->host("server1"));
+    const Capture at_client(lab->host("client"));
     const UdpSocket client(lab->host("client"), at(external_v4.client));
     const UdpSocket backend(lab->host("server1"), at(external_v4.backend));
     exchange(client, at(external_v4.service), backend, noise(1000));
-    EXPECT_FALSE(forbids_fragments(at_server, backend.local().port));
-    EXPECT_FALSE(forbids_fragments(at_client, client.local().port));
-}
-
-// Sends one datagram as fragments of 1000 bytes, in the order given.
-void send_fragments(const lab::Host& host, const Endpoint& from, const Endpoint& to, std::string_view payload,
-                    std::span<const size_t> order) {
-    constexpr size_t fragment_size = 1000;  // a multiple of 8
-    udphdr udp{};                           // without a checksum
-    udp.source = htons(from.port);
-    udp.dest = htons(to.port);
-    udp.len = htons(static_cast<uint16_t>(sizeof udp + payload.size()));
-    const std::string datagram = std::string(reinterpret_cast<const char*>(&udp), sizeof udp).append(payload);
-    const Fd raw(host.run([] { return ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW); }));
-    for (const size_t index : order) {
-        const std::string part = datagram.substr(index * fragment_size, fragment_size);
-        const bool last = (index + 1) * fragment_size >= datagram.size();
-        iphdr ip{};
-        ip.version = 4;
-        ip.ihl = 5;
-        ip.id = htons(4711);
-        ip.frag_off = htons(static_cast<uint16_t>((index * fragment_size / 8) | (last ? 0 : IP_MF)));
-        ip.ttl = 64;
-        ip.protocol = IPPROTO_UDP;
-        ip.saddr = htonl(from.ip.v4_bits());
-        ip.daddr = htonl(to.ip.v4_bits());
-        const std::string packet = std::string(reinterpret_cast<const char*>(&ip), sizeof ip) + part;
-        const SockAddr address(to);
-        EXPECT_EQ(sendto(raw.get(), packet.data(), packet.size(), 0, address.get(), address.size()),
-                  static_cast<ssize_t>(packet.size()))
-            << strerror(errno);
+    for (const auto& [capture, to] : {std::pair(&at_server, &backend), std::pair(&at_client, &client)}) {
+        const auto packet = capture->next([&](const Packet& p) { return p.to == to->local(); });
+        ASSERT_TRUE(packet);
+        EXPECT_FALSE(packet->dont_fragment);
     }
 }
 
@@ -204,18 +152,56 @@ void send_fragments(const lab::Host& host, const Endpoint& from, const Endpoint&
 TEST_P(UdpDatagrams, ComeWholeFromFragmentsInAnyOrder) {
     const TestLab lab = make_lab(yaml);
     ASSERT_TRUE(lab);
+    const std::vector<size_t> orders[] = {{0, 1, 2}, {2, 1, 0}, {1, 1, 2, 0}, {2, 2, 0, 0, 1, 1}};
+    for (const Route& route : {external_v4, peer_v4, self_v4}) {
+        SCOPED_TRACE(route.what);
+        const UdpSocket client(lab->host(route.client_host), at(route.client));
+        const UdpSocket backend(lab->host("server1"), at(route.backend));
+        const std::string question = noise(2900);
+        uint16_t id = 4711;
+        for (const std::vector<size_t>& order : orders) {
+            const auto pieces = fragments_of(udp_packet(client.local(), at(route.service), question), 1000, id++);
+            for (const size_t index : order) send_packet(lab->host(route.client_host), pieces.at(index));
+            const auto asked = backend.receive();
+            ASSERT_TRUE(asked);
+            EXPECT_EQ(asked->payload, question);
+            backend.send(asked->from, "answer");
+            EXPECT_EQ(client.receive(), (Datagram{at(route.service), "answer"}));
+        }
+        EXPECT_TRUE(backend.is_empty());
+    }
+}
+
+// RFC 7857 section 9: hosts that share an address on the way to the backend do not share their counters of datagrams.
+TEST_P(UdpDatagrams, OfTwoClientsWithTheSameIdAreNotMixed) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
+    const auto pieces_of = [&](const char* client, uint32_t seed) {
+        return fragments_of(udp_packet({at(client).ip, 5555}, at("1.0.0.1:1044"), noise(2900, seed)), 1000, 4711);
+    };
+    const auto peers = pieces_of("10.0.0.50", 1);
+    const auto own = pieces_of("10.0.0.2", 2);
+    for (size_t i = 0; i < peers.size(); ++i) {
+        send_packet(lab->host("peer"), peers[i]);
+        send_packet(lab->host("server1"), own[i]);
+    }
+    std::set<std::string> came;
+    for (int i = 0; i < 2; ++i) came.insert(backend.receive().value_or(Datagram{}).payload);
+    EXPECT_EQ(came, (std::set{noise(2900, 1), noise(2900, 2)}));
+}
+
+// RFC 4787 REQ-14a: the kernel holds a bounded number of them, and for a bounded time.
+TEST_P(UdpDatagrams, PassAFloodOfFirstFragments) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
     const UdpSocket client(lab->host("client"), at(external_v4.client));
     const UdpSocket backend(lab->host("server1"), at(external_v4.backend));
-    const std::string question = noise(2900);
-    const std::vector<size_t> orders[] = {{0, 1, 2}, {2, 1, 0}, {1, 1, 2, 0}};
-    for (const std::vector<size_t>& order : orders) {
-        send_fragments(lab->host("client"), client.local(), at(external_v4.service), question, order);
-        const auto asked = backend.receive();
-        ASSERT_TRUE(asked);
-        EXPECT_EQ(asked->payload, question);
-        backend.send(asked->from, "answer");
-        EXPECT_EQ(client.receive(), (Datagram{at(external_v4.service), "answer"}));
-    }
+    const Endpoint seen = exchange(client, at(external_v4.service), backend);
+    const std::string whole = udp_packet({at("1.0.0.100").ip, 5555}, at(external_v4.service), noise(2900));
+    const PacketSender sender(lab->host("client"), Family::v4);
+    for (uint16_t id = 1; id <= 10'000; ++id) sender.send(fragments_of(whole, 1000, id).front());
+    EXPECT_EQ(exchange(client, at(external_v4.service), backend, noise(1400)).str(), seen.str());
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, UdpDatagrams, testing::ValuesIn(engine_names()));

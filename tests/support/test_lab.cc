@@ -110,6 +110,16 @@ ServiceStats TestLab::stats(std::string_view service) const {
     return came ? parse_stats(line) : ServiceStats{};
 }
 
+void TestLab::kill_daemon() const {
+    lab_->daemon().signal(SIGKILL);
+    EXPECT_TRUE(lab_->daemon().wait(patience));
+}
+
+void TestLab::start_daemon() const {
+    const auto started = lab_->start_daemon();
+    EXPECT_TRUE(started) << started.error().message;
+}
+
 bool TestLab::reload(std::string_view yaml) const {
     config_.write(yaml);
     const auto done = [&] { return count(lab_->daemon_log(), "reloaded: "); };

@@ -49,6 +49,11 @@ public:
     // The running daemon's counters of one service, asked for now (SIGUSR1).
     ServiceStats stats(std::string_view service) const;
 
+    // SIGKILL; returns when it is dead.
+    void kill_daemon() const;
+    // Another one, with the same configuration; returns when it is ready.
+    void start_daemon() const;
+
     // Replaces the configuration and has the daemon read it (SIGHUP); false if it refuses.
     bool reload(std::string_view yaml) const;
 

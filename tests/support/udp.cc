@@ -80,12 +80,19 @@ void command(const lab::Host& host, const std::string& line) {
 
 uint64_t kernel_counter(const lab::Host& host, const std::string& group, const std::string& name) {
     // The thread's own: /proc/net is that of the process's first thread.
-    const std::string text = host.run([] {
+    const bool v6 = group.ends_with('6');
+    const std::string text = host.run([&] {
         std::ostringstream all;
-        all << std::ifstream("/proc/thread-self/net/snmp").rdbuf();
+        all << std::ifstream(v6 ? "/proc/thread-self/net/snmp6" : "/proc/thread-self/net/snmp").rdbuf();
         return all.str();
     });
     std::istringstream lines(text);
+    if (v6) {
+        uint64_t value = 0;
+        for (std::string key; lines >> key >> value;) {
+            if (key == group + name) return value;
+        }
+    }
     for (std::string names, values; std::getline(lines, names) && std::getline(lines, values);) {
         if (!names.starts_with(group + ":")) continue;
         std::istringstream each_name(names), each_value(values);

@@ -26,11 +26,11 @@
 // So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. All
 // further packets pass `count` alone. Keys are "address . protocol . port" of the external endpoint.
 //
-// The guards: what arrives outside with the address of an inside network, or goes from there to a backend that no
-// service published to it, is dropped; so is what connection tracking finds invalid, for it would reach the gateway's
-// own TCP, which would answer a live flow with a reset; so are IPv6 redirects that would show a backend, or a client of
-// one, the way around us (RFC 4861 8.2; Destination Address is 24 bytes into the message). Redirects about others are
-// sent. Those of IPv4 are part of the flow that they are about, and dropped by the kernel's NAT.
+// The guards: what arrives outside with the address of an inside network, be it of a live flow, or goes from there to a
+// backend that no service published to it, is dropped; so is what connection tracking finds invalid, for it would reach
+// the gateway's own TCP, which would answer a live flow with a reset; so are IPv6 redirects that would show a backend,
+// or a client of one, the way around us (RFC 4861 8.2; Destination Address is 24 bytes into the message). Redirects
+// about others are sent. Those of IPv4 are part of the flow that they are about, and dropped by the kernel's NAT.
 
 namespace hairpin::nft {
 namespace {
@@ -140,9 +140,12 @@ constexpr std::string_view common_frame = R"(
 
     chain guard_arrivals {
         type filter hook prerouting priority -90
-        ct state != new accept
-        iifname @outside ip saddr @inside4 ct original ip daddr @ours4 drop
-        iifname @outside ip6 saddr @inside6 ct original ip6 daddr @ours6 drop
+        iifname != @outside goto ports
+        ip saddr @inside4 ct original ip daddr @ours4 drop
+        ip6 saddr @inside6 ct original ip6 daddr @ours6 drop
+        goto ports
+    }
+    chain ports {
         ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
     }
     chain guard_forwarded {
@@ -163,7 +166,7 @@ constexpr std::string_view common_frame = R"(
         type filter hook output priority -10
         icmpv6 type nd-redirect ip6 daddr @redirected drop
         icmpv6 type nd-redirect @th,192,128 @redirected_to drop
-        ct state new ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
+        goto ports
     }
 )";
 

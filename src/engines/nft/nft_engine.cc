@@ -23,8 +23,8 @@
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
 #include "engines/nft/exhaustion.h"
-#include "engines/nft/foreign.h"
 #include "engines/nft/frame.h"
+#include "engines/nft/hindrances.h"
 #include "engines/nft/netfilter.h"
 #include "engines/nft/ports.h"
 #include "net/listening_ports.h"
@@ -61,12 +61,6 @@ std::vector<const Service*> missing(const std::vector<Service>& some, const std:
 
 bool is_ours(const Chain& chain) { return fmt::format("{} {}", chain.family, chain.table) == table; }
 
-std::string describe(const ForeignDrop& drop) {
-    return fmt::format(
-        "the chain {} drops what it does not know, and so what is forwarded to backends; let it pass with: {}",
-        drop.chain, drop.remedy);
-}
-
 bool publishes_within(const Ruleset& ruleset, PortRange ports) {
     return std::ranges::any_of(ruleset.services(), [&](const Service& service) {
         return std::ranges::any_of(service.listen,
@@ -102,7 +96,7 @@ private:
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     const Service* service_at(Protocol protocol, const Endpoint& asked) const;
     ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
-    void warn_of_foreign_drops();
+    void warn_of_hindrances();
 
     const EngineOptions options_;
     Netfilter netfilter_;
@@ -150,9 +144,8 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
 }
 
 Result<> NftEngine::check(const Desired& desired) {
-    const auto drops = foreign_drops(netfilter_);
-    if (!drops) return drops.error();
-    if (!drops->empty()) return Error{describe(drops->front())};
+    if (const auto chains = netfilter_.chains(); !chains) return chains.error();
+    if (auto found = hindrances(netfilter_, desired); !found.empty()) return Error{std::move(found.front())};
     return enable_forwarding(desired, false);
 }
 
@@ -170,11 +163,9 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     const bool small = can_change_to(*desired, surroundings);
     if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
-    if (!small) {
-        keep_count();
-        warn_of_foreign_drops();
-    }
+    if (!small) keep_count();
     former_ = std::exchange(desired_, std::move(desired));
+    if (!small) warn_of_hindrances();
     return end_stale_udp(before);
 }
 
@@ -291,10 +282,10 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
     });
 }
 
-void NftEngine::warn_of_foreign_drops() {
-    const auto drops = foreign_drops(netfilter_);
-    if (!drops) return options_.on_event({Event::Level::warning, drops.error().message});
-    for (const ForeignDrop& drop : *drops) options_.on_event({Event::Level::warning, describe(drop)});
+void NftEngine::warn_of_hindrances() {
+    for (std::string& hindrance : hindrances(netfilter_, *desired_)) {
+        options_.on_event({Event::Level::warning, std::move(hindrance)});
+    }
 }
 
 Result<std::vector<Chain>> NftEngine::our_chains() {
