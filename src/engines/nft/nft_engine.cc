@@ -18,13 +18,13 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <unordered_map>
 
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
 #include "engines/nft/foreign.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/netfilter.h"
+#include "model/difference.h"
 #include "net/listening_ports.h"
 #include "net/sysctl.h"
 
@@ -42,28 +42,24 @@ const Service* service_asked(const Desired& desired, Protocol protocol, const En
     return match ? match->service : nullptr;
 }
 
-// Those of `some` that do not stand just so among the `others`. Mostly they do, and in the same place.
-std::vector<const Service*> missing(const std::vector<Service>& some, const std::vector<Service>& others) {
-    std::vector<const Service*> missing;
-    std::unordered_map<std::string_view, const Service*> by_name;
-    for (size_t i = 0; i < some.size(); ++i) {
-        if (i < others.size() && some[i] == others[i]) continue;
-        if (by_name.empty()) {
-            for (const Service& other : others) by_name.emplace(other.name, &other);
-        }
-        const auto other = by_name.find(some[i].name);
-        if (other == by_name.end() || *other->second != some[i]) missing.push_back(&some[i]);
-    }
-    return missing;
-}
+bool serves_udp(const Service& service) { return includes(service.protocols, Protocol::udp); }
 
 bool is_ours(const Chain& chain) { return fmt::format("{} {}", chain.family, chain.table) == table; }
 
-bool publishes_within(const Ruleset& ruleset, PortRange ports) {
-    return std::ranges::any_of(ruleset.services(), [&](const Service& service) {
-        return std::ranges::any_of(service.listen,
-                                   [&](const EndpointRange& listen) { return listen.ports.overlaps(ports); });
-    });
+bool publishes_within(const Service& service, PortRange ports) {
+    return std::ranges::any_of(service.listen,
+                               [&](const EndpointRange& listen) { return listen.ports.overlaps(ports); });
+}
+
+// Some backend of the family that is not the gateway itself, or null.
+const Ip* backend_beyond(const Desired& desired, Family family) {
+    for (const Service& service : desired.ruleset.services()) {
+        for (const Backend& backend : service.backends) {
+            const Ip& ip = backend.endpoint.ip;
+            if (ip.family() == family && !desired.topology.owns(ip)) return &ip;
+        }
+    }
+    return nullptr;
 }
 
 class NftEngine final : public Engine {
@@ -78,9 +74,9 @@ public:
     Result<> clear() override;
 
 private:
-    bool can_change_to(const Desired& desired, const Part& surroundings) const;
-    Result<> take_over(const Desired& desired, Part surroundings);
-    Result<> change(const Desired& desired);
+    bool can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const;
+    Result<> take_over(std::shared_ptr<const Desired> desired, Part surroundings);
+    Result<> change(std::shared_ptr<const Desired> desired, const Difference& difference);
     Result<> enable_forwarding(const Desired& desired);
     Result<> end_stale_udp(const std::set<Asked>& before) const;
     Result<std::vector<Chain>> our_chains();
@@ -94,7 +90,7 @@ private:
 
     // What the table holds, once we have taken it over.
     std::shared_ptr<const Desired> desired_;
-    std::shared_ptr<const Desired> former_;  // before that: connections may live on that it began
+    std::shared_ptr<const Desired> former_;  // what the last change took away: connections may live on that it began
     PortRange ports_;
     std::optional<Compiler> compiler_;
     Part surroundings_;
@@ -135,29 +131,33 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
 
 Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto enabled = enable_forwarding(*desired); !enabled) return enabled;
+    Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
+    if (desired_) {
+        const Difference found = difference(desired_->ruleset.services(), desired->ruleset.services());
+        if (can_change(*desired, found, surroundings)) return change(std::move(desired), found);
+    }
+    return take_over(std::move(desired), std::move(surroundings));
+}
+
+// Where most services are others, it is less work to begin anew.
+bool NftEngine::can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const {
+    return desired_->topology == desired.topology && surroundings_.elements == surroundings.elements &&
+           difference.gone.size() + difference.added.size() <= desired.ruleset.services().size() &&
+           std::ranges::none_of(difference.added,
+                                [&](const Service* service) { return publishes_within(*service, ports_); });
+}
+
+Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surroundings) {
+    const std::vector<Service>& services = desired->ruleset.services();
+    const auto ports = free_ports(desired->ruleset, listening_ports());
+    if (!ports) return Error{"no port is left for translated sources: services and local programs use them all"};
     std::set<Asked> before;
     if (!desired_) {
         if (auto asked = ever_asked()) before = *std::move(asked);  // an error: there is no table yet
     }
-    Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
-    const bool small = can_change_to(*desired, surroundings);
-    if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
-    if (!small) warn_of_foreign_drops();
-    former_ = std::exchange(desired_, std::move(desired));
-    return end_stale_udp(before);
-}
-
-bool NftEngine::can_change_to(const Desired& desired, const Part& surroundings) const {
-    return compiler_ && compiler_->topology() == desired.topology && surroundings_.elements == surroundings.elements &&
-           !publishes_within(desired.ruleset, ports_);
-}
-
-Result<> NftEngine::take_over(const Desired& desired, Part surroundings) {
-    const auto ports = free_ports(desired.ruleset, listening_ports());
-    if (!ports) return Error{"no port is left for translated sources: services and local programs use them all"};
-    Compiler compiler(desired.topology);
+    Compiler compiler(desired->topology);
     std::vector<Part> parts;
-    for (const Service& service : desired.ruleset.services()) parts.push_back(compiler.service(service));
+    for (const Service& service : services) parts.push_back(compiler.service(service));
     parts.push_back(surroundings);
     Contents contents;
     Change change = contents.replace({}, parts);
@@ -180,37 +180,47 @@ Result<> NftEngine::take_over(const Desired& desired, Part surroundings) {
     ports_ = *ports;
     surroundings_ = std::move(surroundings);
     contents_ = std::move(contents);
-    return {};
+    former_ = std::exchange(desired_, std::move(desired));
+    if (!services.empty()) warn_of_foreign_drops();
+    const bool udp = std::ranges::any_of(services, serves_udp) ||
+                     (former_ && std::ranges::any_of(former_->ruleset.services(), serves_udp)) ||
+                     std::ranges::any_of(before, [](const Asked& asked) { return asked.first == Protocol::udp; });
+    return udp ? end_stale_udp(before) : Result<>{};
 }
 
-Result<> NftEngine::change(const Desired& desired) {
-    const std::vector<Service>& old_services = desired_->ruleset.services();
-    const std::vector<Service>& new_services = desired.ruleset.services();
+Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Difference& difference) {
     std::vector<Part> out;
     std::vector<Part> in;
-    for (const Service* service : missing(old_services, new_services)) out.push_back(compiler_->service(*service));
-    for (const Service* service : missing(new_services, old_services)) in.push_back(compiler_->service(*service));
+    std::vector<Service> gone;
+    bool udp = false;
+    for (const Service* service : difference.gone) {
+        out.push_back(compiler_->service(*service));
+        gone.push_back(*service);
+        udp = udp || serves_udp(*service);
+    }
+    for (const Service* service : difference.added) {
+        in.push_back(compiler_->service(*service));
+        udp = udp || serves_udp(*service);
+    }
+    auto former = std::make_shared<const Desired>(Desired{Ruleset(std::move(gone)), desired->topology});
     const Change change = contents_.replace(out, in);
-    auto done = netfilter_.apply(commands(change));
-    if (!done) contents_.replace(in, out);
-    return done;
+    if (auto done = netfilter_.apply(commands(change)); !done) {
+        contents_.replace(in, out);
+        return done;
+    }
+    desired_ = std::move(desired);
+    former_ = std::move(former);
+    return udp ? end_stale_udp({}) : Result<>{};
 }
 
 // The kernel forwards nothing unless it is told to.
 Result<> NftEngine::enable_forwarding(const Desired& desired) {
     for (const Family family : all_families) {
-        const Ip* beyond = nullptr;
-        for (const Service& service : desired.ruleset.services()) {
-            for (const Backend& backend : service.backends) {
-                const Ip& ip = backend.endpoint.ip;
-                if (ip.family() == family && !desired.topology.owns(ip)) beyond = &ip;
-            }
-        }
-        if (!beyond) continue;
         const std::string key = family == Family::v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
         const auto value = read_sysctl(key);
+        const Ip* beyond = value && *value != "0" ? nullptr : backend_beyond(desired, family);
+        if (!beyond) continue;
         if (!value) return value.error();
-        if (*value != "0") continue;
         if (!options_.set_sysctls) {
             return Error{
                 fmt::format("{0} is 0, so the kernel would drop what is for {1}: run `sysctl -w {0}=1`, let the "
