@@ -1,5 +1,6 @@
 // What the nft engine leaves in the kernel: forwarding that outlives a killed daemon, other people's rules as they
 // were, and nothing of its own after an orderly stop.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -86,6 +87,25 @@ TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
         << (*next)->output();
     command(lab->host("gateway"), "nft insert rule ip filter FORWARD ct status dnat accept");
     expect_service(lab);
+}
+
+// An element for each endpoint that was ever asked: here, others have asked for as many as there is room for.
+TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysThatItIsNotCounted) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    constexpr int room = 196'607;
+    std::string elements = "add element inet hairpin accepted4 { ";
+    for (int i = 0; i < room; ++i) {
+        elements += fmt::format("{}9.9.{}.{} . tcp . {} . 0", i > 0 ? ", " : "", i / 65536, i / 256 % 256, 1 + i % 256);
+    }
+    const TemporaryFile file(elements + " }\n");
+    command(lab->host("gateway"), "nft -f " + file.path());
+
+    EXPECT_EQ(seen_from(lab, "client", "1.0.0.100", Protocol::tcp), "1.0.0.100");
+    const ServiceStats stats = lab.stats("srv1");
+    EXPECT_EQ(stats.accepted_on(Path::external), 0u);
+    EXPECT_GT(stats.bytes_to_backends, 0u);
+    EXPECT_NE(lab->daemon_log().find("the counters hold 196607 endpoints at most"), std::string::npos);
 }
 
 }  // namespace

@@ -21,9 +21,11 @@
 
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
+#include "engines/nft/counts.h"
 #include "engines/nft/foreign.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/netfilter.h"
+#include "engines/nft/stats_rows.h"
 #include "model/difference.h"
 #include "net/listening_ports.h"
 #include "net/sysctl.h"
@@ -36,11 +38,6 @@ namespace {
 constexpr std::string_view sysctl_mark = "was.";
 
 using Asked = std::pair<Protocol, Endpoint>;
-
-const Service* service_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint) {
-    const auto match = find_asked(desired.ruleset, desired.topology, protocol, endpoint);
-    return match ? match->service : nullptr;
-}
 
 bool serves_udp(const Service& service) { return includes(service.protocols, Protocol::udp); }
 
@@ -80,9 +77,8 @@ private:
     Result<> enable_forwarding(const Desired& desired);
     Result<> end_stale_udp(const std::set<Asked>& before) const;
     Result<std::vector<Chain>> our_chains();
-    Result<> each_accepted(const std::function<void(Path, const Count&)>& visit);
+    Result<std::vector<Count>> counts(const std::string& set);
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
-    ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
     void warn_of_foreign_drops();
 
     const EngineOptions options_;
@@ -95,6 +91,7 @@ private:
     std::optional<Compiler> compiler_;
     Part surroundings_;
     Contents contents_;
+    bool told_of_full_counts_ = false;
 };
 
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
@@ -270,55 +267,43 @@ Result<std::vector<Chain>> NftEngine::our_chains() {
     return chains;
 }
 
-// Every count of flows since the table was made, with the path that they took.
-Result<> NftEngine::each_accepted(const std::function<void(Path, const Count&)>& visit) {
-    for (const Family family : all_families) {
-        for (const Path path : all_paths) {
-            const auto counts = netfilter_.counts(accepted_set(path, family));
-            if (!counts) return counts.error();
-            for (const Count& count : *counts) visit(path, count);
-        }
+Result<std::vector<Count>> NftEngine::counts(const std::string& set) {
+    auto counts = read_counts(set);
+    if (counts && counts->size() >= most_counts && !std::exchange(told_of_full_counts_, true)) {
+        options_.on_event(
+            {Event::Level::warning,
+             fmt::format("the counters hold {} endpoints at most: those that come now are served, but their "
+                         "connections and bytes are not counted",
+                         most_counts)});
     }
-    return {};
+    return counts;
 }
 
 Result<std::set<Asked>> NftEngine::ever_asked() {
     std::set<Asked> asked;
-    const auto visited =
-        each_accepted([&](Path, const Count& count) { asked.emplace(count.protocol, count.endpoint); });
-    if (!visited) return visited.error();
+    for (const Family family : all_families) {
+        const auto accepted = counts(accepted_set(family));
+        if (!accepted) return accepted.error();
+        for (const Count& count : *accepted) asked.emplace(count.protocol, count.endpoint);
+    }
     return asked;
 }
 
-// The row of the service that an endpoint belongs to, or last belonged to. The first rows are those of the ruleset.
-ServiceStats* NftEngine::find(Stats& stats, Protocol protocol, const Endpoint& asked) const {
-    const auto& services = desired_->ruleset.services();
-    if (const Service* service = service_asked(*desired_, protocol, asked)) {
-        return &stats.services[static_cast<size_t>(service - services.data())];
-    }
-    const Service* former = former_ ? service_asked(*former_, protocol, asked) : nullptr;
-    if (!former) return nullptr;
-    const auto row = std::ranges::find(stats.services, former->name, &ServiceStats::service);
-    if (row != stats.services.end()) return &*row;
-    stats.services.push_back({.service = former->name});
-    return &stats.services.back();
-}
-
 Result<Stats> NftEngine::stats() {
-    Stats stats;
-    if (!desired_) return stats;
-    for (const Service& service : desired_->ruleset.services()) stats.services.push_back({.service = service.name});
-    const auto accepted = each_accepted([&](Path path, const Count& count) {
-        ServiceStats* row = find(stats, count.protocol, count.endpoint);
-        if (row) row->accepted[static_cast<size_t>(path)] += count.packets;
-    });
-    if (!accepted) return accepted.error();
+    if (!desired_) return Stats{};
+    StatsRows rows(*desired_, former_.get());
     for (const Family family : all_families) {
+        const auto accepted = counts(accepted_set(family));
+        if (!accepted) return accepted.error();
+        for (const Count& count : *accepted) {
+            ServiceStats* row = rows.find(count.protocol, count.endpoint);
+            if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
+        }
         for (const Direction direction : {Direction::to_backends, Direction::to_clients}) {
-            const auto counts = netfilter_.counts(bytes_set(direction, family));
-            if (!counts) return counts.error();
-            for (const Count& count : *counts) {
-                ServiceStats* row = find(stats, count.protocol, count.endpoint);
+            const auto bytes = counts(bytes_set(direction, family));
+            if (!bytes) return bytes.error();
+            for (const Count& count : *bytes) {
+                ServiceStats* row = rows.find(count.protocol, count.endpoint);
                 if (!row) continue;
                 (direction == Direction::to_backends ? row->bytes_to_backends : row->bytes_to_clients) += count.bytes;
             }
@@ -326,12 +311,12 @@ Result<Stats> NftEngine::stats() {
     }
     const auto reviewed = review_flows([&](const TrackedFlow& flow) {
         if (flow.translated && flow.alive) {
-            if (ServiceStats* row = find(stats, flow.client.protocol, flow.client.destination)) ++row->active;
+            if (ServiceStats* row = rows.find(flow.client.protocol, flow.client.destination)) ++row->active;
         }
         return Fate::keep;
     });
     if (!reviewed) return reviewed.error();
-    return stats;
+    return rows.take();
 }
 
 Result<> NftEngine::clear() {
