@@ -17,10 +17,11 @@ struct TrackedFlow {
     bool alive = true;
 };
 
+enum class Flows { all, translated };
 enum class Fate { keep, forget };
 
-// Shows every tracked TCP and UDP flow of the thread's network namespace, and makes the kernel forget those that
-// `judge` says. Needs CAP_NET_ADMIN.
-Result<> review_flows(const std::function<Fate(const TrackedFlow&)>& judge);
+// Shows the tracked TCP and UDP flows of the thread's network namespace, and makes the kernel forget those that `judge`
+// says. Needs CAP_NET_ADMIN. A kernel before 5.15 may show others than the translated ones, too.
+Result<> review_flows(Flows which, const std::function<Fate(const TrackedFlow&)>& judge);
 
 }  // namespace hairpin::nft

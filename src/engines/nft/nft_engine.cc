@@ -235,7 +235,7 @@ Result<> NftEngine::enable_forwarding(const Desired& desired) {
 
 // UDP has no connections, so a flow ends with its endpoint and with its backend. `before`: what was asked before us.
 Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
-    return review_flows([&](const TrackedFlow& flow) {
+    return review_flows(Flows::all, [&](const TrackedFlow& flow) {
         const Endpoint& asked = flow.client.destination;
         if (flow.client.protocol != Protocol::udp) return Fate::keep;
         const Service* former = former_ ? service_asked(*former_, Protocol::udp, asked) : nullptr;
@@ -309,7 +309,7 @@ Result<Stats> NftEngine::stats() {
             }
         }
     }
-    const auto reviewed = review_flows([&](const TrackedFlow& flow) {
+    const auto reviewed = review_flows(Flows::translated, [&](const TrackedFlow& flow) {
         if (flow.translated && flow.alive) {
             if (ServiceStats* row = rows.find(flow.client.protocol, flow.client.destination)) ++row->active;
         }
@@ -334,7 +334,7 @@ Result<> NftEngine::clear() {
         if (auto set = write_sysctl(setting.substr(0, dot), setting.substr(dot + 1)); !set) return set;
     }
     if (!asked) return asked.error();
-    return review_flows([&](const TrackedFlow& flow) {
+    return review_flows(Flows::translated, [&](const TrackedFlow& flow) {
         const bool ours = flow.translated && asked->contains({flow.client.protocol, flow.client.destination});
         return ours ? Fate::forget : Fate::keep;
     });
