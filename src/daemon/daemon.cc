@@ -42,6 +42,10 @@ void log_event(const Event& event) {
 
 bool asks_to_stop(int signal) { return signal == SIGTERM || signal == SIGINT; }
 
+milliseconds since(steady_clock::time_point began) {
+    return std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
+}
+
 int fail(const Error& error) {
     spdlog::error(error.message);
     return failed;
@@ -150,8 +154,7 @@ private:
         if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
 
         advise();
-        const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
-        spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), took.count());
+        spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), since(began).count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
         return ok;
     }
@@ -175,25 +178,29 @@ private:
             return;
         }
         notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
-        bool replaced = false;
-        within_memory("reload", [&] { replaced = replace(); });
-        if (replaced) {
-            spdlog::info("reloaded: {}", extent(desired_->ruleset));
+        const auto began = steady_clock::now();
+        std::optional<milliseconds> applied;
+        within_memory("reload", [&] { applied = replace(); });
+        if (applied) {
+            spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", extent(desired_->ruleset),
+                         since(began).count(), applied->count());
         } else {
             spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));
         }
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
     }
 
-    // Serves what the configuration says now; if it cannot, says why and changes nothing.
-    bool replace() {
+    // Serves what the configuration says now; how long the engine took. If it cannot, says why and changes nothing.
+    std::optional<milliseconds> replace() {
         const Config config = options_.load();
         const Result<Topology> topology = read_topology();
-        if (!topology) return fail(topology.error()) == ok;
-        if (!sound(config, *topology)) return false;
+        if (!topology) return refuse(topology.error());
+        if (!sound(config, *topology)) return std::nullopt;
         auto desired = make_desired(config, *topology);
-        if (!within_reach(*engine_, config, desired->ruleset)) return false;
-        if (const auto applied = engine_->apply(desired); !applied) return fail(applied.error()) == ok;
+        if (!within_reach(*engine_, config, desired->ruleset)) return std::nullopt;
+        const auto began = steady_clock::now();
+        if (const auto applied = engine_->apply(desired); !applied) return refuse(applied.error());
+        const milliseconds took = since(began);
 
         desired_ = std::move(desired);
         if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads ||
@@ -201,7 +208,12 @@ private:
             spdlog::warn("a change of engine, threads or sysctls needs a restart: `systemctl restart hairpin`");
         }
         settings_.drain_timeout = config.settings.drain_timeout;
-        return true;
+        return took;
+    }
+
+    static std::nullopt_t refuse(const Error& error) {
+        spdlog::error(error.message);
+        return std::nullopt;
     }
 
     // The gateway's addresses or routes have changed: the same services, where it stands now.
