@@ -29,7 +29,9 @@ constexpr int ok = 0;
 constexpr int failed = 1;
 constexpr int refused = 2;
 
-constexpr milliseconds drain_poll{50};
+// While draining, the engine is asked again after a pause: the longer, the longer it took to answer.
+constexpr milliseconds shortest_pause{50};
+constexpr int pauses_for_one_look = 4;
 
 // Changes of the network come in bursts: wait for a pause, but not for ever.
 constexpr milliseconds network_is_quiet{50};
@@ -259,21 +261,24 @@ private:
                      span(settings_.drain_timeout));
         notify_systemd("STOPPING=1\nSTATUS=waiting for " + count(before, "live connection"));
 
-        const uint64_t cut = drain();
+        const uint64_t cut = drain(before);
         if (const auto cleared = engine_->clear(); !cleared) spdlog::warn(cleared.error().message);
         spdlog::info("stopped: {} finished, {} cut", before - std::min(before, cut), cut);
         return ok;
     }
 
     // Waits until no connection is left, the time is over or the operator insists; the number of those still alive.
-    uint64_t drain() {
+    uint64_t drain(uint64_t alive) {
         const auto deadline = steady_clock::now() + settings_.drain_timeout;
-        uint64_t alive = active();
+        milliseconds pause = shortest_pause;
         while (alive > 0 && steady_clock::now() < deadline) {
-            const auto signal = wait_for_signal(drain_poll);
+            const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+            const auto signal = wait_for_signal(std::clamp(left, milliseconds{0}, pause));
             if (signal && asks_to_stop(*signal)) break;
             if (signal == SIGUSR1) log_stats();
+            const auto began = steady_clock::now();
             alive = active();
+            pause = std::max(shortest_pause, pauses_for_one_look * since(began));
         }
         return alive;
     }
