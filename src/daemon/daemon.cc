@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -118,6 +119,7 @@ public:
     int run() {
         if (const int status = start(); status != ok) return status;
         for (;;) {
+            malloc_trim(0);  // a configuration of many services takes several times the memory that it leaves in use
             const int signal = *wait_for_signal();
             if (asks_to_stop(signal)) return stop(signal);
             if (signal == SIGHUP) reload();
