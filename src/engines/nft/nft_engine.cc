@@ -154,6 +154,7 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     }
     Compiler compiler(desired->topology);
     std::vector<Part> parts;
+    parts.reserve(services.size() + 1);
     for (const Service& service : services) parts.push_back(compiler.service(service));
     parts.push_back(surroundings);
     Contents contents;
