@@ -65,15 +65,16 @@ lab::Plan network() {
 }
 
 // A service that is measured, and others of which no two are alike: 1,000 on each external address, 40,000 backends.
-// `version`: that of one of them.
+// `version`: that of one of them, which serves UDP too, so that its change looks for flows to end.
 std::string configuration(size_t services, int version = 0) {
     std::string yaml = fmt::format("services:\n  measured: {{listen: \"{}\", backends: \"{}\", protocol: both}}\n",
                                    asked.str(), backend.str());
     for (size_t i = 1; i < services; ++i) {
+        const bool chosen = i == services / 2;
         const size_t host = 1000 + i % 40'000;
-        const int port = 1000 + (i == services / 2 ? version : 0);
-        yaml += fmt::format("  s{}: {{listen: \"1.1.{}.1:{}\", backends: \"10.0.{}.{}:{}\"}}\n", i, i / 1000,
-                            10'000 + i % 1000, host / 250, 1 + host % 250, port);
+        yaml += fmt::format("  s{}: {{listen: \"1.1.{}.1:{}\", backends: \"10.0.{}.{}:{}\", protocol: {}}}\n", i,
+                            i / 1000, 10'000 + i % 1000, host / 250, 1 + host % 250, chosen ? 1000 + version : 1000,
+                            chosen ? "both" : "tcp");
     }
     return yaml;
 }

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "base/result.h"
 #include "model/flow.h"
+
+struct nfct_handle;
 
 namespace hairpin::nft {
 
@@ -20,8 +23,20 @@ struct TrackedFlow {
 enum class Flows { all, translated };
 enum class Fate { keep, forget };
 
-// Shows the tracked TCP and UDP flows of the thread's network namespace, and makes the kernel forget those that `judge`
-// says. Needs CAP_NET_ADMIN. A kernel before 5.15 may show others than the translated ones, too.
-Result<> review_flows(Flows which, const std::function<Fate(const TrackedFlow&)>& judge);
+// Acts on the network namespace of its thread. One thread uses it.
+class Conntrack {
+public:
+    // Shows the tracked TCP and UDP flows, and makes the kernel forget those that `judge` says. Needs CAP_NET_ADMIN. A
+    // kernel before 5.15 may show others than the translated ones, too.
+    Result<> review(Flows which, const std::function<Fate(const TrackedFlow&)>& judge);
+
+private:
+    struct Close {
+        void operator()(nfct_handle* handle) const;
+    };
+    // Kept when once opened, for closing one takes the kernel some 10 ms: it first clears away what the last change of
+    // its packet filter removed (nft_rcv_nl_event in nf_tables_api.c).
+    std::unique_ptr<nfct_handle, Close> handle_;
+};
 
 }  // namespace hairpin::nft

@@ -75,7 +75,7 @@ private:
     Result<> take_over(std::shared_ptr<const Desired> desired, Part surroundings);
     Result<> change(std::shared_ptr<const Desired> desired, const Difference& difference);
     Result<> enable_forwarding(const Desired& desired);
-    Result<> end_stale_udp(const std::set<Asked>& before) const;
+    Result<> end_stale_udp(const std::set<Asked>& before);
     Result<std::vector<Chain>> our_chains();
     Result<std::vector<Count>> counts(const std::string& set);
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
@@ -83,6 +83,7 @@ private:
 
     const EngineOptions options_;
     Netfilter netfilter_;
+    Conntrack conntrack_;
 
     // What the table holds, once we have taken it over.
     std::shared_ptr<const Desired> desired_;
@@ -235,8 +236,8 @@ Result<> NftEngine::enable_forwarding(const Desired& desired) {
 }
 
 // UDP has no connections, so a flow ends with its endpoint and with its backend. `before`: what was asked before us.
-Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
-    return review_flows(Flows::all, [&](const TrackedFlow& flow) {
+Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) {
+    return conntrack_.review(Flows::all, [&](const TrackedFlow& flow) {
         const Endpoint& asked = flow.client.destination;
         if (flow.client.protocol != Protocol::udp) return Fate::keep;
         const Service* former = former_ ? service_asked(*former_, Protocol::udp, asked) : nullptr;
@@ -310,7 +311,7 @@ Result<Stats> NftEngine::stats() {
             }
         }
     }
-    const auto reviewed = review_flows(Flows::translated, [&](const TrackedFlow& flow) {
+    const auto reviewed = conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         if (flow.translated && flow.alive) {
             if (ServiceStats* row = rows.find(flow.client.protocol, flow.client.destination)) ++row->active;
         }
@@ -335,7 +336,7 @@ Result<> NftEngine::clear() {
         if (auto set = write_sysctl(setting.substr(0, dot), setting.substr(dot + 1)); !set) return set;
     }
     if (!asked) return asked.error();
-    return review_flows(Flows::translated, [&](const TrackedFlow& flow) {
+    return conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         const bool ours = flow.translated && asked->contains({flow.client.protocol, flow.client.destination});
         return ours ? Fate::forget : Fate::keep;
     });
