@@ -9,6 +9,7 @@
 
 #include "lab/prober.h"
 #include "support/binary.h"
+#include "support/tcp.h"
 #include "support/udp.h"
 
 namespace hairpin {
@@ -86,6 +87,34 @@ TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
     EXPECT_TRUE((*next)->wait_for_output("iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", patience))
         << (*next)->output();
     command(lab->host("gateway"), "nft insert rule ip filter FORWARD ct status dnat accept");
+    expect_service(lab);
+}
+
+// srv1, and a thousand others on ports from `first` on.
+std::string with_thousand_others(const char* name, int first) {
+    std::string text(yaml);
+    for (int i = 0; i < 1000; ++i) {
+        text += fmt::format("  {}{}: {{listen: \"1.0.0.1:{}\", backends: \"10.0.0.2:54321\"}}\n", name, i, first + i);
+    }
+    return text;
+}
+
+TEST(NftKernelState, AThousandServicesReplacedAtOnceLeaveTheConnectionsOfAllAlone) {
+    const TestLab lab(with_thousand_others("old", 10'000), "nft");
+    ASSERT_TRUE(lab);
+    const lab::Host& client = lab->host("client");
+    const Fd kept = dial(client, asked);
+    const Fd gone = dial(client, at("1.0.0.1:10999"));
+    ASSERT_TRUE(kept && gone);
+
+    ASSERT_TRUE(lab.reload(with_thousand_others("new", 20'000)));
+    EXPECT_TRUE(dial(client, at("1.0.0.1:20999")));
+    EXPECT_FALSE(dial(client, at("1.0.0.1:10999")));
+    for (const Fd* connection : {&kept, &gone}) {
+        ASSERT_TRUE(send_all(*connection, "question"));
+        EXPECT_EQ(receive(*connection, std::string("server1 ").size()), "server1 ");
+    }
+    EXPECT_EQ(lab.stats("old999").active, 1u);
     expect_service(lab);
 }
 

@@ -9,6 +9,8 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstring>
 #include <memory>
@@ -119,7 +121,7 @@ Result<std::vector<Count>> read_counts(const std::string& set) {
         code = dump(socket.get(), set, counts);
         if (code != -NLE_DUMP_INTR) break;
     }
-    if (code < 0) return Error{"reading the counts of the kernel's packet filter: " + std::string(nl_geterror(code))};
+    if (code < 0) return Error{fmt::format("reading the counts of the kernel's packet filter: {}", nl_geterror(code))};
     return counts;
 }
 

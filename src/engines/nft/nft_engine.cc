@@ -137,10 +137,11 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     return take_over(std::move(desired), std::move(surroundings));
 }
 
-// Where most services are others, it is less work to begin anew.
+// Where most of many services are others, it is less work to begin anew.
 bool NftEngine::can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const {
+    constexpr size_t many = 1000;
     return desired_->topology == desired.topology && surroundings_.elements == surroundings.elements &&
-           difference.gone.size() + difference.added.size() <= desired.ruleset.services().size() &&
+           difference.gone.size() + difference.added.size() <= std::max(many, desired.ruleset.services().size()) &&
            std::ranges::none_of(difference.added,
                                 [&](const Service* service) { return publishes_within(*service, ports_); });
 }
