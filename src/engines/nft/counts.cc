@@ -1,5 +1,6 @@
 #include "engines/nft/counts.h"
 
+#include <fmt/format.h>
 #include <netinet/in.h>  // first, or the kernel's headers define the same things
 
 #include <linux/netfilter.h>
@@ -8,8 +9,6 @@
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
-
-#include <fmt/format.h>
 
 #include <array>
 #include <cstring>
