@@ -118,6 +118,16 @@ TEST(NftKernelState, AThousandServicesReplacedAtOnceLeaveTheConnectionsOfAllAlon
     expect_service(lab);
 }
 
+TEST(NftKernelState, AReloadThatChangesNothingForgetsNoServiceThatWentWithLiveConnections) {
+    const TestLab lab(with_thousand_others("old", 10'000), "nft");
+    ASSERT_TRUE(lab);
+    const Fd connection = dial(lab->host("client"), at("1.0.0.1:10999"));
+    ASSERT_TRUE(connection);
+    ASSERT_TRUE(lab.reload(yaml));
+    ASSERT_TRUE(lab.reload(yaml));
+    EXPECT_EQ(lab.stats("old999").active, 1u);
+}
+
 // An element for each endpoint that was ever asked: here, others have asked for as many as there is room for.
 TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysThatItIsNotCounted) {
     const TestLab lab(yaml, "nft");

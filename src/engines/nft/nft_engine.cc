@@ -209,7 +209,7 @@ Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Differe
         return done;
     }
     desired_ = std::move(desired);
-    former_ = std::move(former);
+    if (!out.empty() || !in.empty()) former_ = std::move(former);
     return udp ? end_stale_udp({}) : Result<>{};
 }
 
