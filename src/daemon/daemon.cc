@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -32,7 +33,9 @@ constexpr int ok = 0;
 constexpr int failed = 1;
 constexpr int refused = 2;
 
-constexpr milliseconds drain_poll{50};
+// While draining, the engine is asked again after a pause: the longer, the longer it took to answer.
+constexpr milliseconds shortest_pause{50};
+constexpr int pauses_for_one_look = 4;
 constexpr milliseconds tend_interval{1000};
 
 // Changes of the network come in bursts: wait for a pause, but not for ever.
@@ -49,6 +52,10 @@ milliseconds time_until(steady_clock::time_point moment) {
 }
 
 bool asks_to_stop(int signal) { return signal == SIGTERM || signal == SIGINT; }
+
+milliseconds since(steady_clock::time_point began) {
+    return std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
+}
 
 int fail(const Error& error) {
     spdlog::error(error.message);
@@ -113,6 +120,9 @@ void within_memory(std::string_view what, const std::function<void()>& work) {
     }
 }
 
+// A configuration of many services takes several times the memory that it leaves in use.
+void give_back_memory() { malloc_trim(0); }
+
 class Daemon {
 public:
     explicit Daemon(const DaemonOptions& options) : options_(options) {}
@@ -120,6 +130,7 @@ public:
 
     int run() {
         if (const int status = start(); status != ok) return status;
+        give_back_memory();
         auto tend_at = steady_clock::now() + tend_interval;
         for (;;) {
             const auto signal = wait_for_signal(time_until(tend_at));
@@ -133,6 +144,7 @@ public:
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) calls_.answer();
             if (signal == SIGIO) within_memory("a change of the network", [this] { follow_network(); });
+            give_back_memory();
         }
     }
 
@@ -162,8 +174,7 @@ private:
 
         warn_of_traces();
         advise();
-        const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
-        spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), took.count());
+        spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), since(began).count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
         return ok;
     }
@@ -230,25 +241,29 @@ private:
             return;
         }
         notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
-        bool replaced = false;
-        within_memory("reload", [&] { replaced = replace(); });
-        if (replaced) {
-            spdlog::info("reloaded: {}", extent(desired_->ruleset));
+        const auto began = steady_clock::now();
+        std::optional<milliseconds> applied;
+        within_memory("reload", [&] { applied = replace(); });
+        if (applied) {
+            spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", extent(desired_->ruleset),
+                         since(began).count(), applied->count());
         } else {
             spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));
         }
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
     }
 
-    // Serves what the configuration says now; if it cannot, says why and changes nothing.
-    bool replace() {
+    // Serves what the configuration says now; how long the engine took. If it cannot, says why and changes nothing.
+    std::optional<milliseconds> replace() {
         const Config config = options_.load();
         const Result<Topology> topology = read_topology();
-        if (!topology) return fail(topology.error()) == ok;
-        if (!sound(config, *topology)) return false;
+        if (!topology) return refuse(topology.error());
+        if (!sound(config, *topology)) return std::nullopt;
         auto desired = make_desired(config, *topology);
-        if (!within_reach(*engine_, config, desired->ruleset)) return false;
-        if (const auto applied = engine_->apply(desired); !applied) return fail(applied.error()) == ok;
+        if (!within_reach(*engine_, config, desired->ruleset)) return std::nullopt;
+        const auto began = steady_clock::now();
+        if (const auto applied = engine_->apply(desired); !applied) return refuse(applied.error());
+        const milliseconds took = since(began);
 
         desired_ = std::move(desired);
         if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads ||
@@ -256,7 +271,12 @@ private:
             spdlog::warn("a change of engine, threads or sysctls needs a restart: `systemctl restart hairpin`");
         }
         settings_.drain_timeout = config.settings.drain_timeout;
-        return true;
+        return took;
+    }
+
+    static std::nullopt_t refuse(const Error& error) {
+        spdlog::error(error.message);
+        return std::nullopt;
     }
 
     // The gateway's addresses or routes have changed: the same services, where it stands now.
@@ -302,22 +322,25 @@ private:
                      span(settings_.drain_timeout));
         notify_systemd("STOPPING=1\nSTATUS=waiting for " + count(before, "live connection"));
 
-        const uint64_t cut = drain();
+        const uint64_t cut = drain(before);
         if (const auto cleared = engine_->clear(); !cleared) spdlog::warn(cleared.error().message);
         spdlog::info("stopped: {} finished, {} cut", before - std::min(before, cut), cut);
         return ok;
     }
 
     // Waits until no connection is left, the time is over or the operator insists; the number of those still alive.
-    uint64_t drain() {
+    uint64_t drain(uint64_t alive) {
         const auto deadline = steady_clock::now() + settings_.drain_timeout;
-        uint64_t alive = active();
+        milliseconds pause = shortest_pause;
         while (alive > 0 && steady_clock::now() < deadline) {
-            const auto signal = wait_for_signal(drain_poll);
+            const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+            const auto signal = wait_for_signal(std::clamp(left, milliseconds{0}, pause));
             if (signal && asks_to_stop(*signal)) break;
             if (signal == SIGUSR1) log_stats();
             if (signal == SIGUSR2) calls_.answer();
+            const auto began = steady_clock::now();
             alive = active();
+            pause = std::max(shortest_pause, pauses_for_one_look * since(began));
         }
         return alive;
     }

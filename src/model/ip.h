@@ -1,13 +1,17 @@
 // Addresses, prefixes, ports and endpoints of both families: plain values, ordered and hashable.
 #pragma once
 
+#include <endian.h>
+
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/names.h"
 #include "base/result.h"
@@ -46,9 +50,16 @@ public:
     std::span<const uint8_t, 16> bytes() const { return bytes_; }  // network order, v4-mapped for IPv4
     std::span<const uint8_t> network_bytes() const;                // 4 or 16 bytes, network order
 
-    auto operator<=>(const Ip&) const = default;
+    // By words, not bytes: with 100,000 services, checking them is mostly this.
+    bool operator==(const Ip& other) const { return words() == other.words(); }
+    std::strong_ordering operator<=>(const Ip& other) const { return words() <=> other.words(); }
 
 private:
+    std::pair<uint64_t, uint64_t> words() const {
+        const auto [high, low] = std::bit_cast<std::array<uint64_t, 2>>(bytes_);
+        return {be64toh(high), be64toh(low)};
+    }
+
     std::array<uint8_t, 16> bytes_{};
 };
 

@@ -19,7 +19,7 @@
 #include <future>
 #include <numeric>
 
-#include "net/sockaddr.h"
+#include "support/churn.h"
 #include "support/echo_server.h"
 #include "support/tcp.h"
 #include "support/test_lab.h"
@@ -28,7 +28,6 @@ namespace hairpin {
 namespace {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view yaml = R"(
 services:
@@ -89,10 +88,7 @@ size_t time_waits(const lab::Host& host, const Endpoint& remote) {
 class ProxyLoad : public testing::Test {
 protected:
     void SetUp() override {
-        if (!std::getenv("HAIRPIN")) {
-            if (std::getenv("CI")) FAIL() << "HAIRPIN names no program to measure";
-            GTEST_SKIP() << "HAIRPIN names no program to measure; ./test load sees to it";
-        }
+        if (!names_program_to_measure()) GTEST_SKIP() << "HAIRPIN names no program to measure; ./test load sees to it";
         lab_ = std::make_unique<TestLab>(yaml, "proxy", TestLab::Backends::none);
         ASSERT_TRUE(*lab_);
         server_ = std::make_unique<EchoServer>(lab()->host("server1"), backend);
@@ -141,39 +137,6 @@ TEST_F(ProxyLoad, HoldsEightThousandConnectionsIn300BytesEach) {
     EXPECT_EQ(echo_failures(clients, "second "), 0u);
 }
 
-constexpr auto slice = 250ms;
-
-struct Tally {
-    std::vector<size_t> by_slice;  // connections that were answered
-    size_t failures = 0;
-    std::string first_failure;
-};
-
-// Connects, asks, hears the echo and resets, one connection after the other until all slices are over.
-Tally churn(Clock::time_point start, size_t slices) {
-    Tally tally;
-    tally.by_slice.resize(slices);
-    const SockAddr to(endpoint);
-    const linger reset_at_close{1, 0};
-    const timeval limit{patience.count() / 1000, 0};
-    constexpr std::string_view question = "sixteen bytes...";
-    for (;;) {
-        const Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &reset_at_close, sizeof reset_at_close);
-        setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        std::array<char, question.size()> answer{};
-        errno = 0;
-        const bool answered = connect(fd.get(), to.get(), to.size()) == 0 &&
-                              send(fd.get(), question.data(), question.size(), MSG_NOSIGNAL) == question.size() &&
-                              recv(fd.get(), answer.data(), answer.size(), MSG_WAITALL) == question.size() &&
-                              std::string_view(answer.data(), answer.size()) == question;
-        if (!answered && tally.failures++ == 0) tally.first_failure = strerror(errno);
-        const auto now_slice = static_cast<size_t>((Clock::now() - start) / slice);
-        if (now_slice >= slices) return tally;
-        tally.by_slice[now_slice] += answered;
-    }
-}
-
 size_t median_per_second(std::vector<size_t> by_slice) {
     const auto middle = by_slice.begin() + static_cast<ptrdiff_t>(by_slice.size() / 2);
     std::ranges::nth_element(by_slice, middle);
@@ -181,13 +144,12 @@ size_t median_per_second(std::vector<size_t> by_slice) {
 }
 
 TEST_F(ProxyLoad, KeepsItsPaceWhenClientsReset) {
-    const char* wanted = std::getenv("HAIRPIN_LOAD_SECONDS");
-    const auto time = std::chrono::seconds(wanted ? std::atoi(wanted) : 15);
+    const std::chrono::seconds time = load_time();
     const auto slices = static_cast<size_t>(time / slice);
-    ASSERT_GE(slices, 6u) << "HAIRPIN_LOAD_SECONDS=" << wanted;
+    ASSERT_GE(slices, 6u) << "HAIRPIN_LOAD_SECONDS";
 
-    const auto start = Clock::now();
-    const auto client = [&] { return lab()->host("client").run([&] { return churn(start, slices); }); };
+    const auto start = std::chrono::steady_clock::now();
+    const auto client = [&] { return churn(lab()->host("client"), endpoint, start, slices); };
     auto one = std::async(std::launch::async, client);
     auto other = std::async(std::launch::async, client);
     size_t most_time_waits = 0;

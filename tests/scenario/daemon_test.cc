@@ -204,7 +204,8 @@ TEST_F(Daemon, reloads_without_touching_live_connections) {
     const Conversation old = converse();
     configure("services:\n  web: {listen: 127.0.0.1:81, backends: 127.0.0.1:8080}\n");
     process_->signal(SIGHUP);
-    ASSERT_TRUE(logs("reloaded: 1 service on 1 endpoint"));
+    ASSERT_TRUE(logs("reloaded: 1 service on 1 endpoint, "));
+    EXPECT_TRUE(logs(" ms, of which the engine took "));
     EXPECT_TRUE(old.alive());
     EXPECT_TRUE(is_refused(endpoint_port));
     EXPECT_TRUE(converse(other_port).alive());

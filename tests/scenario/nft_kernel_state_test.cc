@@ -1,5 +1,6 @@
 // What the nft engine leaves in the kernel: forwarding that outlives a killed daemon, other people's rules as they
 // were, and nothing of its own after an orderly stop.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -10,6 +11,7 @@
 #include "lab/prober.h"
 #include "support/binary.h"
 #include "support/program.h"
+#include "support/tcp.h"
 #include "support/udp.h"
 
 namespace hairpin {
@@ -112,7 +114,7 @@ TEST(NftKernelState, AKernelThatDoesNotForwardIsAnErrorThatSaysWhatToDo) {
     ASSERT_TRUE(status);
     EXPECT_EQ(WEXITSTATUS(*status), 1);
     EXPECT_NE(
-        daemon->output().find("net.ipv4.ip_forward is 0, so the kernel would drop what is for 10.0.0.3: run `sysctl "
+        daemon->output().find("net.ipv4.ip_forward is 0, so the kernel would drop what is for 10.0.0.2: run `sysctl "
                               "-w net.ipv4.ip_forward=1`"),
         std::string::npos)
         << daemon->output();
@@ -153,6 +155,63 @@ TEST(NftKernelState, ServicesOnTheCommandLineMayHaveSeveralBackends) {
     ASSERT_TRUE(next);
     EXPECT_TRUE((*next)->wait_for_output("ready: ", patience)) << (*next)->output();
     expect_service(lab);
+}
+
+// srv1, and a thousand others on ports from `first` on.
+std::string with_thousand_others(const char* name, int first) {
+    std::string text(yaml);
+    for (int i = 0; i < 1000; ++i) {
+        text += fmt::format("  {}{}: {{listen: \"1.0.0.1:{}\", backends: \"10.0.0.2:54321\"}}\n", name, i, first + i);
+    }
+    return text;
+}
+
+TEST(NftKernelState, AThousandServicesReplacedAtOnceLeaveTheConnectionsOfAllAlone) {
+    const TestLab lab(with_thousand_others("old", 10'000), "nft");
+    ASSERT_TRUE(lab);
+    const lab::Host& client = lab->host("client");
+    const Fd kept = dial(client, asked);
+    const Fd gone = dial(client, at("1.0.0.1:10999"));
+    ASSERT_TRUE(kept && gone);
+
+    ASSERT_TRUE(lab.reload(with_thousand_others("new", 20'000)));
+    EXPECT_TRUE(dial(client, at("1.0.0.1:20999")));
+    EXPECT_FALSE(dial(client, at("1.0.0.1:10999")));
+    for (const Fd* connection : {&kept, &gone}) {
+        ASSERT_TRUE(send_all(*connection, "question"));
+        EXPECT_EQ(receive(*connection, std::string("server1 ").size()), "server1 ");
+    }
+    EXPECT_EQ(lab.stats("old999").active, 1u);
+    expect_service(lab);
+}
+
+TEST(NftKernelState, AReloadThatChangesNothingForgetsNoServiceThatWentWithLiveConnections) {
+    const TestLab lab(with_thousand_others("old", 10'000), "nft");
+    ASSERT_TRUE(lab);
+    const Fd connection = dial(lab->host("client"), at("1.0.0.1:10999"));
+    ASSERT_TRUE(connection);
+    ASSERT_TRUE(lab.reload(yaml));
+    ASSERT_TRUE(lab.reload(yaml));
+    EXPECT_EQ(lab.stats("old999").active, 1u);
+}
+
+// An element for each endpoint that was ever asked: here, others have asked for as many as there is room for.
+TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysThatItIsNotCounted) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    constexpr int room = 196'607;
+    std::string elements = "add element inet hairpin accepted4 { ";
+    for (int i = 0; i < room; ++i) {
+        elements += fmt::format("{}9.9.{}.{} . tcp . {} . 0", i > 0 ? ", " : "", i / 65536, i / 256 % 256, 1 + i % 256);
+    }
+    const TemporaryFile file(elements + " }\n");
+    command(lab->host("gateway"), "nft -f " + file.path());
+
+    EXPECT_EQ(seen_from(lab, "client", "1.0.0.100", Protocol::tcp), "1.0.0.100");
+    const ServiceStats stats = lab.stats("srv1");
+    EXPECT_EQ(stats.accepted_on(Path::external), 0u);
+    EXPECT_GT(stats.bytes_to_backends, 0u);
+    EXPECT_NE(lab->daemon_log().find("the counters hold 196607 endpoints at most"), std::string::npos);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ template <auto free>
 struct Freed {
     void operator()(auto* p) const { free(p); }
 };
-using Handle = std::unique_ptr<nfct_handle, Freed<nfct_close>>;
+using Filter = std::unique_ptr<nfct_filter_dump, Freed<nfct_filter_dump_destroy>>;
 using Entry = std::unique_ptr<nf_conntrack, Freed<nfct_destroy>>;
 
 // Attributes that hold one endpoint of a tuple, in either family.
@@ -96,15 +96,25 @@ struct Review {
 
 }  // namespace
 
-Result<> review_flows(const std::function<Fate(const TrackedFlow&)>& judge) {
-    const Handle handle(nfct_open(NFNL_SUBSYS_CTNETLINK, 0));
-    if (!handle) return system_error("connection tracking");
+void Conntrack::Close::operator()(nfct_handle* handle) const { nfct_close(handle); }
+
+Result<> Conntrack::review(Flows which, const std::function<Fate(const TrackedFlow&)>& judge) {
+    if (!handle_) handle_.reset(nfct_open(NFNL_SUBSYS_CTNETLINK, 0));
+    const Filter filter(nfct_filter_dump_create());
+    if (!handle_ || !filter) return system_error("connection tracking");
+    const nfct_filter_dump_mark translated{.val = IPS_DST_NAT, .mask = IPS_DST_NAT};
+    if (which == Flows::translated) nfct_filter_dump_set_attr(filter.get(), NFCT_FILTER_DUMP_STATUS, &translated);
     Review review{judge, {}};
-    nfct_callback_register(handle.get(), NFCT_T_ALL, Review::on_entry, &review);
-    const uint32_t both_families = AF_UNSPEC;
-    if (nfct_query(handle.get(), NFCT_Q_DUMP, &both_families) < 0) return system_error("listing tracked connections");
+    nfct_callback_register(handle_.get(), NFCT_T_ALL, Review::on_entry, &review);
+    const int listed = nfct_query(handle_.get(), NFCT_Q_DUMP_FILTER, filter.get());
+    nfct_callback_unregister(handle_.get());
+    if (listed < 0) {
+        Error error = system_error("listing tracked connections");
+        handle_.reset();  // more of the list may be under way
+        return error;
+    }
     for (const Entry& entry : review.forgotten) {
-        const int status = nfct_query(handle.get(), NFCT_Q_DESTROY, entry.get());
+        const int status = nfct_query(handle_.get(), NFCT_Q_DESTROY, entry.get());
         if (status < 0 && errno != ENOENT) return system_error("forgetting a tracked connection");  // ENOENT: it ended
     }
     return {};

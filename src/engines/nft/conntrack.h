@@ -4,10 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "base/result.h"
 #include "model/flow.h"
+
+struct nfct_handle;
 
 namespace hairpin::nft {
 
@@ -24,11 +27,24 @@ struct TrackedFlow {
     std::optional<std::chrono::milliseconds> age = {};
 };
 
+enum class Flows { all, translated };
 enum class Fate { keep, forget };
 
-// Shows every tracked TCP and UDP flow of the thread's network namespace, and makes the kernel forget those that
-// `judge` says. Needs CAP_NET_ADMIN.
-Result<> review_flows(const std::function<Fate(const TrackedFlow&)>& judge);
+// Acts on the network namespace of its thread. One thread uses it.
+class Conntrack {
+public:
+    // Shows the tracked TCP and UDP flows, and makes the kernel forget those that `judge` says. Needs CAP_NET_ADMIN. A
+    // kernel before 5.15 may show others than the translated ones, too.
+    Result<> review(Flows which, const std::function<Fate(const TrackedFlow&)>& judge);
+
+private:
+    struct Close {
+        void operator()(nfct_handle* handle) const;
+    };
+    // Kept when once opened, for closing one takes the kernel some 10 ms: it first clears away what the last change of
+    // its packet filter removed (nft_rcv_nl_event in nf_tables_api.c).
+    std::unique_ptr<nfct_handle, Close> handle_;
+};
 
 // How many flows the kernel has dropped so far since another had the same tuple: for one, since no source port was free
 // for them. Of the thread's network namespace.

@@ -33,7 +33,7 @@ void Exhaustion::tend(const Desired& desired, PortRange ports) {
 // While a pool is exhausted, all of this each second: those who wait shall be let in as soon as there is a port.
 Result<> Exhaustion::refuse(bool missed, const Desired& desired, PortRange ports) {
     PoolUse use(desired.ruleset, desired.topology, ports);
-    auto reviewed = review_flows([&](const TrackedFlow& flow) {
+    auto reviewed = conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         use.add(flow);
         return Fate::keep;
     });

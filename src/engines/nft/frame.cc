@@ -35,7 +35,8 @@
 namespace hairpin::nft {
 namespace {
 
-// $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports. $closed: time_after_reset.
+// $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports. $counts: most_counts. $closed:
+// time_after_reset.
 constexpr std::string_view family_frame = R"(
     map to$4 { type $address . inet_proto . inet_service : $address . inet_service; }
     map balance$4 { type $address . inet_proto . inet_service : verdict; }
@@ -49,6 +50,10 @@ constexpr std::string_view family_frame = R"(
     set inside$4 { type $address; flags interval; }
     set ours$4 { type $address; }
     set private_backends$4 { type $address; }
+    set accepted$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
+    set to_backends$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
+    set to_clients$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
+    set refused_ports$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
 
     ct timeout tcp$4 {
         protocol tcp; l3proto $ip
@@ -97,12 +102,9 @@ constexpr std::string_view exhausted_rules = R"(
         meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst . ct reply $ip saddr . ct reply proto-src vmap @exhausted$4
 )";
 
-// $set: of a path or a direction. An endpoint gets its element when it is first counted.
-constexpr std::string_view counting_set = R"(
-    set $set { type $address . inet_proto . inet_service; flags dynamic; size 65535; counter; }
-)";
-constexpr std::string_view count_in_set = R"(
-        meta l4proto $proto add @$set { ct original $ip daddr . meta l4proto . ct original proto-dst }
+// $set: one that counts. $mark: " . NUMBER", or nothing. An endpoint gets its element when it is first counted.
+constexpr std::string_view count_rules = R"(
+        meta l4proto $proto add @$set { ct original $ip daddr . meta l4proto . ct original proto-dst$mark }
 )";
 constexpr std::string_view common_frame = R"(
     set outside { type ifname; }
@@ -170,19 +172,20 @@ constexpr std::string_view common_frame = R"(
     }
 )";
 
-constexpr std::array directions = {Direction::to_backends, Direction::to_clients};
-
 std::string filled(std::string_view text, Family family, std::string_view proto = "", std::string_view set = "",
-                   std::string_view pool = "") {
+                   std::string_view mark = "", std::string_view pool = "") {
     const bool v4 = family == Family::v4;
     const std::string closed = std::to_string(time_after_reset.count());
+    const std::string counts = std::to_string(most_counts);
     const std::pair<std::string_view, std::string_view> words[] = {{"$4", v4 ? "4" : "6"},
                                                                    {"$ip", v4 ? "ip" : "ip6"},
                                                                    {"$address", v4 ? "ipv4_addr" : "ipv6_addr"},
                                                                    {"$icmp", v4 ? "icmp" : "icmpv6"},
                                                                    {"$proto", proto},
                                                                    {"$set", set},
+                                                                   {"$mark", mark},
                                                                    {"$pool", pool},
+                                                                   {"$counts", counts},
                                                                    {"$closed", closed}};
     std::string result;
     while (!text.empty()) {
@@ -204,15 +207,32 @@ std::string chain(std::string_view name, std::string_view body) {
     return fmt::format("    chain {} {{{}    }}\n", name, body);
 }
 
-std::string for_protocols(std::string_view rule, Family family, std::string_view set = "") {
-    return filled(rule, family, "tcp", set) + filled(rule, family, "udp", set);
+std::string for_protocols(std::string_view rule, Family family, std::string_view set = "", std::string_view mark = "") {
+    return filled(rule, family, "tcp", set, mark) + filled(rule, family, "udp", set, mark);
+}
+
+std::string accepted_chain(Path path, Family family) {
+    return for_family(fmt::format("accepted_{}", name(path)), family);
+}
+
+std::string counting_chains(Family family) {
+    std::string text;
+    for (const Path path : all_paths) {
+        text += chain(accepted_chain(path, family), for_protocols(count_rules, family, accepted_set(family),
+                                                                  fmt::format(" . {}", static_cast<int>(path))));
+    }
+    for (const std::string& set :
+         {bytes_set(Direction::to_backends, family), bytes_set(Direction::to_clients, family), refused_set(family)}) {
+        text += chain(set, for_protocols(count_rules, family, set));
+    }
+    return text;
 }
 
 // Whose flow it is, as path_of() says; counts it.
 std::string count_path(Family family) {
     std::string body = "\n";
     const auto is_a = [&](std::string_view test, Path path) {
-        body += fmt::format("        {} goto {}\n", filled(test, family), accepted_set(path, family));
+        body += fmt::format("        {} goto {}\n", filled(test, family), accepted_chain(path, family));
     };
     is_a("fib saddr type local", Path::local);
     is_a("$ip saddr . $ip daddr @self$4", Path::self);
@@ -223,20 +243,13 @@ std::string count_path(Family family) {
 }
 
 std::string family_text(Family family, const std::string& pool) {
-    std::string text = filled(family_frame, family, "", "", pool);
+    std::string text = filled(family_frame, family, "", "", "", pool);
     text += chain(for_family("sources", family), for_protocols(profile_rules, family));
-    const auto add_counter = [&](const std::string& set) {
-        text += filled(counting_set, family, "", set);
-        text += chain(set, for_protocols(count_in_set, family, set));
-    };
     text += chain(for_family("ports", family), for_protocols(exhausted_rules, family));
-    for (const Path path : all_paths) add_counter(accepted_set(path, family));
-    add_counter(refused_set(family));
-    for (const Direction direction : directions) add_counter(bytes_set(direction, family));
-    return text + count_path(family);
+    return text + counting_chains(family) + count_path(family);
 }
 
-// What services fill; the counting sets are left as they are.
+// What services fill; the counts are left as they are.
 constexpr std::array family_maps = {"to",     "balance",  "balance_range", "profile", "profile_range",
                                     "facing", "exhausted"};
 constexpr std::array common_sets = {"outside", "redirected", "redirected_to"};
@@ -272,7 +285,7 @@ std::string for_family(std::string_view name, Family family) {
     return std::string(name) + (family == Family::v4 ? "4" : "6");
 }
 
-std::string accepted_set(Path path, Family family) { return for_family("accepted_" + std::string(name(path)), family); }
+std::string accepted_set(Family family) { return for_family("accepted", family); }
 
 std::string refused_set(Family family) { return for_family("refused_ports", family); }
 

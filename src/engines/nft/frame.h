@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +26,14 @@ inline constexpr std::chrono::seconds time_after_reset{240};
 
 // The names of a map, set or chain in the frame.
 std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
-std::string accepted_set(Path path, Family family);            // counts the flows of each endpoint that took the path
-std::string refused_set(Family family);                        // counts the flows of each endpoint that got no port
+
 enum class Direction { to_backends, to_clients };
+std::string accepted_set(Family family);  // counts the flows of each endpoint; mark: the Path they took
 std::string bytes_set(Direction direction, Family family);  // counts the bytes of each endpoint
+std::string refused_set(Family family);                     // counts the flows of each endpoint that got no port
+
+// How many elements each of them takes. What comes then is served and not counted. The kernel sets memory for all of
+// them aside, 2 MB a set.
+inline constexpr size_t most_counts = 196'607;
 
 }  // namespace hairpin::nft

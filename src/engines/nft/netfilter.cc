@@ -47,20 +47,6 @@ Result<> each_object(const std::string& output, const char* kind, Visit visit) {
     return {};
 }
 
-// {"elem": {"val": {"concat": ["1.0.0.1", "tcp", 1234]}, "counter": {"packets": 2, "bytes": 100}}}
-void add_count(const json& element, std::vector<Count>& counts) {
-    const json& body = element.at("elem");
-    const json& key = body.at("val").at("concat");
-    const json& counter = body.at("counter");
-    const auto protocol = from_name<Protocol>(key.at(1).get<std::string>());
-    const auto ip = Ip::parse(key.at(0).get<std::string>());
-    if (!protocol || !ip) return;
-    counts.push_back({*protocol,
-                      {*ip, key.at(2).get<uint16_t>()},
-                      counter.at("packets").get<uint64_t>(),
-                      counter.at("bytes").get<uint64_t>()});
-}
-
 }  // namespace
 
 void Netfilter::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
@@ -87,18 +73,6 @@ Result<std::vector<Chain>> Netfilter::chains() {
     });
     if (!listed) return listed.error();
     return chains;
-}
-
-Result<std::vector<Count>> Netfilter::counts(const std::string& set) {
-    const auto output = run("list set " + std::string(table) + " " + set,
-                            NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PRIO | NFT_CTX_OUTPUT_NUMERIC_TIME);
-    if (!output) return output.error();
-    std::vector<Count> counts;
-    const auto listed = each_object(*output, "set", [&](const json& found) {
-        for (const json& element : found.value("elem", json::array())) add_count(element, counts);
-    });
-    if (!listed) return listed.error();
-    return counts;
 }
 
 Result<std::string> Netfilter::show(const std::string& family_and_table) {

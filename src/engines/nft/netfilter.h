@@ -1,14 +1,12 @@
 // The kernel's packet filter, as nft(8) commands through libnftables.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "model/flow.h"
 
 struct nft_ctx;
 
@@ -25,14 +23,6 @@ struct Chain {
     std::string place() const { return family + " " + table + " " + name; }
 };
 
-// What a counting set has counted for one endpoint.
-struct Count {
-    Protocol protocol = Protocol::tcp;
-    Endpoint endpoint;
-    uint64_t packets = 0;
-    uint64_t bytes = 0;
-};
-
 // Acts on the network namespace of its thread. One thread uses it.
 class Netfilter {
 public:
@@ -43,7 +33,6 @@ public:
     Result<> apply(const std::string& commands);
 
     Result<std::vector<Chain>> chains();
-    Result<std::vector<Count>> counts(const std::string& set);      // of our table
     Result<std::string> show(const std::string& family_and_table);  // a table as nft(8) prints it
 
 private:

@@ -18,54 +18,33 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <unordered_map>
 
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
+#include "engines/nft/counts.h"
 #include "engines/nft/exhaustion.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/hindrances.h"
 #include "engines/nft/netfilter.h"
 #include "engines/nft/ports.h"
+#include "engines/nft/settings.h"
+#include "engines/nft/stats_rows.h"
+#include "model/difference.h"
 #include "net/listening_ports.h"
-#include "net/sysctl.h"
 
 namespace hairpin {
 namespace nft {
 namespace {
 
-// An empty chain of this name holds what a sysctl was before us, for whoever clears the table: the name outlives us.
-constexpr std::string_view sysctl_mark = "was.";
-
 using Asked = std::pair<Protocol, Endpoint>;
 
-const Service* service_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint) {
-    const auto match = find_asked(desired.ruleset, desired.topology, protocol, endpoint);
-    return match ? match->service : nullptr;
-}
-
-// Those of `some` that do not stand just so among the `others`. Mostly they do, and in the same place.
-std::vector<const Service*> missing(const std::vector<Service>& some, const std::vector<Service>& others) {
-    std::vector<const Service*> missing;
-    std::unordered_map<std::string_view, const Service*> by_name;
-    for (size_t i = 0; i < some.size(); ++i) {
-        if (i < others.size() && some[i] == others[i]) continue;
-        if (by_name.empty()) {
-            for (const Service& other : others) by_name.emplace(other.name, &other);
-        }
-        const auto other = by_name.find(some[i].name);
-        if (other == by_name.end() || *other->second != some[i]) missing.push_back(&some[i]);
-    }
-    return missing;
-}
+bool serves_udp(const Service& service) { return includes(service.protocols, Protocol::udp); }
 
 bool is_ours(const Chain& chain) { return fmt::format("{} {}", chain.family, chain.table) == table; }
 
-bool publishes_within(const Ruleset& ruleset, PortRange ports) {
-    return std::ranges::any_of(ruleset.services(), [&](const Service& service) {
-        return std::ranges::any_of(service.listen,
-                                   [&](const EndpointRange& listen) { return listen.ports.overlaps(ports); });
-    });
+bool publishes_within(const Service& service, PortRange ports) {
+    return std::ranges::any_of(service.listen,
+                               [&](const EndpointRange& listen) { return listen.ports.overlaps(ports); });
 }
 
 class NftEngine final : public Engine {
@@ -84,31 +63,29 @@ public:
     void tend() override;
 
 private:
-    bool can_change_to(const Desired& desired, const Part& surroundings) const;
-    Result<> take_over(const Desired& desired, Part surroundings);
-    Result<> change(const Desired& desired);
-    Result<> enable_forwarding(const Desired& desired, bool change = true);
-    Result<> set_until_clear(const std::string& key, const std::string& old_value, const std::string& value);
-    void keep_count();
-    Result<> end_stale_udp(const std::set<Asked>& before) const;
+    bool can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const;
+    Result<> take_over(std::shared_ptr<const Desired> desired, Part surroundings);
+    Result<> change(std::shared_ptr<const Desired> desired, const Difference& difference);
+    Result<> end_stale_udp(const std::set<Asked>& before);
     Result<std::vector<Chain>> our_chains();
-    Result<> each_accepted(const std::function<void(Path, const Count&)>& visit);
+    Result<std::vector<Count>> counts(const std::string& set);
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
-    const Service* service_at(Protocol protocol, const Endpoint& asked) const;
-    ServiceStats* find(Stats& stats, Protocol protocol, const Endpoint& asked) const;
     void warn_of_hindrances();
 
     const EngineOptions options_;
     Netfilter netfilter_;
+    Conntrack conntrack_;
+    const Settings settings_{netfilter_, options_.set_sysctls, options_.on_event};
 
     // What the table holds, once we have taken it over.
     std::shared_ptr<const Desired> desired_;
-    std::shared_ptr<const Desired> former_;  // before that: connections may live on that it began
+    std::shared_ptr<const Desired> former_;  // what the last change took away: connections may live on that it began
     PortRange ports_;
     std::optional<Compiler> compiler_;
     Part surroundings_;
     Contents contents_;
-    Exhaustion exhaustion_{netfilter_, options_.on_event};
+    bool told_of_full_counts_ = false;
+    Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
 };
 
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
@@ -146,7 +123,7 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
 Result<> NftEngine::check(const Desired& desired) {
     if (const auto chains = netfilter_.chains(); !chains) return chains.error();
     if (auto found = hindrances(netfilter_, desired); !found.empty()) return Error{std::move(found.front())};
-    return enable_forwarding(desired, false);
+    return settings_.check_forwarding(desired);
 }
 
 bool NftEngine::has_traces() {
@@ -155,31 +132,36 @@ bool NftEngine::has_traces() {
 }
 
 Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
-    if (auto enabled = enable_forwarding(*desired); !enabled) return enabled;
+    if (auto enabled = settings_.enable_forwarding(*desired); !enabled) return enabled;
+    Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
+    if (desired_) {
+        const Difference found = difference(desired_->ruleset.services(), desired->ruleset.services());
+        if (can_change(*desired, found, surroundings)) return change(std::move(desired), found);
+    }
+    return take_over(std::move(desired), std::move(surroundings));
+}
+
+// Where most of many services are others, it is less work to begin anew.
+bool NftEngine::can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const {
+    constexpr size_t many = 1000;
+    return desired_->topology == desired.topology && surroundings_.elements == surroundings.elements &&
+           difference.gone.size() + difference.added.size() <= std::max(many, desired.ruleset.services().size()) &&
+           std::ranges::none_of(difference.added,
+                                [&](const Service* service) { return publishes_within(*service, ports_); });
+}
+
+Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surroundings) {
+    const std::vector<Service>& services = desired->ruleset.services();
+    const auto ports = free_ports(desired->ruleset, listening_ports());
+    if (!ports) return Error{"no port is left for translated sources: services and local programs use them all"};
     std::set<Asked> before;
     if (!desired_) {
         if (auto asked = ever_asked()) before = *std::move(asked);  // an error: there is no table yet
     }
-    Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
-    const bool small = can_change_to(*desired, surroundings);
-    if (auto done = small ? change(*desired) : take_over(*desired, std::move(surroundings)); !done) return done;
-    if (!small) keep_count();
-    former_ = std::exchange(desired_, std::move(desired));
-    if (!small) warn_of_hindrances();
-    return end_stale_udp(before);
-}
-
-bool NftEngine::can_change_to(const Desired& desired, const Part& surroundings) const {
-    return compiler_ && compiler_->topology() == desired.topology && surroundings_.elements == surroundings.elements &&
-           !publishes_within(desired.ruleset, ports_);
-}
-
-Result<> NftEngine::take_over(const Desired& desired, Part surroundings) {
-    const auto ports = free_ports(desired.ruleset, listening_ports());
-    if (!ports) return Error{"no port is left for translated sources: services and local programs use them all"};
-    Compiler compiler(desired.topology);
+    Compiler compiler(desired->topology);
     std::vector<Part> parts;
-    for (const Service& service : desired.ruleset.services()) parts.push_back(compiler.service(service));
+    parts.reserve(services.size() + 1);
+    for (const Service& service : services) parts.push_back(compiler.service(service));
     parts.push_back(surroundings);
     Contents contents;
     Change change = contents.replace({}, parts);
@@ -190,7 +172,7 @@ Result<> NftEngine::take_over(const Desired& desired, Part surroundings) {
     const bool same_frame = std::ranges::count(*chains, frame_mark(), &Chain::name) > 0;
     if (!chains->empty() && !same_frame) text = fmt::format("delete table {}\n", table);
     for (const Chain& chain : *chains) {
-        if (chain.name.starts_with(sysctl_mark)) {
+        if (Settings::is_kept_by(chain.name)) {
             change.added.definitions.push_back({Definition::Kind::chain, chain.name, {}});
         } else if (same_frame && Definition::names(chain.name) && !contents.holds_chain(chain.name)) {
             change.gone.definitions.push_back({Definition::Kind::chain, chain.name, {}});
@@ -202,73 +184,43 @@ Result<> NftEngine::take_over(const Desired& desired, Part surroundings) {
     ports_ = *ports;
     surroundings_ = std::move(surroundings);
     contents_ = std::move(contents);
-    return {};
+    former_ = std::exchange(desired_, std::move(desired));
+    settings_.keep_count();
+    if (!services.empty()) warn_of_hindrances();
+    const bool udp = std::ranges::any_of(services, serves_udp) ||
+                     (former_ && std::ranges::any_of(former_->ruleset.services(), serves_udp)) ||
+                     std::ranges::any_of(before, [](const Asked& asked) { return asked.first == Protocol::udp; });
+    return udp ? end_stale_udp(before) : Result<>{};
 }
 
-Result<> NftEngine::change(const Desired& desired) {
-    const std::vector<Service>& old_services = desired_->ruleset.services();
-    const std::vector<Service>& new_services = desired.ruleset.services();
+Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Difference& difference) {
     std::vector<Part> out;
     std::vector<Part> in;
-    for (const Service* service : missing(old_services, new_services)) out.push_back(compiler_->service(*service));
-    for (const Service* service : missing(new_services, old_services)) in.push_back(compiler_->service(*service));
+    std::vector<Service> gone;
+    bool udp = false;
+    for (const Service* service : difference.gone) {
+        out.push_back(compiler_->service(*service));
+        gone.push_back(*service);
+        udp = udp || serves_udp(*service);
+    }
+    for (const Service* service : difference.added) {
+        in.push_back(compiler_->service(*service));
+        udp = udp || serves_udp(*service);
+    }
+    auto former = std::make_shared<const Desired>(Desired{Ruleset(std::move(gone)), desired->topology});
     const Change change = contents_.replace(out, in);
-    auto done = netfilter_.apply(commands(change));
-    if (!done) contents_.replace(in, out);
-    return done;
-}
-
-// The kernel forwards nothing unless it is told to. Without `change`, only whether it does or may be told so.
-Result<> NftEngine::enable_forwarding(const Desired& desired, bool change) {
-    for (const Family family : all_families) {
-        const Ip* beyond = nullptr;
-        for (const Service& service : desired.ruleset.services()) {
-            for (const Backend& backend : service.backends) {
-                const Ip& ip = backend.endpoint.ip;
-                if (ip.family() == family && !desired.topology.owns(ip)) beyond = &ip;
-            }
-        }
-        if (!beyond) continue;
-        const std::string key = family == Family::v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
-        const auto value = read_sysctl(key);
-        if (!value) return value.error();
-        if (*value != "0") continue;
-        if (!options_.set_sysctls) {
-            return Error{
-                fmt::format("{0} is 0, so the kernel would drop what is for {1}: run `sysctl -w {0}=1`, let the "
-                            "gateway do it (sysctls: set), or use engine: proxy",
-                            key, beyond->str())};
-        }
-        if (!change) continue;
-        if (auto set = set_until_clear(key, *value, "1"); !set) return set;
+    if (auto done = netfilter_.apply(commands(change)); !done) {
+        contents_.replace(in, out);
+        return done;
     }
-    return {};
-}
-
-Result<> NftEngine::set_until_clear(const std::string& key, const std::string& old_value, const std::string& value) {
-    const std::string mark = fmt::format("table {} {{ chain {}{}.{} {{ }}\n}}\n", table, sysctl_mark, key, old_value);
-    if (auto marked = netfilter_.apply(mark); !marked) return marked;
-    if (auto set = write_sysctl(key, value); !set) return set;
-    options_.on_event(
-        {Event::Level::info, fmt::format("{} was {} and is now {}, until the gateway stops", key, old_value, value)});
-    return {};
-}
-
-// Of flows that begin from now on, their bytes and their age. Nothing that is served depends on it.
-void NftEngine::keep_count() {
-    if (!options_.set_sysctls) return;
-    for (const char* key : {"net.netfilter.nf_conntrack_acct", "net.netfilter.nf_conntrack_timestamp"}) {
-        const auto value = read_sysctl(key);
-        if (!value || *value != "0") continue;
-        if (const auto set = set_until_clear(key, *value, "1"); !set) {
-            options_.on_event({Event::Level::info, set.error().message});
-        }
-    }
+    desired_ = std::move(desired);
+    if (!out.empty() || !in.empty()) former_ = std::move(former);
+    return udp ? end_stale_udp({}) : Result<>{};
 }
 
 // UDP has no connections, so a flow ends with its endpoint and with its backend. `before`: what was asked before us.
-Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) const {
-    return review_flows([&](const TrackedFlow& flow) {
+Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) {
+    return conntrack_.review(Flows::all, [&](const TrackedFlow& flow) {
         const Endpoint& asked = flow.client.destination;
         if (flow.client.protocol != Protocol::udp) return Fate::keep;
         const Service* former = former_ ? service_asked(*former_, Protocol::udp, asked) : nullptr;
@@ -294,86 +246,70 @@ Result<std::vector<Chain>> NftEngine::our_chains() {
     return chains;
 }
 
-// Every count of flows since the table was made, with the path that they took.
-Result<> NftEngine::each_accepted(const std::function<void(Path, const Count&)>& visit) {
-    for (const Family family : all_families) {
-        for (const Path path : all_paths) {
-            const auto counts = netfilter_.counts(accepted_set(path, family));
-            if (!counts) return counts.error();
-            for (const Count& count : *counts) visit(path, count);
-        }
+Result<std::vector<Count>> NftEngine::counts(const std::string& set) {
+    auto counts = read_counts(set);
+    if (counts && counts->size() >= most_counts && !std::exchange(told_of_full_counts_, true)) {
+        options_.on_event(
+            {Event::Level::warning,
+             fmt::format("the counters hold {} endpoints at most: those that come now are served, but their "
+                         "connections and bytes are not counted",
+                         most_counts)});
     }
-    return {};
+    return counts;
 }
 
 Result<std::set<Asked>> NftEngine::ever_asked() {
     std::set<Asked> asked;
-    const auto visited =
-        each_accepted([&](Path, const Count& count) { asked.emplace(count.protocol, count.endpoint); });
-    if (!visited) return visited.error();
+    for (const Family family : all_families) {
+        const auto accepted = counts(accepted_set(family));
+        if (!accepted) return accepted.error();
+        for (const Count& count : *accepted) asked.emplace(count.protocol, count.endpoint);
+    }
     return asked;
 }
 
-// The service that an endpoint belongs to, or last belonged to.
-const Service* NftEngine::service_at(Protocol protocol, const Endpoint& asked) const {
-    if (const Service* service = service_asked(*desired_, protocol, asked)) return service;
-    return former_ ? service_asked(*former_, protocol, asked) : nullptr;
-}
-
-// Its row; the first rows are those of the ruleset.
-ServiceStats* NftEngine::find(Stats& stats, Protocol protocol, const Endpoint& asked) const {
-    if (const Service* service = service_asked(*desired_, protocol, asked)) {
-        return &stats.services[static_cast<size_t>(service - desired_->ruleset.services().data())];
-    }
-    const Service* former = service_at(protocol, asked);
-    if (!former) return nullptr;
-    const auto row = std::ranges::find(stats.services, former->name, &ServiceStats::service);
-    if (row != stats.services.end()) return &*row;
-    stats.services.push_back({.service = former->name});
-    return &stats.services.back();
-}
-
 Result<Stats> NftEngine::stats() {
-    Stats stats;
-    if (!desired_) return stats;
-    for (const Service& service : desired_->ruleset.services()) stats.services.push_back({.service = service.name});
-    const auto accepted = each_accepted([&](Path path, const Count& count) {
-        ServiceStats* row = find(stats, count.protocol, count.endpoint);
-        if (row) row->accepted[static_cast<size_t>(path)] += count.packets;
-    });
-    if (!accepted) return accepted.error();
+    if (!desired_) return Stats{};
+    StatsRows rows(*desired_, former_.get());
     for (const Family family : all_families) {
-        const auto refused = netfilter_.counts(refused_set(family));
+        const auto accepted = counts(accepted_set(family));
+        if (!accepted) return accepted.error();
+        for (const Count& count : *accepted) {
+            ServiceStats* row = rows.find(count.protocol, count.endpoint);
+            if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
+        }
+        const auto refused = counts(refused_set(family));
         if (!refused) return refused.error();
         for (const Count& count : *refused) {
-            ServiceStats* row = find(stats, count.protocol, count.endpoint);
+            ServiceStats* row = rows.find(count.protocol, count.endpoint);
             if (row) row->refused[static_cast<size_t>(Refusal::ports)] += count.packets;
         }
         for (const Direction direction : {Direction::to_backends, Direction::to_clients}) {
-            const auto counts = netfilter_.counts(bytes_set(direction, family));
-            if (!counts) return counts.error();
-            for (const Count& count : *counts) {
-                ServiceStats* row = find(stats, count.protocol, count.endpoint);
+            const auto bytes = counts(bytes_set(direction, family));
+            if (!bytes) return bytes.error();
+            for (const Count& count : *bytes) {
+                ServiceStats* row = rows.find(count.protocol, count.endpoint);
                 if (!row) continue;
                 (direction == Direction::to_backends ? row->bytes_to_backends : row->bytes_to_clients) += count.bytes;
             }
         }
     }
-    const auto reviewed = review_flows([&](const TrackedFlow& flow) {
+    const auto reviewed = conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         if (flow.translated && flow.alive) {
-            if (ServiceStats* row = find(stats, flow.client.protocol, flow.client.destination)) ++row->active;
+            if (ServiceStats* row = rows.find(flow.client.protocol, flow.client.destination)) ++row->active;
         }
         return Fate::keep;
     });
     if (!reviewed) return reviewed.error();
-    return stats;
+    return rows.take();
 }
 
 Result<> NftEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     if (!desired_) return {};
-    return review_flows([&](const TrackedFlow& flow) {
+    return conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         const Leg& client = flow.client;
-        const Service* service = flow.translated ? service_at(client.protocol, client.destination) : nullptr;
+        const Service* service =
+            flow.translated ? service_asked(*desired_, former_.get(), client.protocol, client.destination) : nullptr;
         if (!service) return Fate::keep;
         visit({.service = service->name,
                .path = path_of(desired_->ruleset, desired_->topology, client.source.ip, flow.backend.destination.ip),
@@ -399,14 +335,9 @@ Result<> NftEngine::clear() {
     if (auto gone = netfilter_.apply(fmt::format("delete table {}\n", table)); !gone) return gone;
     desired_ = former_ = nullptr;
     compiler_.reset();
-    for (const Chain& chain : *chains) {
-        if (!chain.name.starts_with(sysctl_mark)) continue;
-        const std::string setting = chain.name.substr(sysctl_mark.size());
-        const size_t dot = setting.rfind('.');
-        if (auto set = write_sysctl(setting.substr(0, dot), setting.substr(dot + 1)); !set) return set;
-    }
+    if (auto restored = Settings::restore(*chains); !restored) return restored;
     if (!asked) return asked.error();
-    return review_flows([&](const TrackedFlow& flow) {
+    return conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         const bool ours = flow.translated && asked->contains({flow.client.protocol, flow.client.destination});
         return ours ? Fate::forget : Fate::keep;
     });

@@ -1,0 +1,47 @@
+// The kernel's settings that forwarding depends on: checked, and set only where the configuration says so. What one was
+// before us is kept in the table, as the name of an empty chain, for whoever clears it: the name outlives us.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engines/engine.h"
+#include "engines/nft/netfilter.h"
+
+namespace hairpin::nft {
+
+// One thread uses it, that of `netfilter`, which outlives it.
+class Settings {
+public:
+    // `may_set`: EngineOptions::set_sysctls.
+    Settings(Netfilter& netfilter, bool may_set, std::function<void(const Event&)> on_event)
+        : netfilter_(netfilter), may_set_(may_set), on_event_(std::move(on_event)) {}
+
+    // The kernel forwards nothing unless it is told to: an error where it is not and we may not tell it.
+    Result<> check_forwarding(const Desired& desired) const;
+    Result<> enable_forwarding(const Desired& desired) const;
+
+    // Where it may: has the kernel count bytes and time of flows that begin from now on.
+    void keep_count() const;
+
+    // Whether a chain of our table keeps what a setting was.
+    static bool is_kept_by(std::string_view chain);
+    // Puts back what these chains keep; others are passed over.
+    static Result<> restore(const std::vector<Chain>& chains);
+
+private:
+    struct Closed {
+        std::string key;
+        std::string value;
+    };
+    Result<std::vector<Closed>> closed(const Desired& desired) const;
+    Result<> set_until_clear(const Closed& setting) const;
+
+    Netfilter& netfilter_;
+    const bool may_set_;
+    const std::function<void(const Event&)> on_event_;
+};
+
+}  // namespace hairpin::nft

@@ -1,0 +1,35 @@
+// What is reported of each service, found by the external endpoint that a flow asked.
+#pragma once
+
+#include <string_view>
+#include <unordered_map>
+
+#include "engines/engine.h"
+#include "model/stats.h"
+
+namespace hairpin::nft {
+
+const Service* service_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint);
+// That, or the service that the endpoint last belonged to; `former` may be null.
+const Service* service_asked(const Desired& desired, const Desired* former, Protocol protocol,
+                             const Endpoint& endpoint);
+
+// Both configurations must last as long. One thread.
+class StatsRows {
+public:
+    // `former` may be null: what was served before, and may still have live flows.
+    StatsRows(const Desired& desired, const Desired* former);
+
+    // The row of the service that an endpoint belongs to, or last belonged to; null where it is none of ours.
+    ServiceStats* find(Protocol protocol, const Endpoint& asked);
+
+    Stats take() { return std::move(stats_); }
+
+private:
+    const Desired& desired_;
+    const Desired* const former_;
+    Stats stats_;  // first the services of `desired`, in their order
+    std::unordered_map<std::string_view, size_t> row_of_;
+};
+
+}  // namespace hairpin::nft
