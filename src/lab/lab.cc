@@ -129,6 +129,7 @@ Result<> Lab::build_host(size_t index) {
 }
 
 Result<> Lab::start_daemon() {
+    if (options_.command.empty()) return {};
     auto started = Process::start(hosts_.front(), options_.command);
     if (!started) return started.error();
     daemon_ = *std::move(started);

@@ -22,7 +22,8 @@ namespace hairpin::lab {
 
 struct Options {
     // What runs in the gateway: argv, such as {"/proc/self/exe", "run", "-c", FILE, "--engine", ENGINE}. It serves when
-    // it has written "ready: " to its standard output or standard error.
+    // it has written "ready: " to its standard output or standard error. Empty: nothing, and there is no daemon() and
+    // no daemon_log().
     std::vector<std::string> command;
     std::chrono::milliseconds ready_timeout{10'000};
     std::chrono::milliseconds answer_timeout{3'000};  // for one answer to one probe
@@ -48,7 +49,8 @@ public:
     std::string daemon_log() const { return daemon_->output(); }  // all it wrote so far
 
     // For tests, which do more on these hosts than the plan says.
-    const Host& host(std::string_view name) const;  // precondition: plan().host(name)
+    const Host& host(std::string_view name) const;        // precondition: plan().host(name)
+    const Host& switch_host() const { return *switch_; }  // ports are named as hosts; precondition: some host is inside
     Process& daemon() { return *daemon_; }
     Result<> start_daemon();  // another one, when that has ended
 
