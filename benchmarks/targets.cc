@@ -1,0 +1,92 @@
+#include "targets.h"
+
+#include <fmt/format.h>
+
+namespace hairpin::bench {
+namespace {
+
+const std::vector<Contestant> proxies = {Contestant::haproxy, Contestant::nginx};
+const std::vector<Contestant> udp_proxies = {Contestant::nginx};
+const std::vector<Contestant> by_hand = {Contestant::nftables};
+
+bool holds(const Target& target, double value) {
+    return more_is_better(target.key.metric) ? value >= target.bound : value <= target.bound;
+}
+
+// The rival that is hardest to beat, among those that were measured.
+std::optional<Contestant> best(const Target& target, const Results& results) {
+    std::optional<Contestant> chosen;
+    double chosen_median = 0;
+    for (const Contestant rival : target.rivals) {
+        const auto* values = results.find(target.key, rival);
+        if (values == nullptr) continue;
+        const double median = spread_of(*values).median;
+        if (!chosen || (median > chosen_median) == more_is_better(target.key.metric)) {
+            chosen = rival;
+            chosen_median = median;
+        }
+    }
+    return chosen;
+}
+
+}  // namespace
+
+std::vector<Target> all_targets(std::string_view congestion_control) {
+    constexpr auto external = Path::external;
+    constexpr auto proxy = Contestant::hairpin_proxy;
+    constexpr auto nft = Contestant::hairpin_nft;
+    const bool paced = congestion_control == "bbr";
+    std::vector<Target> all = {
+        {{"connect-sustained", external, Metric::rate}, proxy, proxies, 1.0},
+        {{"connect-sustained", external, Metric::lowest_rate}, proxy, proxies, 1.0},
+        {{"connect-reset", external, Metric::rate}, proxy, proxies, 1.0},
+        {{"connect-close", external, Metric::rate}, proxy, proxies, 1.0},
+    };
+    for (const char* measure : {"rr-16", "rr-256"}) {
+        all.push_back({{measure, external, Metric::rate}, proxy, proxies, 1.1});
+        all.push_back({{measure, external, Metric::system_cpu_per_100k}, proxy, proxies, 0.9});
+    }
+    all.push_back({{"bulk-1", external, Metric::throughput}, proxy, proxies, paced ? 1.6 : 2.1});
+    all.push_back({{"bulk-4", external, Metric::throughput}, proxy, proxies, paced ? 1.4 : 2.3});
+    all.push_back({{"bulk-reno-1", external, Metric::throughput}, proxy, proxies, 2.1});
+    all.push_back({{"bulk-reno-4", external, Metric::throughput}, proxy, proxies, 2.3});
+    for (const char* measure : {"bulk-1", "bulk-4", "bulk-reno-1", "bulk-reno-4"}) {
+        all.push_back({{measure, external, Metric::proxy_cpu_per_gb}, proxy, proxies, 0.4});
+    }
+    all.push_back({{"udp-rr", external, Metric::rate}, proxy, udp_proxies, 1.3});
+    all.push_back({{"udp-burst", external, Metric::rate}, proxy, udp_proxies, 2.8});
+    all.push_back({{"memory", external, Metric::memory}, proxy, {}, 0.3 * 1024});
+    for (const Path path : {external, Path::peer}) {
+        for (const char* measure : {"connect-reset", "rr-16", "rr-256", "udp-rr", "pps-64"}) {
+            all.push_back({{measure, path, Metric::rate}, nft, by_hand, 1.0});
+        }
+        all.push_back({{"bulk-1", path, Metric::throughput}, nft, by_hand, 1.0});
+        all.push_back({{"services", path, Metric::packet_cost}, nft, {}, 1.05});
+        all.push_back({{"services", path, Metric::connection_cost}, nft, {}, 1.05});
+    }
+    for (const Contestant engine : {proxy, nft}) all.push_back({{"start", external, Metric::time}, engine, {}, 0.05});
+    return all;
+}
+
+Judgement judge(const Target& target, const Results& results) {
+    const auto* values = results.find(target.key, target.subject);
+    const auto rival = best(target, results);
+    if (values == nullptr || (!rival && !target.rivals.empty())) return {};
+    Judgement judgement{Verdict::missed,
+                        rival ? ratio_of(*values, *results.find(target.key, *rival)) : spread_of(*values), rival};
+    const Spread& measured = judgement.measured;
+    if (holds(target, measured.median)) {
+        judgement.verdict = Verdict::met;
+    } else if (holds(target, measured.low) || holds(target, measured.high)) {
+        judgement.verdict = Verdict::close;
+    }
+    return judgement;
+}
+
+std::string bound_of(const Target& target) {
+    const std::string_view side = more_is_better(target.key.metric) ? "at least" : "at most";
+    if (!target.rivals.empty()) return fmt::format("{} {:.2g}x", side, target.bound);
+    return fmt::format("{} {}", side, format(target.key.metric, target.bound));
+}
+
+}  // namespace hairpin::bench
