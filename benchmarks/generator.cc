@@ -79,7 +79,7 @@ std::vector<bpf_insn> sender(const Frame& frame, uint32_t flows) {
         insn(BPF_LDX | BPF_MEM | BPF_W, 2, 6, offsetof(xdp_md, data), 0),
         insn(BPF_LDX | BPF_MEM | BPF_W, 3, 6, offsetof(xdp_md, data_end), 0),
         copy(4, 2),
-        insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, frame_size),
+        insn(BPF_ALU64 | BPF_ADD, 4, 0, 0, frame_size),
         insn(BPF_JMP | BPF_JLE | BPF_X, 4, 3, 2, 0),
         set(0, XDP_DROP),
         leave,
@@ -260,7 +260,7 @@ Result<double> packets_per_second(const Arena& arena, Path path, uint32_t flows,
     if (!wait_for_answer(client, true, std::chrono::seconds(5))) return Error{"no answer"};
     const auto sink = drop_on_arrival(server);
     if (!sink) return sink.error();
-    const uint32_t first_packets = std::max(frames / 8, 4 * flows);  // of nearly every flow
+    const uint32_t first_packets = std::max(frames / 8, 2 * flows);  // of most flows
     if (auto sent = send(client.host, *program, frame, first_packets); !sent) return sent.error();
     const uint64_t before = packets_received(server);
     const auto began = Clock::now();

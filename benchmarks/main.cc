@@ -99,7 +99,7 @@ void run(const Measure& measure, Path path, int rounds, const std::vector<std::u
                 results.give_up(measure.name, path, contestant, sample.error().message);
             }
         }
-        std::ranges::rotate(partners, partners.begin() + 1);
+        std::rotate(partners.begin(), partners.begin() + 1, partners.end());
     }
 }
 

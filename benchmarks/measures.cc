@@ -154,6 +154,11 @@ Result<Sample> start(const Arena& arena, Path) {
     return Sample{{Metric::time, (*fresh)->seconds_to_ready()}};
 }
 
+// "1 stream", "8 streams".
+std::string number_of(int number, std::string_view what) {
+    return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
 }  // namespace
 
 std::vector<Measure> all_measures() {
@@ -164,16 +169,18 @@ std::vector<Measure> all_measures() {
          [](const Arena& a, Path p) { return connect(a, p, Ending::close); }},
     };
     for (const int n : {1, 16, 256}) {
-        all.push_back({fmt::format("rr-{}", n), fmt::format("requests over TCP, {} connections (wrk)", n), both,
-                       with_small_buffers, [n](const Arena& a, Path p) { return requests(a, p, n); }, n == 16});
+        all.push_back({fmt::format("rr-{}", n), fmt::format("requests over TCP, {} (wrk)", number_of(n, "connection")),
+                       both, with_small_buffers, [n](const Arena& a, Path p) { return requests(a, p, n); }, n == 16});
     }
     for (const int n : {1, 4, 8}) {
-        all.push_back({fmt::format("bulk-{}", n), fmt::format("{} TCP streams (iperf3)", n), n == 4 ? external : both,
-                       everybody, [n](const Arena& a, Path p) { return bulk(a, p, n); }, n == 1});
+        all.push_back({fmt::format("bulk-{}", n), fmt::format("{} (iperf3)", number_of(n, "TCP stream")),
+                       n == 4 ? external : both, everybody, [n](const Arena& a, Path p) { return bulk(a, p, n); },
+                       n == 1});
     }
     for (const int n : {1, 4}) {
-        all.push_back({fmt::format("bulk-reno-{}", n), fmt::format("{} TCP streams, congestion control reno", n),
-                       external, everybody, [n](const Arena& a, Path p) { return bulk_reno(a, p, n); }});
+        all.push_back({fmt::format("bulk-reno-{}", n),
+                       fmt::format("{}, congestion control reno", number_of(n, "TCP stream")), external, everybody,
+                       [n](const Arena& a, Path p) { return bulk_reno(a, p, n); }});
     }
     all.push_back(
         {"udp-rr", fmt::format("UDP requests from {} sockets", datagram_sockets), both, with_udp, datagrams, true});

@@ -27,7 +27,7 @@ const Leg asked = {Protocol::tcp, *Endpoint::parse("1.0.0.100:40000"), *Endpoint
 
 void load_configuration(benchmark::State& state) {
     const std::string yaml = services(state.range(0));
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         Config config = parse_config(yaml, "hairpin.yaml");
         if (!config.errors.empty()) state.SkipWithError(config.errors.front().message.c_str());
         benchmark::DoNotOptimize(config);
@@ -39,7 +39,7 @@ void translate_flow(benchmark::State& state) {
     const Ruleset ruleset(parse_config(services(state.range(0)), "hairpin.yaml").services);
     const Topology topology({{2, "ext"}, {3, "int"}}, {{*Ip::parse("1.1.0.1"), 24, 2}, {*Ip::parse("10.0.0.1"), 16, 3}},
                             {{Prefix::of(Ip::v4(0), 0), *Ip::parse("1.1.0.100"), 2}});
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         const auto flow = translate(ruleset, topology, asked, Choice{1});
         if (!flow) state.SkipWithError("no flow");
         benchmark::DoNotOptimize(flow);
@@ -49,7 +49,7 @@ BENCHMARK(translate_flow)->Arg(2)->Arg(100'000);
 
 void hash_source(benchmark::State& state) {
     Ip client = asked.source.ip;
-    for (auto _ : state) benchmark::DoNotOptimize(source_hash(client, 10));
+    while (state.KeepRunning()) benchmark::DoNotOptimize(source_hash(client, 10));
 }
 BENCHMARK(hash_source);
 
@@ -57,7 +57,7 @@ void parse_header(benchmark::State& state) {
     const auto version = state.range(0) == 1 ? ProxyHeader::v1 : ProxyHeader::v2;
     std::array<uint8_t, proxy_header_space> space{};
     const auto header = write_proxy_header(version, Protocol::tcp, {asked.source, asked.destination}, space);
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         const auto parsed = parse_proxy_header(header, Protocol::tcp);
         if (parsed.status != ProxyParse::Status::complete) state.SkipWithError("not a header");
         benchmark::DoNotOptimize(parsed);

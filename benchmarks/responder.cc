@@ -62,6 +62,9 @@ void Responder::loop() {
             } else if (fd == tcp_.get()) {
                 accept_all(connections);
             } else if (!answer(fd)) {
+                // Not by close() alone: while another thread forks, its child holds the connection open, too, and the
+                // descriptor may be another one's by the next event.
+                epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
                 connections.erase(fd);
                 close(fd);
             }

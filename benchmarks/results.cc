@@ -19,6 +19,7 @@ std::string shortened(double value, std::string_view unit) {
 }
 
 std::string duration(double seconds) {
+    if (seconds < 1e-6) return fmt::format("{:.3g} ns", seconds * 1e9);
     if (seconds < 1e-3) return fmt::format("{:.3g} µs", seconds * 1e6);
     if (seconds < 1) return fmt::format("{:.3g} ms", seconds * 1e3);
     return fmt::format("{:.3g} s", seconds);

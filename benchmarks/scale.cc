@@ -91,7 +91,7 @@ std::vector<Measure> scale_measures() {
     std::vector<Measure> all;
     for (const size_t n : {size_t{1}, size_t{1000}, size_t{10'000}, many}) {
         all.push_back({fmt::format("load-{}", n),
-                       fmt::format("from exec to ready, {} services", n),
+                       fmt::format("from exec to ready, {} service{}", n, n == 1 ? "" : "s"),
                        {Path::external},
                        is_nft,
                        [n](const Arena& a, Path) { return load(a, n); },
