@@ -74,6 +74,7 @@ std::vector<Measure> chosen_measures(const Arguments& arguments) {
 
 std::vector<std::string> all_names() {
     std::vector<std::string> names;
+    names.reserve(all_contestants.size());
     for (const Contestant contestant : all_contestants) names.emplace_back(name(contestant));
     for (const Measure& measure : all_measures()) names.push_back(measure.name);
     names.emplace_back(micro);
