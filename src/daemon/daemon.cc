@@ -144,7 +144,7 @@ public:
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) calls_.answer();
             if (signal == SIGIO) within_memory("a change of the network", [this] { follow_network(); });
-            give_back_memory();
+            if (signal == SIGHUP || signal == SIGIO) give_back_memory();
         }
     }
 
