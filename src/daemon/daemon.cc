@@ -140,11 +140,16 @@ public:
             }
             if (!signal) continue;
             if (asks_to_stop(*signal)) return stop(*signal);
-            if (signal == SIGHUP) reload();
+            if (signal == SIGHUP) {
+                reload();
+                give_back_memory();
+            }
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) calls_.answer();
-            if (signal == SIGIO) within_memory("a change of the network", [this] { follow_network(); });
-            if (signal == SIGHUP || signal == SIGIO) give_back_memory();
+            if (signal == SIGIO) {
+                within_memory("a change of the network", [this] { follow_network(); });
+                give_back_memory();
+            }
         }
     }
 
