@@ -8,7 +8,8 @@
 //              that declares the frame (what exists stays), empties it and fills it anew. Live flows, counters and
 //              timeouts are left alone, so a daemon that was killed takes over what it left behind without a lost
 //              packet.
-//   change     otherwise: one transaction with what the services that differ take away and add.
+//   change     otherwise: one transaction with what the services that differ take away and add. It fails where
+//              somebody else has removed the table, and then the table is taken over.
 //
 // A table of another version's frame is replaced whole, in the same transaction. Then UDP flows that no service would
 // translate so any more are forgotten, so that their next packet is judged anew; TCP connections keep their backend.
@@ -83,7 +84,7 @@ private:
     PortRange ports_;
     std::optional<Compiler> compiler_;
     Part surroundings_;
-    Contents contents_;
+    std::optional<Contents> contents_;
     bool told_of_full_counts_ = false;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
 };
@@ -136,7 +137,7 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     if (desired_) {
         const Difference found = difference(desired_->ruleset.services(), desired->ruleset.services());
-        if (can_change(*desired, found, surroundings)) return change(std::move(desired), found);
+        if (can_change(*desired, found, surroundings) && change(desired, found)) return {};
     }
     return take_over(std::move(desired), std::move(surroundings));
 }
@@ -144,7 +145,7 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
 // Where most of many services are others, it is less work to begin anew.
 bool NftEngine::can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const {
     constexpr size_t many = 1000;
-    return desired_->topology == desired.topology && surroundings_.elements == surroundings.elements &&
+    return contents_ && desired_->topology == desired.topology && surroundings_.elements == surroundings.elements &&
            difference.gone.size() + difference.added.size() <= std::max(many, desired.ruleset.services().size()) &&
            std::ranges::none_of(difference.added,
                                 [&](const Service* service) { return publishes_within(*service, ports_); });
@@ -169,6 +170,10 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     std::string text;
     const auto chains = our_chains();
     if (!chains) return chains.error();
+    if (desired_ && chains->empty()) {
+        options_.on_event(
+            {Event::Level::warning, fmt::format("somebody removed the table {}: it is made anew", table)});
+    }
     const bool same_frame = std::ranges::count(*chains, frame_mark(), &Chain::name) > 0;
     if (!chains->empty() && !same_frame) text = fmt::format("delete table {}\n", table);
     for (const Chain& chain : *chains) {
@@ -208,11 +213,11 @@ Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Differe
         udp = udp || serves_udp(*service);
     }
     auto former = std::make_shared<const Desired>(Desired{Ruleset(std::move(gone)), desired->topology});
-    const Change change = contents_.replace(out, in);
-    if (auto done = netfilter_.apply(commands(change)); !done) {
-        contents_.replace(in, out);
-        return done;
-    }
+    Contents contents = *std::exchange(contents_, std::nullopt);  // unknown until this is done, whatever fails
+    const Change change = contents.replace(out, in);
+    const std::string still_there = fmt::format("flush chain {} {}\n", table, frame_mark());  // it is empty
+    if (auto done = netfilter_.apply(still_there + commands(change)); !done) return done;
+    contents_ = std::move(contents);
     desired_ = std::move(desired);
     if (!out.empty() || !in.empty()) former_ = std::move(former);
     return udp ? end_stale_udp({}) : Result<>{};
