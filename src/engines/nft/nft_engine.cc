@@ -345,11 +345,13 @@ Result<> NftEngine::clear() {
     if (!chains) return chains.error();
     if (chains->empty()) return {};
     const auto asked = ever_asked();
+    // Before the table goes: where we are killed in between, it still says what is to be put back.
+    const auto restored = Settings::restore(*chains);
     if (auto gone = netfilter_.apply(fmt::format("delete table {}\n", table)); !gone) return gone;
     desired_ = nullptr;
     former_.reset();
     compiler_.reset();
-    if (auto restored = Settings::restore(*chains); !restored) return restored;
+    if (!restored) return restored;
     if (!asked) return asked.error();
     return conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         const bool ours = flow.translated && asked->contains({flow.client.protocol, flow.client.destination});
