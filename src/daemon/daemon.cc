@@ -172,10 +172,12 @@ private:
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
         desired_ = make_desired(config, *topology);
+        // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
+        if (const auto opened = open_api(); !opened) return fail(opened.error());
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
         if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
-        if (const auto opened = open_api(); !opened) return fail(opened.error());
+        if (const auto served = api_ ? api_->serve(*engine_) : Result<>(); !served) return fail(served.error());
 
         warn_of_traces();
         advise();
@@ -215,7 +217,7 @@ private:
     Result<> open_api() {
         const std::string path = options_.socket.value_or(default_api_socket());
         if (path.empty()) return {};
-        auto api = Api::open(path, *engine_, calls_);
+        auto api = Api::open(path, calls_);
         if (api) {
             api_ = *std::move(api);
         } else if (options_.socket) {

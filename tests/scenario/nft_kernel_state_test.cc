@@ -92,6 +92,21 @@ TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
     expect_service(lab);
 }
 
+// As `systemctl restart nftables` does.
+TEST(NftKernelState, AReloadBringsBackTheServicesAfterSomebodyFlushedTheRuleset) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    command(lab->host("gateway"), "nft flush ruleset");
+    ASSERT_TRUE(lab.reload(yaml)) << lab->daemon_log();
+    expect_service(lab);
+    EXPECT_NE(lab->daemon_log().find("somebody removed the table inet hairpin"), std::string::npos);
+
+    command(lab->host("gateway"), "nft flush ruleset");
+    ASSERT_TRUE(lab.reload(std::string(yaml) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"))
+        << lab->daemon_log();
+    expect_service(lab);
+}
+
 std::string forwarding(const TestLab& lab) {
     return output_of(lab->host("gateway"), {"sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"});
 }
