@@ -22,7 +22,7 @@ TEST(StatsRows, AreThoseOfTheServicesThenOfThoseThatWentAndLive) {
     StatsRows rows(now, &before);
     ++rows.find(Protocol::tcp, *Endpoint::parse("1.0.0.1:1"))->active;
     ++rows.find(Protocol::tcp, *Endpoint::parse("1.0.0.1:4"))->active;
-    ++rows.find(Protocol::tcp, *Endpoint::parse("1.0.0.1:5"))->active;  // it listened there before
+    ++rows.find(Protocol::tcp, *Endpoint::parse("1.0.0.1:5"))->active;              // it listened there before
     rows.find(Protocol::tcp, *Endpoint::parse("1.0.0.1:3"))->bytes_to_clients = 1;  // and all of its flows have ended
     EXPECT_EQ(rows.find(Protocol::tcp, *Endpoint::parse("1.0.0.1:6")), nullptr);
     EXPECT_EQ(rows.find(Protocol::udp, *Endpoint::parse("1.0.0.1:1")), nullptr);
