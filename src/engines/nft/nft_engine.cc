@@ -346,7 +346,7 @@ Result<> NftEngine::clear() {
     if (chains->empty()) return {};
     const auto asked = ever_asked();
     // Before the table goes: where we are killed in between, it still says what is to be put back.
-    const auto restored = Settings::restore(*chains);
+    auto restored = Settings::restore(*chains);
     if (auto gone = netfilter_.apply(fmt::format("delete table {}\n", table)); !gone) return gone;
     desired_ = nullptr;
     former_.reset();
