@@ -176,7 +176,11 @@ private:
         if (const auto opened = open_api(); !opened) return fail(opened.error());
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
-        if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
+        const bool adopts = engine_->has_traces();
+        if (const auto applied = engine_->apply(desired_); !applied) {
+            if (!adopts) (void)engine_->clear();  // what it had set already
+            return fail(applied.error());
+        }
         if (const auto served = api_ ? api_->serve(*engine_) : Result<>(); !served) return fail(served.error());
 
         warn_of_traces();
@@ -323,7 +327,10 @@ private:
 
     int stop(int signal) {
         const auto nothing = std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
-        if (const auto applied = engine_->apply(nothing); !applied) return fail(applied.error());
+        if (const auto applied = engine_->apply(nothing); !applied) {
+            (void)engine_->clear();
+            return fail(applied.error());
+        }
         const uint64_t before = active();
         spdlog::info("{}: no new connections; {} may finish within {}", signal_name(signal), count(before, "live one"),
                      span(settings_.drain_timeout));

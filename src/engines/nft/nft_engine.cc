@@ -67,7 +67,7 @@ private:
     bool can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const;
     Result<> take_over(std::shared_ptr<const Desired> desired, Part surroundings);
     Result<> change(std::shared_ptr<const Desired> desired, const Difference& difference);
-    Result<> end_stale_udp(const Desired* replaced, const std::set<Asked>& before);
+    void end_stale_udp(const Desired* replaced, const std::set<Asked>& before);
     Result<std::vector<Chain>> our_chains();
     Result<std::vector<Count>> counts(const std::string& set);
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
@@ -201,7 +201,8 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     const bool udp = std::ranges::any_of(services, serves_udp) ||
                      (replaced && std::ranges::any_of(replaced->ruleset.services(), serves_udp)) ||
                      std::ranges::any_of(before, [](const Asked& asked) { return asked.first == Protocol::udp; });
-    return udp ? end_stale_udp(replaced.get(), before) : Result<>{};
+    if (udp) end_stale_udp(replaced.get(), before);
+    return {};
 }
 
 Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Difference& difference) {
@@ -227,13 +228,14 @@ Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Differe
     contents_ = std::move(contents);
     desired_ = std::move(desired);
     former_ = std::move(former);
-    return udp ? end_stale_udp(&replaced, {}) : Result<>{};
+    if (udp) end_stale_udp(&replaced, {});
+    return {};
 }
 
 // UDP has no connections, so a flow ends with its endpoint and with its backend. `replaced`: what was served until now,
-// as far as it differs; may be null. `before`: what was asked before us.
-Result<> NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& before) {
-    return conntrack_.review(Flows::all, [&](const TrackedFlow& flow) {
+// as far as it differs; may be null. `before`: what was asked before us. What is served now is so whether this works.
+void NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& before) {
+    const auto done = conntrack_.review(Flows::all, [&](const TrackedFlow& flow) {
         const Endpoint& asked = flow.client.destination;
         if (flow.client.protocol != Protocol::udp) return Fate::keep;
         const Service* former = replaced ? service_asked(*replaced, Protocol::udp, asked) : nullptr;
@@ -245,6 +247,11 @@ Result<> NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>
         const bool was_ours = former || before.contains({Protocol::udp, asked});
         return was_ours && flow.translated ? Fate::forget : Fate::keep;
     });
+    if (!done) {
+        options_.on_event(
+            {Event::Level::warning,
+             done.error().within("UDP flows that began earlier keep their backend until they rest").message});
+    }
 }
 
 void NftEngine::warn_of_hindrances() {
