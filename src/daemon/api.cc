@@ -44,15 +44,19 @@ Result<Filter> filter_of(const HttpRequest& request) {
 
 }  // namespace
 
-Result<std::unique_ptr<Api>> Api::open(const std::string& path, Engine& engine, Calls& calls) {
+Result<std::unique_ptr<Api>> Api::open(const std::string& path, Calls& calls) {
     auto listening = listen_at(path);
     if (!listening) return listening.error();
-    std::unique_ptr<Api> api(new Api(path, engine, calls));
-    auto server = HttpServer::start(*std::move(listening),
-                                    [&api = *api](const HttpRequest& request) { return api.answer(request); });
+    return std::unique_ptr<Api>(new Api(path, *std::move(listening), calls));
+}
+
+Result<> Api::serve(Engine& engine) {
+    engine_ = &engine;
+    auto server =
+        HttpServer::start(std::move(listening_), [this](const HttpRequest& request) { return answer(request); });
     if (!server) return server.error();
-    api->server_ = *std::move(server);
-    return api;
+    server_ = *std::move(server);
+    return {};
 }
 
 Api::~Api() { unlink(path_.c_str()); }
@@ -70,7 +74,7 @@ HttpResponse Api::status() const {
     std::error_code ignored;
     return {200, ordered_json({{"version", HAIRPIN_VERSION},
                                {"pid", getpid()},
-                               {"engine", engine_.name()},
+                               {"engine", engine_->name()},
                                {"network_namespace", std::filesystem::read_symlink("/proc/self/ns/net", ignored)}})
                      .dump()};
 }
@@ -78,7 +82,7 @@ HttpResponse Api::status() const {
 HttpResponse Api::stats() {
     HttpResponse response;
     calls_.call([&] {
-        const Result<Stats> stats = engine_.stats();
+        const Result<Stats> stats = engine_->stats();
         response = stats ? HttpResponse{200, to_json(*stats).dump()} : error(500, stats.error().message);
     });
     return response;
@@ -91,7 +95,7 @@ HttpResponse Api::flows(const HttpRequest& request) {
     std::string list;
     HttpResponse response;
     calls_.call([&] {
-        const auto shown = engine_.flows([&](const LiveFlow& flow) {
+        const auto shown = engine_->flows([&](const LiveFlow& flow) {
             if (!filter->takes(flow)) return;
             list.append(list.empty() ? "" : ",").append(to_json(flow).dump());
         });

@@ -18,19 +18,24 @@ namespace hairpin {
 
 class Api {
 public:
-    // Serves at `path` until it is destroyed, and asks the engine through `calls`; both must outlive it.
-    static Result<std::unique_ptr<Api>> open(const std::string& path, Engine& engine, Calls& calls);
+    // Takes its place at `path` until it is destroyed: from now on nobody else can, and who asks waits for serve().
+    static Result<std::unique_ptr<Api>> open(const std::string& path, Calls& calls);
     ~Api();  // removes the socket
 
+    // Answers, and asks the engine through `calls`; both must outlive it. Once.
+    Result<> serve(Engine& engine);
+
 private:
-    Api(std::string path, Engine& engine, Calls& calls) : path_(std::move(path)), engine_(engine), calls_(calls) {}
+    Api(std::string path, Fd listening, Calls& calls)
+        : path_(std::move(path)), listening_(std::move(listening)), calls_(calls) {}
     HttpResponse answer(const HttpRequest& request);
     HttpResponse status() const;
     HttpResponse stats();
     HttpResponse flows(const HttpRequest& request);
 
     const std::string path_;
-    Engine& engine_;
+    Fd listening_;
+    Engine* engine_ = nullptr;
     Calls& calls_;
     std::unique_ptr<HttpServer> server_;
 };

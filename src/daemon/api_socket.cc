@@ -26,7 +26,7 @@ std::optional<sockaddr_un> address_of(const std::string& path) {
     return address;
 }
 
-Fd open_unix_socket() { return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+Fd open_unix_socket(int flags = 0) { return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)); }
 
 const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
 
@@ -49,8 +49,9 @@ std::string default_api_socket() {
 
 bool is_served(const std::string& path) {
     const auto address = address_of(path);
-    const Fd socket = open_unix_socket();
-    return address && socket && connect(socket.get(), generic(*address), sizeof *address) == 0;
+    const Fd socket = open_unix_socket(SOCK_NONBLOCK);
+    if (!address || !socket) return false;
+    return connect(socket.get(), generic(*address), sizeof *address) == 0 || errno == EAGAIN;  // its queue is full
 }
 
 Result<Fd> listen_at(const std::string& path) {

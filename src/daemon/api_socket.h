@@ -14,7 +14,7 @@ std::string default_api_socket();
 // Listens there. The folder is made if only it is missing; a socket that a killed daemon left behind is replaced.
 Result<Fd> listen_at(const std::string& path);
 
-// Whether a daemon answers there.
+// Whether a daemon listens there, however busy it is. Does not wait.
 bool is_served(const std::string& path);
 
 }  // namespace hairpin

@@ -140,11 +140,16 @@ public:
             }
             if (!signal) continue;
             if (asks_to_stop(*signal)) return stop(*signal);
-            if (signal == SIGHUP) reload();
+            if (signal == SIGHUP) {
+                reload();
+                give_back_memory();
+            }
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) calls_.answer();
-            if (signal == SIGIO) within_memory("a change of the network", [this] { follow_network(); });
-            give_back_memory();
+            if (signal == SIGIO) {
+                within_memory("a change of the network", [this] { follow_network(); });
+                give_back_memory();
+            }
         }
     }
 
@@ -167,10 +172,16 @@ private:
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
         desired_ = make_desired(config, *topology);
+        // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
+        if (const auto opened = open_api(); !opened) return fail(opened.error());
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
-        if (const auto applied = engine_->apply(desired_); !applied) return fail(applied.error());
-        if (const auto opened = open_api(); !opened) return fail(opened.error());
+        const bool adopts = engine_->has_traces();
+        if (const auto applied = engine_->apply(desired_); !applied) {
+            if (!adopts) (void)engine_->clear();  // what it had set already
+            return fail(applied.error());
+        }
+        if (const auto served = api_ ? api_->serve(*engine_) : Result<>(); !served) return fail(served.error());
 
         warn_of_traces();
         advise();
@@ -210,7 +221,7 @@ private:
     Result<> open_api() {
         const std::string path = options_.socket.value_or(default_api_socket());
         if (path.empty()) return {};
-        auto api = Api::open(path, *engine_, calls_);
+        auto api = Api::open(path, calls_);
         if (api) {
             api_ = *std::move(api);
         } else if (options_.socket) {
@@ -316,7 +327,10 @@ private:
 
     int stop(int signal) {
         const auto nothing = std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
-        if (const auto applied = engine_->apply(nothing); !applied) return fail(applied.error());
+        if (const auto applied = engine_->apply(nothing); !applied) {
+            (void)engine_->clear();
+            return fail(applied.error());
+        }
         const uint64_t before = active();
         spdlog::info("{}: no new connections; {} may finish within {}", signal_name(signal), count(before, "live one"),
                      span(settings_.drain_timeout));

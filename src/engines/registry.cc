@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 #include "engines/nft/nft_engine.h"
 #include "engines/proxy/proxy_engine.h"
@@ -36,27 +35,28 @@ Result<Selection> select_engine(std::string_view name, const EngineOptions& opti
         return Selection{entry->make(options), {}};
     }
     Selection selection;
-    const auto try_those = [&](const auto& suits) {
-        for (const EngineEntry& entry : entries | std::views::reverse) {
-            auto engine = entry.make(options);
-            const auto gaps = engine->gaps(ruleset);
-            const auto gap = std::ranges::find_if_not(gaps, suits);
-            std::string why;
-            if (gap != gaps.end()) {
-                why = fmt::format("service {}: {}", gap->service, gap->message);
-            } else if (const auto allowed = allows(*engine); !allowed) {
-                why = allowed.error().message;
-            } else {
-                selection.engine = std::move(engine);
-                return true;
-            }
-            selection.passed_over.push_back(fmt::format("{}: {}", entry.name, why));
+    const auto serves = [&](const EngineEntry& entry, const auto& suits) {
+        auto engine = entry.make(options);
+        const auto gaps = engine->gaps(ruleset);
+        const auto gap = std::ranges::find_if_not(gaps, suits);
+        std::string why;
+        if (gap != gaps.end()) {
+            why = fmt::format("service {}: {}", gap->service, gap->message);
+        } else if (const auto allowed = allows(*engine); !allowed) {
+            why = allowed.error().message;
+        } else {
+            selection.engine = std::move(engine);
+            return true;
         }
+        selection.passed_over.push_back(fmt::format("{}: {}", entry.name, why));
         return false;
     };
-    if (try_those([](const Gap& gap) { return gap.implied; })) return selection;
+    const auto any_serves = [&](const auto& suits) {
+        return std::any_of(entries.rbegin(), entries.rend(), [&](const auto& entry) { return serves(entry, suits); });
+    };
+    if (any_serves([](const Gap& gap) { return gap.implied; })) return selection;
     selection.passed_over.clear();
-    if (try_those([](const Gap& gap) { return !gap.fatal; })) return selection;
+    if (any_serves([](const Gap& gap) { return !gap.fatal; })) return selection;
     return Error{fmt::format("no engine can serve this here: {}", fmt::join(selection.passed_over, "; "))};
 }
 

@@ -190,6 +190,33 @@ TEST_P(Flows, AreToldByTheDaemonThatLives) {
     EXPECT_EQ(flows().size(), 0u);
 }
 
+// An engine in the kernel would serve on where its daemon ended, in place of what was there.
+TEST_P(Flows, GoOnWhereAnotherDaemonFindsTheSocketTaken) {
+    ASSERT_TRUE(lab_);
+    const Fd listener = listen_on(lab_->host("server1"), backend);
+    const Outcome refused = outcome_of(lab_->host("gateway"), {hairpin_binary(), "run", "--engine", GetParam(),
+                                                               "--socket", lab_.socket(), "1.0.0.1:99=10.0.0.2:99"});
+    EXPECT_EQ(refused.status, 1) << refused.output;
+    const Meeting meeting = meet(lab_->host("client"), asked, {&listener});
+    ASSERT_TRUE(meeting.conversation) << strerror(meeting.refused_with);
+    EXPECT_TRUE(meeting.conversation->alive());
+    EXPECT_EQ(flows().size(), 1u);
+}
+
+TEST_P(Flows, LeaveNothingInTheKernelWhereTheSocketCannotBe) {
+    ASSERT_TRUE(lab_);
+    lab_->daemon().signal(SIGTERM);
+    ASSERT_TRUE(lab_->daemon().wait(patience));
+    const Outcome failed =
+        outcome_of(lab_->host("gateway"), {hairpin_binary(), "run", "--engine", GetParam(), "--socket",
+                                           "/nowhere/at/all.sock", "1.0.0.1:99=10.0.0.2:99"});
+    EXPECT_EQ(failed.status, 1);
+    EXPECT_NE(failed.output.find("the API's socket: /nowhere/at/all.sock: No such file or directory"),
+              std::string::npos)
+        << failed.output;
+    EXPECT_EQ(output_of(lab_->host("gateway"), {"nft", "list", "ruleset"}), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Every, Flows, testing::ValuesIn(engine_names()), [](const auto& test) { return test.param; });
 
 }  // namespace

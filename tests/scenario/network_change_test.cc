@@ -7,6 +7,8 @@
 //               ╰─────────────────────────────╯
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "support/tcp.h"
 #include "support/udp.h"
 
@@ -54,6 +56,22 @@ TEST_P(NetworkChange, ALocalRouteThatComesLaterIsServed) {
     const Meeting meeting = meet(lab->host("client"), *Endpoint::parse("10.9.0.77:1234"), {&server});
     ASSERT_TRUE(meeting.conversation) << "refused with " << meeting.refused_with << "\n" << lab->daemon_log();
     EXPECT_TRUE(meeting.conversation->alive());
+}
+
+// No link has it, and still it is the gateway's: as floating and anycast addresses are.
+TEST_P(NetworkChange, AnAddressOnNoLinkIsServedWhereItIsNamed) {
+    constexpr std::string_view yaml = "services:\n  fixed: {listen: 1.0.0.1:80, backends: 10.0.0.2:8080}\n";
+    const TestLab lab(yaml, GetParam(), TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const Fd server = listen_on(lab->host("server1"), at("10.0.0.2:4321"));
+    command(lab->host("client"), "ip route add 10.9.0.77/32 via 1.0.0.1");
+    command(lab->host("gateway"), "ip route add local 10.9.0.77/32 dev lo");
+    ASSERT_TRUE(lab.reload(std::string(yaml) + "  floating: {listen: 10.9.0.77:1234, backends: 10.0.0.2:4321}\n"));
+    for (const char* host : {"client", "peer", "server1", "gateway"}) {
+        const Meeting meeting = meet(lab->host(host), at("10.9.0.77:1234"), {&server});
+        ASSERT_TRUE(meeting.conversation) << host << ": " << strerror(meeting.refused_with) << lab->daemon_log();
+        EXPECT_TRUE(meeting.conversation->alive()) << host;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, NetworkChange, testing::ValuesIn(engine_names()));

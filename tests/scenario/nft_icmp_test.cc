@@ -5,7 +5,10 @@
 //   client, peer, server 1 itself or the gateway ──── gateway ──── server 1: the places of support/places.h
 #include <fmt/format.h>
 #include <netinet/icmp6.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -164,24 +167,6 @@ TEST_P(NftIcmpDead, ADeadBackendIsUnreachableAtTheExternalAddress) {
     EXPECT_STREQ(strerror(errno), strerror(EHOSTUNREACH)) << "and over TCP";
 }
 
-struct Kind {
-    uint8_t type, code;
-};
-constexpr Kind kinds_v4[] = {
-    {ICMP_DEST_UNREACH, ICMP_NET_UNREACH},  {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH},
-    {ICMP_DEST_UNREACH, ICMP_PROT_UNREACH}, {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH},
-    {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED},  {ICMP_DEST_UNREACH, ICMP_PKT_FILTERED},
-    {ICMP_TIME_EXCEEDED, ICMP_EXC_TTL},
-};
-constexpr Kind kinds_v6[] = {
-    {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE},
-    {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN},
-    {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR},
-    {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT},
-    {ICMP6_PACKET_TOO_BIG, 0},
-    {ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT},
-};
-
 // Whoever sends them, REQ-12a: here somebody beside the backend.
 TEST_P(NftIcmp, ErrorsEndNoFlow) {
     const lab::Host& other = lab_->host("peer");
@@ -197,11 +182,10 @@ TEST_P(NftIcmp, ErrorsEndNoFlow) {
     const auto segment = capture.next([&](const Packet& p) { return p.to == backend_ && !p.payload().empty(); });
     ASSERT_TRUE(segment);
 
-    for (const Kind& kind : v4() ? std::span<const Kind>(kinds_v4) : std::span<const Kind>(kinds_v6)) {
-        SCOPED_TRACE(testing::Message() << "type " << int{kind.type} << " code " << int{kind.code});
-        const bool too_big = kind.type == ICMP6_PACKET_TOO_BIG || kind.code == ICMP_FRAG_NEEDED;
+    for (IcmpError error : icmp_errors(client_.ip.family())) {
+        SCOPED_TRACE(testing::Message() << "type " << int{error.type} << " code " << int{error.code});
         for (const Packet& quoted : {read_packet(udp_packet(seen, backend_, "question")), *segment}) {
-            const IcmpError error{kind.type, kind.code, too_big ? 1300U : 0, quoted};
+            error.quoted = quoted;
             send_packet(other, icmp_packet(other_address, quoted.from.ip, error));
         }
         EXPECT_EQ(exchange(client, service_, backend).str(), seen.str());
@@ -228,6 +212,64 @@ TEST_P(NftIcmp, ABrokenErrorGoesNowhere) {
         EXPECT_TRUE(sent_here || !icmp_error_in(came)) << "from " << came.from.str();
     }
     EXPECT_EQ(client.receive(), (Datagram{service_, "marker"}));
+}
+
+// REQ-3 b and c: IP options in what is quoted are passed over, and its checksums of UDP are nobody's business.
+TEST_P(NftIcmp, AnErrorMayQuoteOptionsAndAWrongChecksum) {
+    const UdpSocket backend(backend_host_, backend_);
+    const Capture capture(client_host_);
+    for (const bool options : {true, false}) {
+        if (options && !v4()) continue;
+        SCOPED_TRACE(options ? "options" : "checksum");
+        const Fd client = ask("question");
+        const auto asked = backend.receive();
+        ASSERT_TRUE(asked);
+        std::string quoted = udp_packet(asked->from, backend_, "question");
+        if (options) {
+            quoted[0] = 0x47;  // a header of seven words, no longer five
+            quoted[offsetof(iphdr, tot_len) + 1] = static_cast<char>(quoted.size() + 8);
+            quoted.insert(sizeof(iphdr), 8, '\1');  // "no operation"
+        } else {
+            quoted[(v4() ? sizeof(iphdr) : sizeof(ip6_hdr)) + offsetof(udphdr, check)] ^= 0x55;
+        }
+        const IcmpError error{v4() ? uint8_t{ICMP_DEST_UNREACH} : uint8_t{ICMP6_DST_UNREACH},
+                              v4() ? uint8_t{ICMP_PORT_UNREACH} : uint8_t{ICMP6_DST_UNREACH_NOPORT}, 0,
+                              read_packet(quoted)};
+        send_packet(backend_host_, icmp_packet(backend_.ip, asked->from.ip, error));
+        EXPECT_STREQ(strerror(error_of(client)), strerror(ECONNREFUSED));
+        if (!is_local()) expect_error(capture, client, error.type, error.code);
+    }
+}
+
+// RFC 5508 REQ-4: about an answer on its way to the client, from a router there, say (RFC 4787 REQ-12a). One about a
+// flow that nobody knows goes nowhere.
+TEST_P(NftIcmpForwarded, AnErrorAboutAnAnswerReachesTheBackend) {
+    const UdpSocket client(client_host_, client_);
+    const UdpSocket backend(backend_host_, backend_);
+    const Endpoint seen = exchange(client, service_, backend);
+    const Capture capture(backend_host_);
+    const bool outside = client_.ip == at(GetParam().seen).ip;
+    const Ip router =
+        v4() ? at(outside ? "1.0.0.200" : "10.0.0.200").ip : at(outside ? "2001:db8::200" : "fd00::200").ip;
+    const Endpoint unknown{client_.ip, static_cast<uint16_t>(client.local().port ^ 1)};
+    for (IcmpError error : icmp_errors(client_.ip.family())) {
+        SCOPED_TRACE(testing::Message() << "type " << int{error.type} << " code " << int{error.code});
+        for (const Endpoint& to : {unknown, client.local()}) {
+            error.quoted = read_packet(udp_packet(service_, to, "answer"));
+            send_packet(client_host_, icmp_packet(router, service_.ip, error));
+        }
+        const auto packet = capture.next([](const Packet& p) { return icmp_error_in(p).has_value(); });
+        ASSERT_TRUE(packet);
+        const IcmpError came = *icmp_error_in(*packet);
+        EXPECT_EQ(packet->from.ip.str(), (outside ? router : service_.ip).str());
+        EXPECT_EQ(packet->to.ip.str(), backend_.ip.str());
+        EXPECT_EQ(int{came.type}, int{error.type});
+        EXPECT_EQ(int{came.code}, int{error.code});
+        EXPECT_EQ(came.mtu, error.mtu);
+        EXPECT_EQ(came.quoted.from.str(), backend_.str());
+        EXPECT_EQ(came.quoted.to.str(), seen.str());
+    }
+    EXPECT_EQ(exchange(client, service_, backend).str(), seen.str());
 }
 
 using testing::Values;

@@ -6,8 +6,10 @@
 
 #include <csignal>
 #include <fstream>
+#include <new>
 #include <sstream>
 
+#include "engines/nft/conntrack.h"
 #include "lab/prober.h"
 #include "support/binary.h"
 #include "support/program.h"
@@ -90,6 +92,40 @@ TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
         << (*next)->output();
     command(lab->host("gateway"), "nft insert rule ip filter FORWARD ct status dnat accept");
     expect_service(lab);
+}
+
+// As `systemctl restart nftables` does.
+TEST(NftKernelState, AReloadBringsBackTheServicesAfterSomebodyFlushedTheRuleset) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    command(lab->host("gateway"), "nft flush ruleset");
+    ASSERT_TRUE(lab.reload(yaml)) << lab->daemon_log();
+    expect_service(lab);
+    EXPECT_NE(lab->daemon_log().find("somebody removed the table inet hairpin"), std::string::npos);
+
+    command(lab->host("gateway"), "nft flush ruleset");
+    ASSERT_TRUE(lab.reload(std::string(yaml) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"))
+        << lab->daemon_log();
+    expect_service(lab);
+}
+
+TEST(NftKernelState, FlowsForWhichThereIsNoMemoryAreNoReasonNotToListThemLater) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    expect_service(lab);
+    lab->host("gateway").run([] {
+        nft::Conntrack conntrack;
+        EXPECT_THROW((void)conntrack.review(nft::Flows::all, [](const auto&) -> nft::Fate { throw std::bad_alloc(); }),
+                     std::bad_alloc);
+        size_t flows = 0;
+        const auto count = [&](const auto&) {
+            ++flows;
+            return nft::Fate::keep;
+        };
+        const auto listed = conntrack.review(nft::Flows::all, count);
+        EXPECT_TRUE(listed) << listed.error().message;
+        EXPECT_GE(flows, 8u);
+    });
 }
 
 std::string forwarding(const TestLab& lab) {

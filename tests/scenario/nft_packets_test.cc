@@ -46,15 +46,15 @@ TEST_P(NftPackets, KeepAllThatIsNotAnAddress) {
 }
 
 TEST_P(NftPackets, KeepTheirTcpHeaders) {
-    const TcpFields syn{.sequence = 4'000'000'000, .syn = true, .window = 12'345};
+    const TcpFields syn{.sequence = 4'000'000'000, .syn = true, .ecn_setup = true, .window = 12'345};
     const Packet came = passed(tcp_packet(client_, service_, syn));
     EXPECT_EQ(came.tcp().sequence, syn.sequence);
     EXPECT_EQ(came.tcp().window, syn.window);
     EXPECT_TRUE(came.tcp().syn);
+    EXPECT_TRUE(came.tcp().ecn_setup);
     EXPECT_FALSE(came.tcp().acknowledged);
 }
 
-// RFC 768: "no checksum" must not become a wrong one.
 // RFC 8200 4: options on the way and at the end, and what looks like a fragment but is the whole.
 using NftPacketsV6 = NftPackets;
 TEST_P(NftPacketsV6, WithExtensionHeadersAreTranslated) {
@@ -78,6 +78,7 @@ TEST_P(NftPacketsV6, WithExtensionHeadersAreTranslated) {
     }
 }
 
+// RFC 768: "no checksum" must not become a wrong one.
 using NftPacketsV4 = NftPackets;  // IPv6 demands a checksum
 TEST_P(NftPacketsV4, WithoutAChecksumStayWithout) {
     std::string packet = udp_packet(client_, service_, "payload");

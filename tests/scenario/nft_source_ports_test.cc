@@ -126,6 +126,25 @@ TEST(NftSourcePorts, ManyFlowsAtOnceAreKeptApart) {
     }
 }
 
+// RFC 4787 REQ-1, as far as it goes: one socket is one source port whichever service it asks, if the port is among
+// those for translated sources and nobody has it.
+TEST(NftSourcePorts, AClientsOwnPortIsKeptForEveryServiceWhereItIsFree) {
+    const TestLab lab(R"(
+services:
+  srv: {listen: "1.0.0.1:80", backends: "10.0.0.2:8080", protocol: both}
+  other: {listen: "1.0.0.1:81", backends: "10.0.0.3:8081", protocol: both}
+)",
+                      "nft", TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const UdpSocket backend(lab->host("server1"), backend_endpoint);
+    const UdpSocket other(lab->host("server2"), at("10.0.0.3:8081"));
+    const UdpSocket first(lab->host("server2"), at("10.0.0.3:40000"));
+    EXPECT_EQ(exchange(first, service, backend).str(), "1.0.0.1:40000");
+    EXPECT_EQ(exchange(first, at("1.0.0.1:81"), other).str(), "1.0.0.1:40000");
+    const UdpSocket second(lab->host("server1"), at("10.0.0.2:40000"));
+    EXPECT_NE(exchange(second, service, backend).str(), "1.0.0.1:40000") << "REQ-3: it has an owner";
+}
+
 // RFC 6056: who may not see the flow cannot tell its port from those of others.
 TEST(NftSourcePorts, AreHardToGuess) {
     const TestLab lab(usual, "nft", TestLab::Backends::none);
@@ -150,8 +169,9 @@ TEST(NftSourcePorts, AreHardToGuess) {
 
 // As resolvers ask for A and AAAA: two datagrams of a new flow at the same moment, on two processors. Each is answered,
 // even where the kernel finds too late that both are one flow, and has given them two ports.
-TEST(NftSourcePorts, TwoFirstDatagramsAtOnceAreBothAnswered) {
-    const TestLab lab(usual, "nft", TestLab::Backends::none);
+using TwoFirstDatagrams = UdpTest;
+TEST_P(TwoFirstDatagrams, AtOnceAreBothAnswered) {
+    const TestLab lab = make_lab(usual);
     ASSERT_TRUE(lab);
     const UdpSocket backend(lab->host("server1"), backend_endpoint);
     const Capture capture(lab->host("peer"));
@@ -183,6 +203,8 @@ TEST(NftSourcePorts, TwoFirstDatagramsAtOnceAreBothAnswered) {
     });
     other.get();
 }
+
+INSTANTIATE_TEST_SUITE_P(Every, TwoFirstDatagrams, testing::ValuesIn(engine_names()));
 
 }  // namespace
 }  // namespace hairpin

@@ -4,7 +4,10 @@
 //   client ──── gateway 1.0.0.1, 10.0.0.1 ──── switch ──┬── server1 10.0.0.2
 //                                                       ├── server2 fd00::2
 //                                                       ╰── peer
+#include <netinet/ip_icmp.h>
+
 #include "lab/prober.h"
+#include "support/packet.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
@@ -81,6 +84,45 @@ services:
             EXPECT_EQ(answer ? answer->greeting.leg.source.ip.str() : answer.error().message, seen)
                 << host << " over " << name(protocol);
         }
+    }
+}
+
+// The proxy ends what it carries, and lets nothing pass by.
+TEST(SurroundingsOfTheProxy, TheKernelNeedNotForward) {
+    const TestLab lab(yaml, "proxy");
+    ASSERT_TRUE(lab);
+    command(lab->host("gateway"), "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0");
+    for (const auto& [host, from, service] :
+         {std::tuple("client", "1.0.0.100", "1.0.0.1:1044"), std::tuple("routed", "10.0.1.100", "1.0.0.1:1044"),
+          std::tuple("peer", "10.0.0.50", "1.0.0.1:1044"), std::tuple("server1", "10.0.0.2", "1.0.0.1:1044"),
+          std::tuple("gateway", "1.0.0.1", "1.0.0.1:1044"), std::tuple("client", "2001:db8::100", "[2001:db8::1]:1066"),
+          std::tuple("peer", "fd00::50", "[2001:db8::1]:1066"),
+          std::tuple("server2", "fd00::2", "[2001:db8::1]:1066")}) {
+        for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+            const auto answer =
+                lab::ask(lab->host(host), {protocol, at(from), at(service)}, ProxyHeader::none, patience);
+            EXPECT_EQ(answer ? answer->greeting.leg.source.ip.str() : answer.error().message, at(service).ip.str())
+                << host << " over " << name(protocol);
+        }
+    }
+}
+
+// RFC 5508 REQ-1, for the address of the service: the gateway itself answers, whoever asks.
+TEST_P(Surroundings, TheExternalAddressAnswersPings) {
+    const TestLab lab(yaml, GetParam());
+    ASSERT_TRUE(lab);
+    const Ip external = at("1.0.0.1").ip;
+    for (const auto& [host, address] : inside_and_outside) {
+        const Capture capture(lab->host(host));
+        IcmpError request{ICMP_ECHO, 0, 47'110'815, {}};  // built like an error
+        request.quoted.bytes = "ping";
+        send_packet(lab->host(host), icmp_packet(at(address).ip, external, request));
+        const auto reply =
+            capture.next([](const Packet& p) { return p.protocol == IPPROTO_ICMP && p.content[0] == ICMP_ECHOREPLY; });
+        ASSERT_TRUE(reply) << host;
+        EXPECT_EQ(reply->from.ip, external) << host;
+        EXPECT_EQ(reply->to.ip.str(), address) << host;
+        EXPECT_TRUE(reply->content.ends_with("ping")) << host;
     }
 }
 

@@ -138,6 +138,23 @@ TEST_P(TcpDrain, AReloadKeepsTheConnectionsOfAServiceThatGoes) {
     EXPECT_TRUE(converse(second).alive());
 }
 
+TEST_P(TcpDrain, SigtermWaitsForTheConnectionOfAServiceThatWentSeveralReloadsAgo) {
+    start("30s", two);
+    const Conversation made = converse(second);
+    ASSERT_TRUE(lab().reload(yaml(one)));
+    for (const char* port : {"1236", "1237", "1236"}) {
+        ASSERT_TRUE(
+            lab().reload(yaml(one + "  other: {listen: \"1.0.0.1:" + port + "\", backends: \"10.0.0.2:12345\"}\n")));
+    }
+    EXPECT_EQ(lab().stats("two").active, 1u);
+    terminate();
+    EXPECT_NE(lab()->daemon_log().find("1 live one may finish"), std::string::npos) << lab()->daemon_log();
+    EXPECT_TRUE(made.alive());
+    finish(made.client);
+    finish(made.backend);
+    expect_exit(0);
+}
+
 TEST_P(TcpDrain, AReloadChangesTheBackendOfNewConnectionsOnly) {
     start("1h");
     const Conversation old = converse();

@@ -172,7 +172,7 @@ TEST_P(UdpDatagrams, ComeWholeFromFragmentsInAnyOrder) {
     }
 }
 
-// RFC 7857 section 9: hosts that share an address on the way to the backend do not share their counters of datagrams.
+// RFC 7857 section 10: hosts that share an address on the way to the backend do not share their counters of datagrams.
 TEST_P(UdpDatagrams, OfTwoClientsWithTheSameIdAreNotMixed) {
     const TestLab lab = make_lab(yaml);
     ASSERT_TRUE(lab);

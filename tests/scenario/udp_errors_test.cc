@@ -149,6 +149,24 @@ TEST_P(UdpErrors, OfEveryKindDoNotEndTheSession) {
     }
 }
 
+// RFC 7857 7.1: that nobody listens is no sign of life, however often it is said.
+TEST_P(UdpErrors, DoNotProlongASession) {
+    const TestLab lab = make_lab(R"(
+services:
+  brief: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp, idle_timeout: 1s}
+)");
+    ASSERT_TRUE(lab);
+    const UdpSocket client(lab->host("client"), at("1.0.0.100"));
+    const UdpSocket backend(lab->host("server1"), backend_endpoint);
+    const Endpoint seen = exchange(client, service, backend);
+    ASSERT_EQ(lab.stats("brief").active, 1u);
+    const IcmpError error{ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, read_packet(udp_packet(seen, backend_endpoint, ""))};
+    EXPECT_TRUE(wait_for([&] {
+        send_packet(lab->host("server1"), icmp_packet(backend_endpoint.ip, seen.ip, error));
+        return lab.stats("brief").active == 0;
+    }));
+}
+
 INSTANTIATE_TEST_SUITE_P(Every, UdpErrors, testing::ValuesIn(engine_names()));
 
 }  // namespace

@@ -1,7 +1,12 @@
-// A loop over UDP that appears while the gateway runs is cut, and says so: the proxy engine's loop guard.
+// A loop over UDP that appears while the gateway runs is cut, and says so: the proxy engine's loop guard. With nft
+// there is none.
 //
 // The backends' address moves to the gateway itself, whose services listen on all addresses. Every datagram would come
 // back as a new client, and open one more session, until descriptors or ports are used up.
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
 #include <functional>
 
 #include "support/tcp.h"
@@ -71,6 +76,31 @@ TEST(UdpLoop, OfASessionFromBeforeIsCut) {
     move_to_gateway(lab, "10.0.0.99/32");
     ask(lab, client, at("1.0.0.1:1044"), [&] { return lab.stats("loop4").refused_for(Refusal::loop); });
     EXPECT_EQ(lab.stats("loop4").active, 1u);
+}
+
+// The kernel translates a flow once: it ends on the gateway, where nobody listens.
+TEST(NftLoop, NothingGoesRound) {
+    const TestLab lab(R"(
+services:
+  outside: {listen: "1.0.0.1:9", backends: "10.0.0.3:9"}
+  loop: {listen: "0.0.0.0:1044", backends: "10.0.0.99:1044", protocol: both}
+  there: {listen: "0.0.0.0:1001", backends: "10.0.0.99:1002", protocol: both}
+  back: {listen: "0.0.0.0:1002", backends: "10.0.0.99:1001", protocol: both}
+)",
+                      "nft", TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    move_to_gateway(lab, "10.0.0.99/32");
+    for (const char* asked : {"1.0.0.1:1044", "1.0.0.1:1001"}) {
+        EXPECT_FALSE(dial(lab->host("client"), at(asked)));
+        EXPECT_STREQ(strerror(errno), strerror(ECONNREFUSED)) << asked;
+        const Fd client = connect_from(lab->host("client"), {Protocol::udp, at("1.0.0.100"), at(asked)});
+        ASSERT_TRUE(send_all(client, "round and round"));
+        char byte = 0;
+        EXPECT_EQ(recv(client.get(), &byte, 1, 0), -1);
+        EXPECT_STREQ(strerror(errno), strerror(ECONNREFUSED)) << asked;
+    }
+    for (const char* service : {"loop", "there"}) EXPECT_EQ(lab.stats(service).accepted_on(Path::external), 2u);
+    EXPECT_EQ(lab.stats("back").accepted, ServiceStats{}.accepted);
 }
 
 }  // namespace

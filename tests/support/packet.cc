@@ -35,6 +35,8 @@ Header header_in(std::string_view bytes) {
     return header;
 }
 
+constexpr uint16_t ece_and_cwr = 3;  // what tcphdr knows as res2
+
 Ip ip_in(const in6_addr& address) { return Ip::from_network(std::span<const uint8_t, 16>(address.s6_addr)); }
 
 uint32_t sum_of(std::string_view bytes) {
@@ -130,6 +132,7 @@ TcpFields Packet::tcp() const {
     if (header.ack) fields.acknowledged = ntohl(header.ack_seq);
     fields.syn = header.syn;
     fields.rst = header.rst;
+    fields.ecn_setup = header.res2 == ece_and_cwr;
     return fields;
 }
 
@@ -143,6 +146,22 @@ std::optional<IcmpError> icmp_error_in(const Packet& packet) {
     IcmpError error{header.icmp6_type, header.icmp6_code, ntohl(header.icmp6_mtu), {}};
     error.quoted = read_packet(packet.content.substr(sizeof header));
     return error;
+}
+
+std::vector<IcmpError> icmp_errors(Family family) {
+    constexpr uint32_t mtu = 1300;
+    if (family == Family::v4) {
+        return {{ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0, {}},   {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, {}},
+                {ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0, {}},  {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, {}},
+                {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu, {}}, {ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, 0, {}},
+                {ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0, {}}};
+    }
+    return {{ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE, 0, {}},
+            {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN, 0, {}},
+            {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR, 0, {}},
+            {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT, 0, {}},
+            {ICMP6_PACKET_TOO_BIG, 0, mtu, {}},
+            {ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT, 0, {}}};
 }
 
 std::string udp_packet(const Endpoint& from, const Endpoint& to, std::string_view payload, IpFields fields) {
@@ -165,6 +184,7 @@ std::string tcp_packet(const Endpoint& from, const Endpoint& to, const TcpFields
     header.ack = fields.acknowledged.has_value();
     header.syn = fields.syn;
     header.rst = fields.rst;
+    header.res2 = fields.ecn_setup ? ece_and_cwr : 0;
     header.psh = !payload.empty();
     header.window = htons(fields.window);
     std::string content = bytes_of(header).append(payload);

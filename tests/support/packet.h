@@ -19,6 +19,7 @@ struct TcpFields {
     std::optional<uint32_t> acknowledged{};  // none: a segment without ACK
     bool syn = false;
     bool rst = false;
+    bool ecn_setup = false;  // ECE and CWR, RFC 3168 6.1.1
     uint16_t window = 1000;
 };
 
@@ -46,6 +47,8 @@ struct IcmpError {
     Packet quoted;     // as much of it as came along
 };
 std::optional<IcmpError> icmp_error_in(const Packet& packet);
+// One of each kind that hosts and routers send of a family; they quote nothing yet.
+std::vector<IcmpError> icmp_errors(Family family);
 
 struct IpFields {
     uint8_t hop_limit = 64;

@@ -83,7 +83,12 @@ uint64_t kernel_counter(const lab::Host& host, const std::string& group, const s
     const bool v6 = group.ends_with('6');
     const std::string text = host.run([&] {
         std::ostringstream all;
-        all << std::ifstream(v6 ? "/proc/thread-self/net/snmp6" : "/proc/thread-self/net/snmp").rdbuf();
+        const std::string folder = "/proc/thread-self/net/";
+        if (v6) {
+            all << std::ifstream(folder + "snmp6").rdbuf();
+        } else {
+            all << std::ifstream(folder + "snmp").rdbuf() << std::ifstream(folder + "netstat").rdbuf();
+        }
         return all.str();
     });
     std::istringstream lines(text);

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <exception>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -85,11 +86,17 @@ std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {
 struct Review {
     const std::function<Fate(const TrackedFlow&)>& judge;
     std::vector<Entry> forgotten;
+    std::exception_ptr failure;  // the library, which calls this, is written in C
 
     static int on_entry(nf_conntrack_msg_type, nf_conntrack* entry, void* data) {
         auto& review = *static_cast<Review*>(data);
-        const auto flow = flow_of(entry);
-        if (flow && review.judge(*flow) == Fate::forget) review.forgotten.emplace_back(nfct_clone(entry));
+        try {
+            const auto flow = flow_of(entry);
+            if (flow && review.judge(*flow) == Fate::forget) review.forgotten.emplace_back(nfct_clone(entry));
+        } catch (...) {
+            review.failure = std::current_exception();
+            return NFCT_CB_FAILURE;
+        }
         return NFCT_CB_CONTINUE;
     }
 };
@@ -104,13 +111,14 @@ Result<> Conntrack::review(Flows which, const std::function<Fate(const TrackedFl
     if (!handle_ || !filter) return system_error("connection tracking");
     const nfct_filter_dump_mark translated{.val = IPS_DST_NAT, .mask = IPS_DST_NAT};
     if (which == Flows::translated) nfct_filter_dump_set_attr(filter.get(), NFCT_FILTER_DUMP_STATUS, &translated);
-    Review review{judge, {}};
+    Review review{judge, {}, {}};
     nfct_callback_register(handle_.get(), NFCT_T_ALL, Review::on_entry, &review);
     const int listed = nfct_query(handle_.get(), NFCT_Q_DUMP_FILTER, filter.get());
     nfct_callback_unregister(handle_.get());
     if (listed < 0) {
         Error error = system_error("listing tracked connections");
         handle_.reset();  // more of the list may be under way
+        if (review.failure) std::rethrow_exception(review.failure);
         return error;
     }
     for (const Entry& entry : review.forgotten) {

@@ -8,7 +8,8 @@
 //              that declares the frame (what exists stays), empties it and fills it anew. Live flows, counters and
 //              timeouts are left alone, so a daemon that was killed takes over what it left behind without a lost
 //              packet.
-//   change     otherwise: one transaction with what the services that differ take away and add.
+//   change     otherwise: one transaction with what the services that differ take away and add. It fails where
+//              somebody else has removed the table, and then the table is taken over.
 //
 // A table of another version's frame is replaced whole, in the same transaction. Then UDP flows that no service would
 // translate so any more are forgotten, so that their next packet is judged anew; TCP connections keep their backend.
@@ -66,11 +67,12 @@ private:
     bool can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const;
     Result<> take_over(std::shared_ptr<const Desired> desired, Part surroundings);
     Result<> change(std::shared_ptr<const Desired> desired, const Difference& difference);
-    Result<> end_stale_udp(const std::set<Asked>& before);
+    void end_stale_udp(const Desired* replaced, const std::set<Asked>& before);
     Result<std::vector<Chain>> our_chains();
     Result<std::vector<Count>> counts(const std::string& set);
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     void warn_of_hindrances();
+    const Desired* earlier() const { return former_ ? &*former_ : nullptr; }
 
     const EngineOptions options_;
     Netfilter netfilter_;
@@ -79,11 +81,11 @@ private:
 
     // What the table holds, once we have taken it over.
     std::shared_ptr<const Desired> desired_;
-    std::shared_ptr<const Desired> former_;  // what the last change took away: connections may live on that it began
+    std::optional<Desired> former_;  // what changes took away: connections may live on that it began
     PortRange ports_;
     std::optional<Compiler> compiler_;
     Part surroundings_;
-    Contents contents_;
+    std::optional<Contents> contents_;
     bool told_of_full_counts_ = false;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
 };
@@ -136,7 +138,7 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     if (desired_) {
         const Difference found = difference(desired_->ruleset.services(), desired->ruleset.services());
-        if (can_change(*desired, found, surroundings)) return change(std::move(desired), found);
+        if (can_change(*desired, found, surroundings) && change(desired, found)) return {};
     }
     return take_over(std::move(desired), std::move(surroundings));
 }
@@ -144,7 +146,7 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
 // Where most of many services are others, it is less work to begin anew.
 bool NftEngine::can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const {
     constexpr size_t many = 1000;
-    return desired_->topology == desired.topology && surroundings_.elements == surroundings.elements &&
+    return contents_ && desired_->topology == desired.topology && surroundings_.elements == surroundings.elements &&
            difference.gone.size() + difference.added.size() <= std::max(many, desired.ruleset.services().size()) &&
            std::ranges::none_of(difference.added,
                                 [&](const Service* service) { return publishes_within(*service, ports_); });
@@ -169,6 +171,10 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     std::string text;
     const auto chains = our_chains();
     if (!chains) return chains.error();
+    if (desired_ && chains->empty()) {
+        options_.on_event(
+            {Event::Level::warning, fmt::format("somebody removed the table {}: it is made anew", table)});
+    }
     const bool same_frame = std::ranges::count(*chains, frame_mark(), &Chain::name) > 0;
     if (!chains->empty() && !same_frame) text = fmt::format("delete table {}\n", table);
     for (const Chain& chain : *chains) {
@@ -178,19 +184,25 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
             change.gone.definitions.push_back({Definition::Kind::chain, chain.name, {}});
         }
     }
+    std::optional<Desired> former;
+    if (desired_) {
+        former = remember(desired_->ruleset.services(), desired_->topology, earlier(), desired->ruleset);
+    }
     if (auto done = netfilter_.apply(text + frame(*ports) + commands(change)); !done) return done;
 
     compiler_.emplace(std::move(compiler));
     ports_ = *ports;
     surroundings_ = std::move(surroundings);
     contents_ = std::move(contents);
-    former_ = std::exchange(desired_, std::move(desired));
+    former_ = std::move(former);
+    const auto replaced = std::exchange(desired_, std::move(desired));
     settings_.keep_count();
     if (!services.empty()) warn_of_hindrances();
     const bool udp = std::ranges::any_of(services, serves_udp) ||
-                     (former_ && std::ranges::any_of(former_->ruleset.services(), serves_udp)) ||
+                     (replaced && std::ranges::any_of(replaced->ruleset.services(), serves_udp)) ||
                      std::ranges::any_of(before, [](const Asked& asked) { return asked.first == Protocol::udp; });
-    return udp ? end_stale_udp(before) : Result<>{};
+    if (udp) end_stale_udp(replaced.get(), before);
+    return {};
 }
 
 Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Difference& difference) {
@@ -207,23 +219,26 @@ Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Differe
         in.push_back(compiler_->service(*service));
         udp = udp || serves_udp(*service);
     }
-    auto former = std::make_shared<const Desired>(Desired{Ruleset(std::move(gone)), desired->topology});
-    const Change change = contents_.replace(out, in);
-    if (auto done = netfilter_.apply(commands(change)); !done) {
-        contents_.replace(in, out);
-        return done;
-    }
+    auto former = remember(gone, desired->topology, earlier(), desired->ruleset);
+    const Desired replaced{Ruleset(std::move(gone)), desired->topology};
+    Contents contents = *std::exchange(contents_, std::nullopt);  // unknown until this is done, whatever fails
+    const Change change = contents.replace(out, in);
+    const std::string still_there = fmt::format("flush chain {} {}\n", table, frame_mark());  // it is empty
+    if (auto done = netfilter_.apply(still_there + commands(change)); !done) return done;
+    contents_ = std::move(contents);
     desired_ = std::move(desired);
-    if (!out.empty() || !in.empty()) former_ = std::move(former);
-    return udp ? end_stale_udp({}) : Result<>{};
+    former_ = std::move(former);
+    if (udp) end_stale_udp(&replaced, {});
+    return {};
 }
 
-// UDP has no connections, so a flow ends with its endpoint and with its backend. `before`: what was asked before us.
-Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) {
-    return conntrack_.review(Flows::all, [&](const TrackedFlow& flow) {
+// UDP has no connections, so a flow ends with its endpoint and with its backend. `replaced`: what was served until now,
+// as far as it differs; may be null. `before`: what was asked before us. What is served now is so whether this works.
+void NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& before) {
+    const auto done = conntrack_.review(Flows::all, [&](const TrackedFlow& flow) {
         const Endpoint& asked = flow.client.destination;
         if (flow.client.protocol != Protocol::udp) return Fate::keep;
-        const Service* former = former_ ? service_asked(*former_, Protocol::udp, asked) : nullptr;
+        const Service* former = replaced ? service_asked(*replaced, Protocol::udp, asked) : nullptr;
         if (const auto now = find_asked(desired_->ruleset, desired_->topology, Protocol::udp, asked)) {
             const bool same = flow.translated && (!former || treats_alike(*former, *now->service)) &&
                               leads_to(*now->service, *now->listen, asked.port, flow.backend.destination);
@@ -232,6 +247,11 @@ Result<> NftEngine::end_stale_udp(const std::set<Asked>& before) {
         const bool was_ours = former || before.contains({Protocol::udp, asked});
         return was_ours && flow.translated ? Fate::forget : Fate::keep;
     });
+    if (!done) {
+        options_.on_event(
+            {Event::Level::warning,
+             done.error().within("UDP flows that began earlier keep their backend until they rest").message});
+    }
 }
 
 void NftEngine::warn_of_hindrances() {
@@ -270,7 +290,7 @@ Result<std::set<Asked>> NftEngine::ever_asked() {
 
 Result<Stats> NftEngine::stats() {
     if (!desired_) return Stats{};
-    StatsRows rows(*desired_, former_.get());
+    StatsRows rows(*desired_, earlier());
     for (const Family family : all_families) {
         const auto accepted = counts(accepted_set(family));
         if (!accepted) return accepted.error();
@@ -309,7 +329,7 @@ Result<> NftEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     return conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         const Leg& client = flow.client;
         const Service* service =
-            flow.translated ? service_asked(*desired_, former_.get(), client.protocol, client.destination) : nullptr;
+            flow.translated ? service_asked(*desired_, earlier(), client.protocol, client.destination) : nullptr;
         if (!service) return Fate::keep;
         visit({.service = service->name,
                .path = path_of(desired_->ruleset, desired_->topology, client.source.ip, flow.backend.destination.ip),
@@ -332,10 +352,13 @@ Result<> NftEngine::clear() {
     if (!chains) return chains.error();
     if (chains->empty()) return {};
     const auto asked = ever_asked();
+    // Before the table goes: where we are killed in between, it still says what is to be put back.
+    auto restored = Settings::restore(*chains);
     if (auto gone = netfilter_.apply(fmt::format("delete table {}\n", table)); !gone) return gone;
-    desired_ = former_ = nullptr;
+    desired_ = nullptr;
+    former_.reset();
     compiler_.reset();
-    if (auto restored = Settings::restore(*chains); !restored) return restored;
+    if (!restored) return restored;
     if (!asked) return asked.error();
     return conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         const bool ours = flow.translated && asked->contains({flow.client.protocol, flow.client.destination});

@@ -1,6 +1,37 @@
 #include "engines/nft/stats_rows.h"
 
+#include <algorithm>
+#include <array>
+
+#include "model/listen_index.h"
+
 namespace hairpin::nft {
+namespace {
+
+constexpr size_t most_earlier = 4096;  // every change copies them
+
+// Whether an endpoint of the service is one of these, too.
+bool is_taken(const Service& service, const ListenIndex& gone, const Ruleset& now) {
+    return std::ranges::any_of(service.listen, [&](const EndpointRange& listen) {
+        return std::ranges::any_of(std::array{Protocol::tcp, Protocol::udp}, [&](Protocol protocol) {
+            return includes(service.protocols, protocol) &&
+                   (gone.find(protocol, listen) || now.find(protocol, listen.first()));
+        });
+    });
+}
+
+}  // namespace
+
+Desired remember(std::vector<Service> gone, const Topology& topology, const Desired* earlier, const Ruleset& now) {
+    if (earlier) {
+        const ListenIndex index(gone);
+        const size_t most = gone.size() + most_earlier;
+        for (const Service& service : earlier->ruleset.services()) {
+            if (gone.size() < most && !is_taken(service, index, now)) gone.push_back(service);
+        }
+    }
+    return {Ruleset(std::move(gone)), topology};
+}
 
 const Service* service_asked(const Desired& desired, Protocol protocol, const Endpoint& endpoint) {
     const auto match = find_asked(desired.ruleset, desired.topology, protocol, endpoint);
@@ -26,6 +57,13 @@ ServiceStats* StatsRows::find(Protocol protocol, const Endpoint& asked) {
     const auto [row, is_new] = row_of_.try_emplace(service->name, stats_.services.size());
     if (is_new) stats_.services.push_back({.service = service->name});
     return &stats_.services[row->second];
+}
+
+Stats StatsRows::take() {
+    std::vector<ServiceStats>& rows = stats_.services;
+    const auto gone = rows.begin() + static_cast<std::ptrdiff_t>(desired_.ruleset.services().size());
+    rows.erase(std::remove_if(gone, rows.end(), [](const ServiceStats& row) { return row.active == 0; }), rows.end());
+    return std::move(stats_);
 }
 
 }  // namespace hairpin::nft

@@ -3,6 +3,7 @@
 
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "engines/engine.h"
 #include "model/stats.h"
@@ -14,6 +15,11 @@ const Service* service_asked(const Desired& desired, Protocol protocol, const En
 const Service* service_asked(const Desired& desired, const Desired* former, Protocol protocol,
                              const Endpoint& endpoint);
 
+// What is to be remembered of services that went, for connections may live on that they began: `gone`, and the latest
+// few thousand of those that went earlier, but for endpoints that somebody else has had since, in `gone` or `now`.
+// `earlier` may be null. `topology`: where the gateway stood.
+Desired remember(std::vector<Service> gone, const Topology& topology, const Desired* earlier, const Ruleset& now);
+
 // Both configurations must last as long. One thread.
 class StatsRows {
 public:
@@ -23,7 +29,8 @@ public:
     // The row of the service that an endpoint belongs to, or last belonged to; null where it is none of ours.
     ServiceStats* find(Protocol protocol, const Endpoint& asked);
 
-    Stats take() { return std::move(stats_); }
+    // Without those that went of which nothing lives. Once.
+    Stats take();
 
 private:
     const Desired& desired_;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <exception>
 #include <limits>
 #include <new>
 #include <system_error>
@@ -170,12 +171,23 @@ void Worker::flows(const std::function<void(const LiveFlow&)>& visit) {
     });
 }
 
-// Has the worker's thread carry out an order, and returns when it has.
+// Has the worker's thread carry out an order, and returns when it has; throws what the order throws.
 void Worker::tell(const std::function<void()>& order) {
-    std::unique_lock lock(mutex_);
-    order_ = &order;
-    eventfd_write(wake_.get(), 1);
-    carried_out_.wait(lock, [&] { return order_ == nullptr; });
+    std::exception_ptr failure;
+    const std::function<void()> attempt = [&] {
+        try {
+            order();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    };
+    {
+        std::unique_lock lock(mutex_);
+        order_ = &attempt;
+        eventfd_write(wake_.get(), 1);
+        carried_out_.wait(lock, [&] { return order_ == nullptr; });
+    }
+    if (failure) std::rethrow_exception(failure);
 }
 
 void Worker::run() {
