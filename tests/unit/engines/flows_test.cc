@@ -1,5 +1,6 @@
 // What becomes of an engine whose flows somebody cannot take.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <new>
@@ -35,6 +36,8 @@ TEST(Flows, ForWhichThereIsNoMemoryDoNotEndTheProxy) {
     const Fd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const SockAddr address(free);
     ASSERT_EQ(connect(client.get(), address.get(), address.size()), 0);
+    pollfd called{.fd = backend.get(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&called, 1, 10'000), 1);
     const Fd served(accept4(backend.get(), nullptr, nullptr, SOCK_CLOEXEC));
     char answer = 'a';
     ASSERT_EQ(send(served.get(), &answer, 1, 0), 1);
