@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -12,8 +11,6 @@
 
 namespace hairpin {
 namespace {
-
-constexpr const char* system_socket = "/run/hairpin/hairpin.sock";
 
 using Curl = std::unique_ptr<CURL, decltype([](CURL* handle) { curl_easy_cleanup(handle); })>;
 

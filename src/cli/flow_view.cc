@@ -18,7 +18,7 @@ constexpr size_t first_number = 6;  // columns of numbers are aligned to the rig
 
 std::string text(const json& flow, const char* key) { return flow.at(key).get<std::string>(); }
 
-// "812 B", "1.4 MiB"; binary, as RFC 8200 and every page of memory are.
+// "812 B", "1.4 MiB"
 std::string bytes_text(const json& bytes) {
     if (bytes.is_null()) return "-";
     constexpr std::array units = {"KiB", "MiB", "GiB", "TiB"};

@@ -42,7 +42,7 @@ std::string folder_in(const char* variable) {
 
 std::string default_api_socket() {
     if (const std::string folder = folder_in("RUNTIME_DIRECTORY"); !folder.empty()) return folder + "/hairpin.sock";
-    if (geteuid() == 0) return "/run/hairpin/hairpin.sock";
+    if (geteuid() == 0) return system_socket;
     const std::string folder = folder_in("XDG_RUNTIME_DIR");
     return folder.empty() ? "" : folder + "/hairpin.sock";
 }

@@ -8,6 +8,9 @@
 
 namespace hairpin {
 
+// Where root's daemon listens by default.
+inline constexpr const char* system_socket = "/run/hairpin/hairpin.sock";
+
 // Where a daemon of this user listens by default; empty: the system gives this user no folder for such things.
 std::string default_api_socket();
 
