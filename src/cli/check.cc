@@ -62,21 +62,18 @@ void note_missing_addresses(Findings& findings, const Topology& topology) {
 }
 
 // A configuration is often checked on another machine than its gateway: what is wrong only here is a note.
-void note_what_is_wrong_here(Findings& findings) {
-    const Result<Topology> topology = read_topology();
-    if (!topology) return;
-    for (const Problem& problem : validate(findings.config.services, &*topology)) {
+void note_what_is_wrong_here(Findings& findings, const Topology& topology) {
+    for (const Problem& problem : validate(findings.config.services, &topology)) {
         findings.notes.push_back(findings.config.at(problem.place, "on this machine: " + problem.message));
     }
-    note_missing_addresses(findings, *topology);
+    note_missing_addresses(findings, topology);
 }
 
 // With `auto`, of the engine that this machine would be served with.
-void note_gaps(Findings& findings) {
+void note_gaps(Findings& findings, Topology topology) {
     Config& config = findings.config;
     const auto about_all = [&](std::string message) { return Diagnostic{config.origin, 0, 0, std::move(message)}; };
-    const auto topology = read_topology();
-    const Desired desired{Ruleset(config.services), topology ? *topology : Topology()};
+    const Desired desired{Ruleset(config.services), std::move(topology)};
     const EngineOptions options{.set_sysctls = config.settings.set_sysctls};
     const auto selected = select_engine(config.settings.engine, options, desired.ruleset,
                                         [&](Engine& engine) { return engine.check(desired); });
@@ -95,8 +92,9 @@ void note_gaps(Findings& findings) {
 Findings examine(Config config) {
     Findings findings{std::move(config), {}};
     if (!findings.config.errors.empty()) return findings;
-    note_what_is_wrong_here(findings);
-    note_gaps(findings);
+    Result<Topology> topology = read_topology();
+    if (topology) note_what_is_wrong_here(findings, *topology);
+    note_gaps(findings, topology ? *std::move(topology) : Topology());
     return findings;
 }
 

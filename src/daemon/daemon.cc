@@ -176,10 +176,8 @@ private:
         if (const auto opened = open_api(); !opened) return fail(opened.error());
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
-        const bool adopts = engine_->has_traces();
-        if (const auto applied = engine_->apply(desired_); !applied) {
-            if (!adopts) (void)engine_->clear();  // what it had set already
-            return fail(applied.error());
+        if (settings_.engine != automatic_engine) {
+            if (const auto begun = begin(*engine_); !begun) return fail(begun.error());
         }
         if (const auto served = api_ ? api_->serve(*engine_) : Result<>(); !served) return fail(served.error());
 
@@ -190,15 +188,21 @@ private:
         return ok;
     }
 
-    // With `auto` an engine is taken only if it does serve.
+    // What a failed attempt has set is put back, but not what an earlier daemon left.
+    Result<> begin(Engine& engine) {
+        const bool adopts = engine.has_traces();
+        auto applied = engine.apply(desired_);
+        if (!applied && !adopts) (void)engine.clear();
+        return applied;
+    }
+
+    // With `auto` an engine is taken only if it does serve: it has begun then.
     Result<> choose_engine() {
         const EngineOptions options{
             .threads = settings_.threads, .set_sysctls = settings_.set_sysctls, .on_event = log_event};
         auto selected = select_engine(settings_.engine, options, desired_->ruleset, [this](Engine& engine) -> Result<> {
-            if (auto allowed = engine.check(*desired_); !allowed) return allowed;
-            auto applied = engine.apply(desired_);
-            if (!applied) (void)engine.clear();
-            return applied;
+            auto allowed = engine.check(*desired_);
+            return allowed ? begin(engine) : allowed;
         });
         if (!selected) return selected.error();
         engine_ = std::move(selected->engine);

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/result.h"
+
 namespace hairpin {
 
 // TCP ports that are listened on and UDP ports that are bound without a peer, on any address of the thread's network
-// namespace; unsorted, some more than once. What cannot be read is taken for unused.
-std::vector<uint16_t> listening_ports();
+// namespace; unsorted, some more than once. The error says what the kernel lacks.
+Result<std::vector<uint16_t>> listening_ports();
 
 }  // namespace hairpin

@@ -154,7 +154,9 @@ bool NftEngine::can_change(const Desired& desired, const Difference& difference,
 
 Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surroundings) {
     const std::vector<Service>& services = desired->ruleset.services();
-    const auto ports = free_ports(desired->ruleset, listening_ports());
+    const auto listening = listening_ports();
+    if (!listening) return listening.error();
+    const auto ports = free_ports(desired->ruleset, *listening);
     if (!ports) return Error{"no port is left for translated sources: services and local programs use them all"};
     std::set<Asked> before;
     if (!desired_) {
