@@ -37,7 +37,8 @@ struct Event {
     std::string message;
 };
 
-// One thread calls these, the daemon's. Threads that an engine starts are its own affair.
+// One thread calls these, the daemon's. Threads that an engine starts are its own affair. Where there can be only one
+// in a network namespace, apply() and clear() fail while another process serves, and name it.
 class Engine {
 public:
     virtual ~Engine() = default;  // stops our threads; kernel state stays

@@ -32,6 +32,7 @@
 #include "engines/nft/stats_rows.h"
 #include "model/difference.h"
 #include "net/listening_ports.h"
+#include "net/namespace_lock.h"
 
 namespace hairpin {
 namespace nft {
@@ -78,6 +79,8 @@ private:
     Netfilter netfilter_;
     Conntrack conntrack_;
     const Settings settings_{netfilter_, options_.set_sysctls, options_.on_event};
+
+    NamespaceLock lock_{"hairpin-nft"};  // there is one table for all
 
     // What the table holds, once we have taken it over.
     std::shared_ptr<const Desired> desired_;
@@ -134,6 +137,7 @@ bool NftEngine::has_traces() {
 }
 
 Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
+    if (auto alone = lock_.take(); !alone) return alone;
     if (auto enabled = settings_.enable_forwarding(*desired); !enabled) return enabled;
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     if (desired_) {
@@ -350,6 +354,7 @@ void NftEngine::tend() {
 }
 
 Result<> NftEngine::clear() {
+    if (auto alone = lock_.take(); !alone) return alone;
     const auto chains = our_chains();
     if (!chains) return chains.error();
     if (chains->empty()) return {};
