@@ -109,6 +109,45 @@ TEST(NftKernelState, AReloadBringsBackTheServicesAfterSomebodyFlushedTheRuleset)
     expect_service(lab);
 }
 
+size_t times_removed(const TestLab& lab) {
+    constexpr std::string_view told = "somebody removed the table inet hairpin, or a part of it: it is made anew";
+    const std::string log = lab->daemon_log();
+    size_t times = 0;
+    for (size_t at = log.find(told); at != log.npos; at = log.find(told, at + 1)) ++times;
+    return times;
+}
+
+TEST(NftKernelState, WhatSomebodyTakesAwayIsBackWithinSecondsAndTheLogSaysSoOnce) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    size_t times = 0;
+    for (const char* change : {"flush ruleset", "delete table inet hairpin", "flush table inet hairpin",
+                               "delete chain inet hairpin guard_received"}) {
+        command(lab->host("gateway"), std::string("nft ") + change);
+        ++times;
+        EXPECT_TRUE(wait_for([&] { return times_removed(lab) == times; })) << change << "\n" << lab->daemon_log();
+        EXPECT_TRUE(wait_for([&] { return seen_from(lab, "client", "1.0.0.100", Protocol::tcp) == "1.0.0.100"; }));
+        EXPECT_TRUE(wait_for([&] { return listed(lab, "chains").find("guard_received") != std::string::npos; }));
+        expect_service(lab);
+    }
+    EXPECT_EQ(times_removed(lab), times);
+}
+
+TEST(NftKernelState, WhatOthersChangeBesideOurTableIsNoReasonToMakeItAnew) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    const std::string before = listed(lab, "table inet hairpin");
+    command(lab->host("gateway"), "nft add chain inet hairpin debugging; nft add table ip other");
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(2500);  // the engine looks twice
+    while (std::chrono::steady_clock::now() < until) {
+        command(lab->host("gateway"), "nft 'add chain ip other more; delete chain ip other more'");
+    }
+    EXPECT_EQ(times_removed(lab), 0u);
+    command(lab->host("gateway"), "nft delete chain inet hairpin debugging");
+    EXPECT_EQ(listed(lab, "table inet hairpin"), before);
+    expect_service(lab);
+}
+
 TEST(NftKernelState, FlowsForWhichThereIsNoMemoryAreNoReasonNotToListThemLater) {
     const TestLab lab(yaml, "nft");
     ASSERT_TRUE(lab);
@@ -174,6 +213,8 @@ TEST(NftKernelState, ForwardingThatWeTurnedOnIsOffAgainAfterAStop) {
     expect_service(lab);
     daemon = run(lab, config);
     ASSERT_TRUE(daemon->wait_for_output("ready: ", patience)) << daemon->output();
+    command(lab->host("gateway"), "nft flush ruleset");  // and with it what we knew of it
+    ASSERT_TRUE(daemon->wait_for_output("somebody removed the table", patience)) << daemon->output();
     daemon->signal(SIGTERM);
     daemon->signal(SIGTERM);  // at once
     ASSERT_TRUE(daemon->wait(patience));

@@ -8,8 +8,9 @@
 //              that declares the frame (what exists stays), empties it and fills it anew. Live flows, counters and
 //              timeouts are left alone, so a daemon that was killed takes over what it left behind without a lost
 //              packet.
-//   change     otherwise: one transaction with what the services that differ take away and add. It fails where
-//              somebody else has removed the table, and then the table is taken over.
+//   change     otherwise: one transaction with what the services that differ take away and add.
+//
+// Where somebody else has removed the table, or a part of it, it is taken over again: as soon as tend() notices.
 //
 // A table of another version's frame is replaced whole, in the same transaction. Then UDP flows that no service would
 // translate so any more are forgotten, so that their next packet is judged anew; TCP connections keep their backend.
@@ -30,6 +31,7 @@
 #include "engines/nft/ports.h"
 #include "engines/nft/settings.h"
 #include "engines/nft/stats_rows.h"
+#include "engines/nft/table_watch.h"
 #include "model/difference.h"
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
@@ -78,7 +80,7 @@ private:
     const EngineOptions options_;
     Netfilter netfilter_;
     Conntrack conntrack_;
-    const Settings settings_{netfilter_, options_.set_sysctls, options_.on_event};
+    Settings settings_{netfilter_, options_.set_sysctls, options_.on_event};
 
     NamespaceLock lock_{"hairpin-nft"};  // there is one table for all
 
@@ -89,6 +91,8 @@ private:
     std::optional<Compiler> compiler_;
     Part surroundings_;
     std::optional<Contents> contents_;
+    TableWatch watch_;
+    bool told_of_loss_ = false;
     bool told_of_full_counts_ = false;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
 };
@@ -140,7 +144,7 @@ Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto alone = lock_.take(); !alone) return alone;
     if (auto enabled = settings_.enable_forwarding(*desired); !enabled) return enabled;
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
-    if (desired_) {
+    if (desired_ && watch_.is_whole()) {
         const Difference found = difference(desired_->ruleset.services(), desired->ruleset.services());
         if (can_change(*desired, found, surroundings) && change(desired, found)) return {};
     }
@@ -157,6 +161,10 @@ bool NftEngine::can_change(const Desired& desired, const Difference& difference,
 }
 
 Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surroundings) {
+    if (desired_ && !watch_.is_whole() && !std::exchange(told_of_loss_, true)) {
+        options_.on_event({Event::Level::warning,
+                           fmt::format("somebody removed the table {}, or a part of it: it is made anew", table)});
+    }
     const std::vector<Service>& services = desired->ruleset.services();
     const auto listening = listening_ports();
     if (!listening) return listening.error();
@@ -177,18 +185,15 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     std::string text;
     const auto chains = our_chains();
     if (!chains) return chains.error();
-    if (desired_ && chains->empty()) {
-        options_.on_event(
-            {Event::Level::warning, fmt::format("somebody removed the table {}: it is made anew", table)});
-    }
     const bool same_frame = std::ranges::count(*chains, frame_mark(), &Chain::name) > 0;
     if (!chains->empty() && !same_frame) text = fmt::format("delete table {}\n", table);
     for (const Chain& chain : *chains) {
-        if (Settings::is_kept_by(chain.name)) {
-            change.added.definitions.push_back({Definition::Kind::chain, chain.name, {}});
-        } else if (same_frame && Definition::names(chain.name) && !contents.holds_chain(chain.name)) {
+        if (same_frame && Definition::names(chain.name) && !contents.holds_chain(chain.name)) {
             change.gone.definitions.push_back({Definition::Kind::chain, chain.name, {}});
         }
+    }
+    for (const std::string& name : settings_.kept(*chains)) {
+        change.added.definitions.push_back({Definition::Kind::chain, name, {}});
     }
     std::optional<Desired> former;
     if (desired_) {
@@ -203,6 +208,8 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     former_ = std::move(former);
     const auto replaced = std::exchange(desired_, std::move(desired));
     settings_.keep_count();
+    watch_.remember();
+    told_of_loss_ = false;
     if (!services.empty()) warn_of_hindrances();
     const bool udp = std::ranges::any_of(services, serves_udp) ||
                      (replaced && std::ranges::any_of(replaced->ruleset.services(), serves_udp)) ||
@@ -234,6 +241,7 @@ Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Differe
     contents_ = std::move(contents);
     desired_ = std::move(desired);
     former_ = std::move(former);
+    watch_.remember();
     if (udp) end_stale_udp(&replaced, {});
     return {};
 }
@@ -350,7 +358,13 @@ Result<> NftEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
 }
 
 void NftEngine::tend() {
-    if (desired_) exhaustion_.tend(*desired_, ports_);
+    if (!desired_) return;
+    if (!watch_.is_whole()) {
+        const bool told = told_of_loss_;
+        const auto done = take_over(desired_, surroundings_);
+        if (!done && !told) options_.on_event({Event::Level::warning, done.error().message});
+    }
+    exhaustion_.tend(*desired_, ports_);
 }
 
 Result<> NftEngine::clear() {

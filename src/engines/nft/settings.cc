@@ -21,9 +21,9 @@ const Ip* backend_beyond(const Desired& desired, Family family) {
     return nullptr;
 }
 
-}  // namespace
+bool is_kept_by(const Chain& chain) { return chain.name.starts_with(mark); }
 
-bool Settings::is_kept_by(std::string_view chain) { return chain.starts_with(mark); }
+}  // namespace
 
 // What keeps the kernel from forwarding to backends, and may be set.
 Result<std::vector<Settings::Closed>> Settings::closed(const Desired& desired) const {
@@ -50,7 +50,7 @@ Result<> Settings::check_forwarding(const Desired& desired) const {
     return found ? Result<>() : found.error();
 }
 
-Result<> Settings::enable_forwarding(const Desired& desired) const {
+Result<> Settings::enable_forwarding(const Desired& desired) {
     const auto found = closed(desired);
     if (!found) return found.error();
     for (const Closed& setting : *found) {
@@ -60,7 +60,7 @@ Result<> Settings::enable_forwarding(const Desired& desired) const {
 }
 
 // Nothing that is served depends on it.
-void Settings::keep_count() const {
+void Settings::keep_count() {
     if (!may_set_) return;
     for (const char* key : {"net.netfilter.nf_conntrack_acct", "net.netfilter.nf_conntrack_timestamp"}) {
         const auto value = read_sysctl(key);
@@ -69,19 +69,26 @@ void Settings::keep_count() const {
     }
 }
 
-Result<> Settings::set_until_clear(const Closed& setting) const {
-    const std::string kept =
-        fmt::format("table {} {{ chain {}{}.{} {{ }}\n}}\n", table, mark, setting.key, setting.value);
-    if (auto done = netfilter_.apply(kept); !done) return done;
+Result<> Settings::set_until_clear(const Closed& setting) {
+    const std::string name = fmt::format("{}{}.{}", mark, setting.key, setting.value);
+    if (auto done = netfilter_.apply(fmt::format("table {} {{ chain {} {{ }}\n}}\n", table, name)); !done) return done;
+    kept_.insert(name);
     if (auto set = write_sysctl(setting.key, "1"); !set) return set;
     on_event_({Event::Level::info,
                fmt::format("{} was {} and is now 1, until the gateway stops", setting.key, setting.value)});
     return {};
 }
 
+const std::set<std::string>& Settings::kept(const std::vector<Chain>& chains) {
+    for (const Chain& chain : chains) {
+        if (is_kept_by(chain)) kept_.insert(chain.name);
+    }
+    return kept_;
+}
+
 Result<> Settings::restore(const std::vector<Chain>& chains) {
     for (const Chain& chain : chains) {
-        if (!is_kept_by(chain.name)) continue;
+        if (!is_kept_by(chain)) continue;
         const std::string setting = chain.name.substr(mark.size());
         const size_t dot = setting.rfind('.');
         if (auto set = write_sysctl(setting.substr(0, dot), setting.substr(dot + 1)); !set) return set;

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "engines/engine.h"
@@ -21,13 +21,14 @@ public:
 
     // The kernel forwards nothing unless it is told to: an error where it is not and we may not tell it.
     Result<> check_forwarding(const Desired& desired) const;
-    Result<> enable_forwarding(const Desired& desired) const;
+    Result<> enable_forwarding(const Desired& desired);
 
     // Where it may: has the kernel count bytes and time of flows that begin from now on.
-    void keep_count() const;
+    void keep_count();
 
-    // Whether a chain of our table keeps what a setting was.
-    static bool is_kept_by(std::string_view chain);
+    // The names of the chains that keep what settings were: those among our table's, and those that we have made and
+    // somebody else has removed.
+    const std::set<std::string>& kept(const std::vector<Chain>& chains);
     // Puts back what these chains keep; others are passed over.
     static Result<> restore(const std::vector<Chain>& chains);
 
@@ -37,11 +38,12 @@ private:
         std::string value;
     };
     Result<std::vector<Closed>> closed(const Desired& desired) const;
-    Result<> set_until_clear(const Closed& setting) const;
+    Result<> set_until_clear(const Closed& setting);
 
     Netfilter& netfilter_;
     const bool may_set_;
     const std::function<void(const Event&)> on_event_;
+    std::set<std::string> kept_;
 };
 
 }  // namespace hairpin::nft
