@@ -221,6 +221,29 @@ TEST(NftKernelState, ForwardingThatWeTurnedOnIsOffAgainAfterAStop) {
     EXPECT_EQ(forwarding(lab), "0\n1\n");
 }
 
+// The kernel allows such names, and nft(8) cannot write them.
+TEST(NftKernelState, ALinkThatRulesCannotNameIsAnErrorThatNamesIt) {
+    const TestLab lab(yaml, "nft");
+    ASSERT_TRUE(lab);
+    lab.kill_daemon();
+    const TemporaryFile config(yaml);
+    std::string link = "ext";
+    for (const std::string name : {"ex*", "e\"t"}) {
+        command(lab->host("gateway"), fmt::format("ip link set dev '{}' name '{}'", link, name));
+        link = name;
+        const auto daemon = run(lab, config);
+        const auto status = daemon->wait(patience);
+        ASSERT_TRUE(status) << daemon->output();
+        EXPECT_EQ(WEXITSTATUS(*status), 1);
+        EXPECT_NE(daemon->output().find("link " + name + ": rules cannot name it"), std::string::npos)
+            << daemon->output();
+    }
+    command(lab->host("gateway"), fmt::format("ip link set dev '{}' name 'e*t'", link));
+    const auto daemon = run(lab, config);
+    EXPECT_TRUE(daemon->wait_for_output("ready: ", patience)) << daemon->output();
+    expect_service(lab);
+}
+
 // Such services are called like their endpoint, which is no name for a chain.
 TEST(NftKernelState, ServicesOnTheCommandLineMayHaveSeveralBackends) {
     const TestLab lab(yaml, "nft");

@@ -27,6 +27,7 @@
 #include "engines/nft/exhaustion.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/hindrances.h"
+#include "engines/nft/links.h"
 #include "engines/nft/netfilter.h"
 #include "engines/nft/ports.h"
 #include "engines/nft/settings.h"
@@ -130,7 +131,7 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
 }
 
 Result<> NftEngine::check(const Desired& desired) {
-    if (const auto chains = netfilter_.chains(); !chains) return chains.error();
+    if (auto links = check_links(desired.topology); !links) return links;
     if (auto found = hindrances(netfilter_, desired); !found.empty()) return Error{std::move(found.front())};
     return settings_.check_forwarding(desired);
 }
@@ -142,6 +143,7 @@ bool NftEngine::has_traces() {
 
 Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto alone = lock_.take(); !alone) return alone;
+    if (auto links = check_links(desired->topology); !links) return links;
     if (auto enabled = settings_.enable_forwarding(*desired); !enabled) return enabled;
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     if (desired_ && watch_.is_whole()) {
