@@ -26,11 +26,36 @@ std::string escaped(CURL* curl, const std::string& text) {
     return copy;
 }
 
+constexpr long connect_ms = 2000;
+constexpr long silence_seconds = 10;  // a list may be long, and a reload that comes first, too
+
 Error unreachable(const std::string& socket) {
     return {
         fmt::format("no gateway answers at {}: either none runs, or it listens elsewhere (--socket), or only root "
                     "and its group may ask it",
                     socket.empty() ? "a socket of this user" : socket)};
+}
+
+Error foreign(const std::string& socket) {
+    return {fmt::format("what answers at {} is no hairpin: say where the gateway listens (--socket)", socket)};
+}
+
+Error failure(CURLcode code, const std::string& socket) {
+    if (code == CURLE_COULDNT_CONNECT) return unreachable(socket);
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY) return foreign(socket);
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+        return {
+            fmt::format("nothing came from {} for {} s: the gateway is busy, or it is no hairpin; ask again, or say "
+                        "where the gateway listens (--socket)",
+                        socket, silence_seconds)};
+    }
+    return {fmt::format("asking the gateway at {}: {}", socket, curl_easy_strerror(code))};
+}
+
+bool comes_from_hairpin(CURL* curl) {
+    curl_header* server = nullptr;
+    return curl_easy_header(curl, "Server", 0, CURLH_HEADER, -1, &server) == CURLHE_OK &&
+           std::string_view(server->value).starts_with("hairpin/");
 }
 
 }  // namespace
@@ -55,11 +80,12 @@ Result<nlohmann::json> ApiClient::get(const std::string& path, const Query& quer
     curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
-    const CURLcode done = curl_easy_perform(curl.get());
-    if (done == CURLE_COULDNT_CONNECT) return unreachable(socket);
-    if (done != CURLE_OK) return Error{fmt::format("asking the gateway at {}: {}", socket, curl_easy_strerror(done))};
+    curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, silence_seconds);
+    if (const CURLcode done = curl_easy_perform(curl.get()); done != CURLE_OK) return failure(done, socket);
     const auto answer = nlohmann::json::parse(body, nullptr, false);
-    if (answer.is_discarded()) return Error{fmt::format("what answers at {} is no gateway", socket)};
+    if (!comes_from_hairpin(curl.get()) || !answer.is_object()) return foreign(socket);
     if (const auto error = answer.find("error"); error != answer.end()) return Error{error->get<std::string>()};
     return answer;
 }

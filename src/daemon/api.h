@@ -4,7 +4,9 @@
 //   GET /v1/stats                                    counters of each service
 //   GET /v1/flows[?source=S][&backend=B]             every flow, or those that the backend B sees as coming from S
 //
-// Everything is JSON; an error is {"error": "..."} with a status of 400 and above.
+// Everything is JSON and says "Server: hairpin/VERSION"; an error is {"error": "..."} with a status of 400 and above.
+// But what libmicrohttpd cannot read, such as a request line of more than its 32 KB, it answers itself, in HTML and
+// without asking us: with status 400, 414 or 431.
 #pragma once
 
 #include <memory>
