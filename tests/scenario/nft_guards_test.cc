@@ -10,17 +10,12 @@
 #include <ostream>
 
 #include "support/packet.h"
+#include "support/places.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
-
-constexpr std::string_view yaml = R"(
-services:
-  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
-  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
-)";
 
 struct Side {
     const char* name;
@@ -53,7 +48,7 @@ protected:
     }
 
     const Side side_ = GetParam();
-    const TestLab lab_{yaml, "nft", TestLab::Backends::none};
+    const TestLab lab_{one_service_a_family, "nft", TestLab::Backends::none};
 };
 
 void expect_nothing(const std::vector<Packet>& packets) {

@@ -11,19 +11,16 @@
 #include <set>
 
 #include "lab/prober.h"
+#include "support/places.h"
 #include "support/program.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
 
-constexpr std::string_view yaml = R"(
-services:
-  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
-  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
-  own: {listen: "1.0.0.1:1055", backends: "1.0.0.1:2055", protocol: both}
-)";
-const std::string one_more = std::string(yaml) + "  more: {listen: \"1.0.0.1:99\", backends: \"10.0.0.2:99\"}\n";
+const std::string yaml = std::string(one_service_a_family) +
+                         "  own: {listen: \"1.0.0.1:1055\", backends: \"1.0.0.1:2055\", protocol: both}\n";
+const std::string one_more = yaml + "  more: {listen: \"1.0.0.1:99\", backends: \"10.0.0.2:99\"}\n";
 
 struct Neighbour {
     const char* name;

@@ -8,17 +8,12 @@
 
 #include "lab/prober.h"
 #include "support/packet.h"
+#include "support/places.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
-
-constexpr std::string_view yaml = R"(
-services:
-  v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
-  v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
-)";
 
 constexpr std::pair<const char*, const char*> inside_and_outside[] = {{"client", "1.0.0.100"},
                                                                       {"routed", "10.0.1.100"},
@@ -30,7 +25,7 @@ class Surroundings : public testing::TestWithParam<std::string> {};
 
 // 0 is off, 1 strict, 2 loose; the larger of a link's and of "all" counts.
 TEST_P(Surroundings, TheKernelsSourceCheckIsInNobodysWay) {
-    const TestLab lab(yaml, GetParam());
+    const TestLab lab(one_service_a_family, GetParam());
     ASSERT_TRUE(lab);
     for (const int mode : {1, 2}) {
         command(lab->host("gateway"),
@@ -47,7 +42,7 @@ TEST_P(Surroundings, TheKernelsSourceCheckIsInNobodysWay) {
 
 // With arp_ignore 1 the gateway answers for 1.0.0.1 on the outside only; nobody inside asks there for it.
 TEST_P(Surroundings, AGatewayMayAnswerArpOnTheRightLinkOnly) {
-    const TestLab lab(yaml, GetParam());
+    const TestLab lab(one_service_a_family, GetParam());
     ASSERT_TRUE(lab);
     command(lab->host("gateway"), "echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore; ip neigh flush all");
     for (const auto& [host, address] : inside_and_outside) {
@@ -89,7 +84,7 @@ services:
 
 // The proxy ends what it carries, and lets nothing pass by.
 TEST(SurroundingsOfTheProxy, TheKernelNeedNotForward) {
-    const TestLab lab(yaml, "proxy");
+    const TestLab lab(one_service_a_family, "proxy");
     ASSERT_TRUE(lab);
     command(lab->host("gateway"), "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0");
     for (const auto& [host, from, service] :
@@ -109,7 +104,7 @@ TEST(SurroundingsOfTheProxy, TheKernelNeedNotForward) {
 
 // RFC 5508 REQ-1, for the address of the service: the gateway itself answers, whoever asks.
 TEST_P(Surroundings, TheExternalAddressAnswersPings) {
-    const TestLab lab(yaml, GetParam());
+    const TestLab lab(one_service_a_family, GetParam());
     ASSERT_TRUE(lab);
     const Ip external = at("1.0.0.1").ip;
     for (const auto& [host, address] : inside_and_outside) {
