@@ -296,6 +296,7 @@ TEST(NftKernelState, AReloadThatChangesNothingForgetsNoServiceThatWentWithLiveCo
 }
 
 // An element for each endpoint that was ever asked: here, others have asked for as many as there is room for.
+// Its first flow is, for the rule that counts has another one behind it for where there is no memory for a counter.
 TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysThatItIsNotCounted) {
     const TestLab lab(yaml, "nft");
     ASSERT_TRUE(lab);
@@ -307,9 +308,11 @@ TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysTh
     const TemporaryFile file(elements + " }\n");
     command(lab->host("gateway"), "nft -f " + file.path());
 
-    EXPECT_EQ(seen_from(lab, "client", "1.0.0.100", Protocol::tcp), "1.0.0.100");
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(seen_from(lab, "client", "1.0.0.100", Protocol::tcp), "1.0.0.100");
+        EXPECT_EQ(lab.stats("srv1").accepted_on(Path::external), 1u);
+    }
     const ServiceStats stats = lab.stats("srv1");
-    EXPECT_EQ(stats.accepted_on(Path::external), 0u);
     EXPECT_GT(stats.bytes_to_backends, 0u);
     EXPECT_NE(lab->daemon_log().find("the counters hold 196607 endpoints at most"), std::string::npos);
 }

@@ -66,11 +66,12 @@ std::optional<Count> count_of(nlattr* set_element) {
     if (!element) return std::nullopt;
     const auto key = within<NFTA_DATA_MAX>((*element)[NFTA_SET_ELEM_KEY]);
     const auto expression = within<NFTA_EXPR_MAX>((*element)[NFTA_SET_ELEM_EXPR]);
-    if (!key || !(*key)[NFTA_DATA_VALUE] || !expression) return std::nullopt;
+    if (!key || !(*key)[NFTA_DATA_VALUE]) return std::nullopt;
     const nlattr* value = (*key)[NFTA_DATA_VALUE];
     auto count = count_with_key({static_cast<const uint8_t*>(nla_data(value)), static_cast<size_t>(nla_len(value))});
+    if (!count || !expression) return count;
     const auto counter = within<NFTA_COUNTER_MAX>((*expression)[NFTA_EXPR_DATA]);
-    if (!count || !counter) return std::nullopt;
+    if (!counter) return std::nullopt;
     count->packets = number((*counter)[NFTA_COUNTER_PACKETS]);
     count->bytes = number((*counter)[NFTA_COUNTER_BYTES]);
     return count;

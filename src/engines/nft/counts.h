@@ -13,9 +13,9 @@ namespace hairpin::nft {
 // One element of a counting set.
 struct Count {
     Protocol protocol = Protocol::tcp;
-    Endpoint endpoint;  // external
-    uint32_t mark = 0;  // in the sets that have one
-    uint64_t packets = 0;
+    Endpoint endpoint;     // external
+    uint32_t mark = 0;     // in the sets that have one
+    uint64_t packets = 1;  // of an element without a counter
     uint64_t bytes = 0;
 };
 

@@ -51,6 +51,7 @@ constexpr std::string_view family_frame = R"(
     set ours$4 { type $address; }
     set private_backends$4 { type $address; }
     set accepted$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
+    set counted_once$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size 4095; }
     set to_backends$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
     set to_clients$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
     set refused_ports$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
@@ -105,6 +106,13 @@ constexpr std::string_view exhausted_rules = R"(
 // $set: one that counts. $mark: " . NUMBER", or nothing. An endpoint gets its element when it is first counted.
 constexpr std::string_view count_rules = R"(
         meta l4proto $proto add @$set { ct original $ip daddr . meta l4proto . ct original proto-dst$mark }
+)";
+
+// A packet cannot wait for memory, and now and then the kernel has none ready for the counter of a new element. The
+// flow that met this is remembered in a set that needs none.
+constexpr std::string_view accepted_rules = R"(
+        meta l4proto $proto add @$set { ct original $ip daddr . meta l4proto . ct original proto-dst$mark } return
+        meta l4proto $proto add @counted_once$4 { ct original $ip daddr . meta l4proto . ct original proto-dst$mark }
 )";
 constexpr std::string_view common_frame = R"(
     set outside { type ifname; }
@@ -218,7 +226,7 @@ std::string accepted_chain(Path path, Family family) {
 std::string counting_chains(Family family) {
     std::string text;
     for (const Path path : all_paths) {
-        text += chain(accepted_chain(path, family), for_protocols(count_rules, family, accepted_set(family),
+        text += chain(accepted_chain(path, family), for_protocols(accepted_rules, family, accepted_set(family),
                                                                   fmt::format(" . {}", static_cast<int>(path))));
     }
     for (const std::string& set :
@@ -286,6 +294,8 @@ std::string for_family(std::string_view name, Family family) {
 }
 
 std::string accepted_set(Family family) { return for_family("accepted", family); }
+
+std::string counted_once_set(Family family) { return for_family("counted_once", family); }
 
 std::string refused_set(Family family) { return for_family("refused_ports", family); }
 

@@ -29,6 +29,8 @@ std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
 
 enum class Direction { to_backends, to_clients };
 std::string accepted_set(Family family);  // counts the flows of each endpoint; mark: the Path they took
+std::string counted_once_set(
+    Family family);  // no counters: each element is a flow that `accepted_set` had no memory for
 std::string bytes_set(Direction direction, Family family);  // counts the bytes of each endpoint
 std::string refused_set(Family family);                     // counts the flows of each endpoint that got no port
 

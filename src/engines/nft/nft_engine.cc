@@ -74,6 +74,7 @@ private:
     void end_stale_udp(const Desired* replaced, const std::set<Asked>& before);
     Result<std::vector<Chain>> our_chains();
     Result<std::vector<Count>> counts(const std::string& set);
+    Result<std::vector<Count>> accepted();
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     void warn_of_hindrances();
     const Desired* earlier() const { return former_ ? &*former_ : nullptr; }
@@ -294,26 +295,36 @@ Result<std::vector<Count>> NftEngine::counts(const std::string& set) {
     return counts;
 }
 
+Result<std::vector<Count>> NftEngine::accepted() {
+    std::vector<Count> all;
+    for (const Family family : all_families) {
+        for (const std::string& set : {accepted_set(family), counted_once_set(family)}) {
+            const auto some = counts(set);
+            if (!some) return some.error();
+            all.insert(all.end(), some->begin(), some->end());
+        }
+    }
+    return all;
+}
+
 Result<std::set<Asked>> NftEngine::ever_asked() {
     std::set<Asked> asked;
-    for (const Family family : all_families) {
-        const auto accepted = counts(accepted_set(family));
-        if (!accepted) return accepted.error();
-        for (const Count& count : *accepted) asked.emplace(count.protocol, count.endpoint);
-    }
+    const auto flows = accepted();
+    if (!flows) return flows.error();
+    for (const Count& count : *flows) asked.emplace(count.protocol, count.endpoint);
     return asked;
 }
 
 Result<Stats> NftEngine::stats() {
     if (!desired_) return Stats{};
     StatsRows rows(*desired_, earlier());
+    const auto flows = accepted();
+    if (!flows) return flows.error();
+    for (const Count& count : *flows) {
+        ServiceStats* row = rows.find(count.protocol, count.endpoint);
+        if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
+    }
     for (const Family family : all_families) {
-        const auto accepted = counts(accepted_set(family));
-        if (!accepted) return accepted.error();
-        for (const Count& count : *accepted) {
-            ServiceStats* row = rows.find(count.protocol, count.endpoint);
-            if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
-        }
         const auto refused = counts(refused_set(family));
         if (!refused) return refused.error();
         for (const Count& count : *refused) {
