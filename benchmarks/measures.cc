@@ -23,6 +23,7 @@ constexpr int sustained_seconds = 60;
 constexpr size_t idle_connections = 4000;
 constexpr size_t datagram_sockets = 64;
 constexpr uint32_t frames = 1 << 20;
+constexpr uint32_t crowd = 1'000'000;  // of flows
 
 const std::vector<Path> both = {Path::external, Path::peer};
 const std::vector<Path> external = {Path::external};
@@ -138,14 +139,22 @@ Result<Sample> bursts(const Arena& arena, Path path) {
 }
 
 Result<Sample> packets(const Arena& arena, Path path, uint32_t flows) {
-    if (arena.contestant() != Contestant::direct) {
-        constexpr auto key = "net.netfilter.nf_conntrack_max";
-        const auto most = read_sysctl(key);
-        if (most && std::stoul(*most) < flows) return Error{fmt::format("{} is {}", key, *most)};
-    }
     const auto rate = packets_per_second(arena, path, flows, frames);
     if (!rate) return rate.error();
     return Sample{{Metric::rate, *rate}};
+}
+
+// Connection tracking's limit is that of the whole machine, a quarter of these flows by default. They outlive the
+// measure, so they get a network of their own.
+Result<Sample> packets_of_a_crowd(const Arena& arena, Path path, uint32_t flows) {
+    constexpr auto limit = "net/netfilter/nf_conntrack_max";
+    const auto usual = read_sysctl(limit);
+    if (!usual) return usual.error();
+    if (auto set = write_sysctl(limit, std::to_string(2 * flows)); !set) return set.error();
+    const auto fresh = Arena::open(arena.contestant());
+    auto sample = fresh ? packets(**fresh, path, flows) : fresh.error();
+    if (auto set = write_sysctl(limit, *usual); !set) return set.error();
+    return sample;
 }
 
 Result<Sample> start(const Arena& arena, Path) {
@@ -186,10 +195,11 @@ std::vector<Measure> all_measures() {
         {"udp-rr", fmt::format("UDP requests from {} sockets", datagram_sockets), both, with_udp, datagrams, true});
     all.push_back(
         {"udp-burst", "UDP datagrams of 64 bytes from one socket, as fast as it sends", both, with_udp, bursts});
-    for (const uint32_t n : {64, 40'000, 1'000'000}) {
+    for (const uint32_t n : {64U, 40'000U, crowd}) {
+        const auto run = n == crowd ? packets_of_a_crowd : packets;
         all.push_back({fmt::format("pps-{}", n), fmt::format("UDP packets of {} flows, made in the kernel", n),
                        n == 64 ? both : external, is_in_kernel,
-                       [n](const Arena& a, Path p) { return packets(a, p, n); }, n == 64});
+                       [n, run](const Arena& a, Path p) { return run(a, p, n); }, n == 64, n == crowd ? 3 : 0});
     }
     all.push_back({"memory", fmt::format("user memory for each of {} idle connections", idle_connections), external,
                    is_one_proxy_each, idle});

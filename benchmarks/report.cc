@@ -101,6 +101,12 @@ std::string measured_text(const Target& target, const Judgement& judgement) {
     return fmt::format("{} ({}..{})", format(metric, median), format(metric, low), format(metric, high));
 }
 
+std::string verdict_text(const Target& target, Verdict verdict) {
+    if (verdict == Verdict::met || verdict == Verdict::unknown || target.reason.empty())
+        return std::string(name(verdict));
+    return fmt::format("{}: {}", name(verdict), target.reason);
+}
+
 std::string targets_of(const Results& results, std::string_view congestion_control) {
     std::string text =
         "## Targets\n\nOf a ratio to several, the best of them counts. *Within the spread*: the median misses, some "
@@ -109,9 +115,9 @@ std::string targets_of(const Results& results, std::string_view congestion_contr
     for (const Target& target : all_targets(congestion_control)) {
         const Judgement judgement = judge(target, results);
         const Key& key = target.key;
-        text +=
-            fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", name(target.subject), key.measure, name(key.path),
-                        name(key.metric), bound_of(target), measured_text(target, judgement), name(judgement.verdict));
+        text += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", name(target.subject), key.measure, name(key.path),
+                            name(key.metric), bound_of(target), measured_text(target, judgement),
+                            verdict_text(target, judgement.verdict));
     }
     return text + "\n";
 }

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "results.h"
@@ -14,6 +15,7 @@ struct Target {
     Contestant subject = Contestant::hairpin_proxy;
     std::vector<Contestant> rivals;  // the ratio to the best of them counts; none: the figure itself
     double bound = 0;                // at least this, or at most, by the metric
+    std::string_view reason = "";    // Markdown: what a profile showed to stand in the way, should it be missed
 };
 
 enum class Verdict : uint8_t {
