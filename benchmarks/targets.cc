@@ -12,6 +12,8 @@ const std::vector<Contestant> by_hand = {Contestant::nftables};
 constexpr std::string_view small_messages =
     "[the kernel's TCP](decisions/0003-proxy-epoll-copy-and-splice.md#where-the-time-of-small-messages-goes)";
 
+constexpr std::string_view datagrams = "[figures and profile](decisions/0010-datagrams-in-segments.md#figures)";
+
 bool holds(const Target& target, double value) {
     return more_is_better(target.key.metric) ? value >= target.bound : value <= target.bound;
 }
@@ -56,8 +58,8 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     for (const char* measure : {"bulk-1", "bulk-4", "bulk-reno-1", "bulk-reno-4"}) {
         all.push_back({{measure, external, Metric::proxy_cpu_per_gb}, proxy, proxies, 0.4});
     }
-    all.push_back({{"udp-rr", external, Metric::rate}, proxy, udp_proxies, 1.3});
-    all.push_back({{"udp-burst", external, Metric::rate}, proxy, udp_proxies, 2.8});
+    all.push_back({{"udp-rr", external, Metric::rate}, proxy, udp_proxies, 1.3, datagrams});
+    all.push_back({{"udp-burst", external, Metric::rate}, proxy, udp_proxies, 2.8, datagrams});
     all.push_back({{"memory", external, Metric::memory}, proxy, {}, 0.3 * 1024});
     for (const Path path : {external, Path::peer}) {
         for (const char* measure : {"connect-reset", "rr-16", "rr-256", "udp-rr", "pps-64"}) {

@@ -5,10 +5,6 @@
 //   ╰───────────╯    ╰────────────────────╯           │   ╭─ server2 ──╮
 //                                                     ╰───┤ 10.0.0.3   │  anybody, who sends ICMP errors
 #include <netinet/ip_icmp.h>
-#include <sys/wait.h>
-
-#include <csignal>
-#include <cstring>
 
 #include "support/packet.h"
 #include "support/udp.h"
@@ -23,6 +19,9 @@ services:
 )";
 const Endpoint service = at("1.0.0.1:1044");
 const Endpoint backend_endpoint = at("10.0.0.2:2044");
+
+// None can leave as one message with the one before it, so each draws an error of its own.
+constexpr auto growing = {"lost", "lost 2", "lost for 3"};
 
 // Every datagram that finds no socket on this host draws an error, not only the first few.
 void answer_all(const lab::Host& host) { command(host, "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit"); }
@@ -46,7 +45,7 @@ TEST_P(UdpErrors, OfAClosedBackendDoNotEndTheSession) {
     for (int round = 0; round < 3; ++round) {
         backend.reset();
         const uint64_t before = icmp_counter(lab, "InDestUnreachs");
-        for (int i = 0; i < 3; ++i) client.send(service, "into the void");
+        for (const char* lost : growing) client.send(service, lost);
         ASSERT_TRUE(wait_for([&] { return icmp_counter(lab, "InDestUnreachs") >= before + 3; }))
             << "one was lost to the error before it";
         backend.emplace(lab->host("server1"), backend_endpoint);
@@ -56,6 +55,27 @@ TEST_P(UdpErrors, OfAClosedBackendDoNotEndTheSession) {
     EXPECT_EQ(stats.accepted_on(Path::external), 1u);
     if (GetParam() != "proxy") return;  // ICMP errors of other engines go to the client
     EXPECT_GE(stats.refused_for(Refusal::backend), 3u) << "one a round at least: errors that come at once are one";
+    EXPECT_NE(lab->daemon_log().find("backend 10.0.0.2:2044: Connection refused"), std::string::npos)
+        << lab->daemon_log();
+}
+
+TEST_P(UdpErrors, OfABurstDoNotEndTheSession) {
+    const TestLab lab = make_lab(yaml);
+    ASSERT_TRUE(lab);
+    answer_all(lab->host("server1"));
+    const UdpSocket client(lab->host("client"), at("1.0.0.100"));
+    std::optional<UdpSocket> backend(std::in_place, lab->host("server1"), backend_endpoint);
+    const Endpoint seen = exchange(client, service, *backend);
+    backend.reset();
+    const uint64_t before = icmp_counter(lab, "InDestUnreachs");
+    lab.freeze();
+    for (size_t i = 0; i < 60; ++i) client.send(service, noise(i < 40 ? 1000 : i));
+    lab.thaw();
+    ASSERT_TRUE(wait_for([&] { return icmp_counter(lab, "InDestUnreachs") >= before + 2; }));
+    backend.emplace(lab->host("server1"), backend_endpoint);
+    EXPECT_EQ(exchange(client, service, *backend, "the first after the burst").str(), seen.str());
+    if (GetParam() != "proxy") return;
+    EXPECT_GE(lab.stats("one").refused_for(Refusal::backend), 1u);
     EXPECT_NE(lab->daemon_log().find("backend 10.0.0.2:2044: Connection refused"), std::string::npos)
         << lab->daemon_log();
 }
@@ -100,18 +120,11 @@ TEST_P(UdpErrors, OfAClientThatIsGoneDoNotEndTheListener) {
     const Endpoint stays_seen = exchange(stays, service, backend);
     gone.reset();
     const uint64_t before = icmp_counter(lab, "InDestUnreachs");
-    for (int i = 0; i < 3; ++i) backend.send(seen, "nobody listens");
+    for (const char* lost : growing) backend.send(seen, lost);
     ASSERT_TRUE(wait_for([&] { return icmp_counter(lab, "InDestUnreachs") >= before + 3; }));
     EXPECT_EQ(exchange(stays, service, backend).str(), stays_seen.str());
     const UdpSocket back(lab->host("client"), at("1.0.0.100:5555"));
     EXPECT_EQ(exchange(back, service, backend).str(), seen.str()) << "the session outlived its client's socket";
-}
-
-// Returns once every thread of the daemon has stopped; SIGCONT lets them go on.
-void freeze(const TestLab& lab) {
-    lab->daemon().signal(SIGSTOP);
-    siginfo_t info;
-    ASSERT_EQ(waitid(P_PID, static_cast<id_t>(lab->daemon().pid()), &info, WSTOPPED), 0) << strerror(errno);
 }
 
 // REQ-12a: wherever they come from.
@@ -135,14 +148,14 @@ TEST_P(UdpErrors, OfEveryKindDoNotEndTheSession) {
             const uint64_t before = icmp_counter(lab, "InMsgs");
             const uint64_t wrong_before = icmp_counter(lab, "InErrors");
             // The daemon comes to the datagram first, and meets the error when it sends that on.
-            freeze(lab);
+            lab.freeze();
             client.send(service, "in the way of an error");
             const uint32_t mtu = type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED ? 600 : 0;
             const IcmpError error{type, code, mtu, read_packet(udp_packet(seen, backend_endpoint, ""))};
             send_packet(host_with(lab, at(sender)), icmp_packet(at(sender).ip, seen.ip, error));
             ASSERT_TRUE(wait_for([&] { return icmp_counter(lab, "InMsgs") > before; }));
             ASSERT_EQ(icmp_counter(lab, "InErrors"), wrong_before) << "the test's own mistake";
-            lab->daemon().signal(SIGCONT);
+            lab.thaw();
             ASSERT_EQ(backend.receive(), (Datagram{seen, "in the way of an error"}));
             EXPECT_EQ(exchange(client, service, backend, noise(1472)).str(), seen.str());
         }

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -119,6 +121,14 @@ void TestLab::start_daemon() const {
     const auto started = lab_->start_daemon();
     EXPECT_TRUE(started) << started.error().message;
 }
+
+void TestLab::freeze() const {
+    lab_->daemon().signal(SIGSTOP);
+    siginfo_t info;
+    EXPECT_EQ(waitid(P_PID, static_cast<id_t>(lab_->daemon().pid()), &info, WSTOPPED), 0) << strerror(errno);
+}
+
+void TestLab::thaw() const { lab_->daemon().signal(SIGCONT); }
 
 bool TestLab::reload(std::string_view yaml) const {
     config_.write(yaml);

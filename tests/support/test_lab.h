@@ -54,6 +54,10 @@ public:
     // Another one, with the same configuration; returns when it is ready.
     void start_daemon() const;
 
+    // Stops the daemon; returns once all its threads stand still. thaw() lets them go on.
+    void freeze() const;
+    void thaw() const;
+
     // Replaces the configuration and has the daemon read it (SIGHUP); false if it refuses.
     bool reload(std::string_view yaml) const;
 

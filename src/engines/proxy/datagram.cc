@@ -75,6 +75,7 @@ std::optional<ConnectFailure> DatagramSession::try_connect(const Leg& leg) {
     backend_ = open_socket(Protocol::udp, leg.destination.ip.family());
     if (!backend_) return ConnectFailure::of(errno);
     allow_fragments(backend_.get(), leg.destination.ip.family());
+    join_received(backend_.get());
     if (!leg.source.ip.is_unspecified()) {
         set_option(backend_.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
         const SockAddr source(leg.source);
@@ -100,7 +101,9 @@ LiveFlow DatagramSession::flow() const {
 }
 
 void DatagramSession::forward(DatagramBatch& batch, size_t first, size_t last) {
-    const auto sent = batch.send(first, last, {.fd = backend_.get(), .header = header_});
+    DatagramBatch::Run run{first, last, {largest_joined_to_backend_, header_}};
+    batch.send(backend_.get(), {&run, 1});
+    const DatagramBatch::Sent& sent = run.sent;
     counters_.bytes_to_backends.add(sent.bytes);
     bytes_to_backend_ += sent.bytes;
     if (sent.oversize > 0) {
@@ -136,23 +139,25 @@ void DatagramSession::refuse_oversize(size_t count, size_t fit, std::string_view
     });
 }
 
-void DatagramSession::on_event(DatagramBatch& batch) {
-    for (int i = 0; i < batches_an_event; ++i) {
-        const size_t count = batch.receive(backend_.get());
-        if (batch.receive_error() != 0) report_backend(1, batch.receive_error());
-        if (count > 0) {
-            const auto from = listener_.is_wildcard() ? std::optional(key_.asked) : std::nullopt;
-            const auto sent = batch.send(0, count, {.fd = listener_.fd(), .to = &peer_, .from = from});
-            counters_.bytes_to_clients.add(sent.bytes);
-            bytes_to_client_ += sent.bytes;
-            if (sent.oversize > 0) {
-                refuse_oversize(sent.oversize, largest_payload(key_.peer.ip.family()), "client");
-            }
-            if (sent.no_room > 0) report_no_room(sent.no_room, "client");
-            stay_alive();
-        }
-        if (count < DatagramBatch::most) return;
-    }
+void DatagramSession::on_event(DatagramReplies& replies) {
+    DatagramBatch& batch = replies.batch_with_room();
+    const size_t first = batch.size();
+    const size_t wanted = std::min(wanted_, batch.room());
+    const size_t received = batch.receive(backend_.get(), wanted);
+    if (batch.receive_error() != 0) report_backend(1, batch.receive_error());
+    // Most answers come alone, and the call that finds no second one is saved. What waits on is another event.
+    wanted_ = received < wanted ? std::max<size_t>(received, 1) : std::min(2 * wanted_, DatagramBatch::most_messages);
+    if (received == 0) return;
+    const auto from = listener_.is_wildcard() ? std::optional(key_.asked) : std::nullopt;
+    replies.add(*this, listener_.fd(), {first, batch.size(), {largest_joined_to_client_, {}, &peer_, from}});
+    stay_alive();
+}
+
+void DatagramSession::on_replied(const DatagramBatch::Sent& sent) {
+    counters_.bytes_to_clients.add(sent.bytes);
+    bytes_to_client_ += sent.bytes;
+    if (sent.oversize > 0) refuse_oversize(sent.oversize, largest_payload(key_.peer.ip.family()), "client");
+    if (sent.no_room > 0) report_no_room(sent.no_room, "client");
 }
 
 void DatagramSession::stay_alive() { context_.timers.arm(*this, context_.now + idle_timeout_); }
@@ -165,12 +170,15 @@ DatagramListener::DatagramListener(Context& context, const Served& served_endpoi
     : served_(served_endpoint), context_(context), fd_(std::move(fd)) {
     const Family family = served_.listen.endpoint.ip.family();
     allow_fragments(fd_.get(), family);
+    join_received(fd_.get());
     if (is_wildcard()) tell_destinations(fd_.get(), family);
 }
 
 void DatagramListener::on_event(DatagramBatch& batch) {
     for (int round = 0; round < batches_an_event; ++round) {
-        const size_t count = batch.receive(fd());
+        batch.clear();
+        const size_t received = batch.receive(fd(), DatagramBatch::most_messages);
+        const size_t count = batch.size();
         for (size_t i = 0; i < count;) {
             const size_t first = i++;
             const Endpoint peer = batch.source(first);
@@ -182,12 +190,10 @@ void DatagramListener::on_event(DatagramBatch& batch) {
             DatagramSession* session = find_or_open({peer, told, asked, link}, batch.source_address(first));
             if (!session) continue;
             // What the same client sent next goes with it, in one call. Behind a proxy each may be another client's.
-            while (!trusted && i < count && batch.source(i) == peer && batch.source_address(i).link() == link &&
-                   (!is_wildcard() || batch.destination(i) == asked))
-                ++i;
+            while (!trusted && i < count && batch.alike(first, i)) ++i;
             session->forward(batch, first, i);
         }
-        if (count < DatagramBatch::most) return;
+        if (received < DatagramBatch::most_messages) return;
     }
 }
 

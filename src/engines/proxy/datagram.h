@@ -17,7 +17,7 @@
 
 #include "engines/proxy/connect_failure.h"
 #include "engines/proxy/context.h"
-#include "engines/proxy/datagram_batch.h"
+#include "engines/proxy/datagram_replies.h"
 #include "engines/proxy/proxy_protocol.h"
 
 namespace hairpin::proxy {
@@ -59,7 +59,8 @@ public:
     LiveFlow flow() const;
 
     void forward(DatagramBatch& batch, size_t first, size_t last);  // from the client to the backend
-    void on_event(DatagramBatch& batch);                            // the backend has sent something
+    void on_event(DatagramReplies& replies);                        // the backend has sent something
+    void on_replied(const DatagramBatch::Sent& sent);               // what became of it
 
 private:
     friend class DatagramListener;
@@ -83,6 +84,9 @@ private:
     Path path_ = Path::external;
     Leg leg_;  // to the backend, with the port it calls from
     const std::chrono::steady_clock::time_point began_;
+    size_t largest_joined_to_backend_ = most_segment_bytes;
+    size_t largest_joined_to_client_ = most_segment_bytes;
+    size_t wanted_ = 1;  // messages from the backend at once, by what came before
     uint64_t bytes_to_backend_ = 0;
     uint64_t bytes_to_client_ = 0;
     bool guarded_ = false;  // LoopGuard remembers the leg

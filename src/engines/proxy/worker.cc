@@ -208,6 +208,7 @@ void Worker::run() {
                 // Of a session there is nothing left to do; of datagrams, those at hand are lost.
             }
         }
+        replies_.send();
         go_on_with_unfinished();
         // From here on no event of this batch can name what ends now.
         context_.timers.advance(context_.now);
@@ -238,7 +239,7 @@ void Worker::dispatch(const epoll_event& event) {
         case Tag::udp_listener:
             return static_cast<DatagramListener*>(subject)->on_event(batch_);
         case Tag::udp_session:
-            return static_cast<DatagramSession*>(subject)->on_event(batch_);
+            return static_cast<DatagramSession*>(subject)->on_event(replies_);
     }
 }
 

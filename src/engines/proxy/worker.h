@@ -81,9 +81,10 @@ private:
 
     Context context_;
     Fd wake_;
-    bool woken_ = false;  // the engine has an order
-    Fd reserve_;          // given up for a moment to accept, and refuse, a client when no descriptor is left
-    DatagramBatch batch_;
+    bool woken_ = false;       // the engine has an order
+    Fd reserve_;               // given up for a moment to accept, and refuse, a client when no descriptor is left
+    DatagramBatch batch_;      // from clients
+    DatagramReplies replies_;  // from backends
     Listeners listeners_;
 
     uint32_t listings_ = 0;  // how often flows() was asked
