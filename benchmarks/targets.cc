@@ -14,6 +14,9 @@ constexpr std::string_view small_messages =
 
 constexpr std::string_view datagrams = "[figures and profile](decisions/0010-datagrams-in-segments.md#figures)";
 
+constexpr std::string_view guards =
+    "[guards and counts](decisions/0011-nft-one-hook-for-established-packets.md#figures) that the others do not have";
+
 bool holds(const Target& target, double value) {
     return more_is_better(target.key.metric) ? value >= target.bound : value <= target.bound;
 }
@@ -63,9 +66,9 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     all.push_back({{"memory", external, Metric::memory}, proxy, {}, 0.3 * 1024});
     for (const Path path : {external, Path::peer}) {
         for (const char* measure : {"connect-reset", "rr-16", "rr-256", "udp-rr", "pps-64"}) {
-            all.push_back({{measure, path, Metric::rate}, nft, by_hand, 1.0});
+            all.push_back({{measure, path, Metric::rate}, nft, by_hand, 1.0, guards});
         }
-        all.push_back({{"bulk-1", path, Metric::throughput}, nft, by_hand, 1.0});
+        all.push_back({{"bulk-1", path, Metric::throughput}, nft, by_hand, 1.0, guards});
         all.push_back({{"services", path, Metric::packet_cost}, nft, {}, 1.05});
         all.push_back({{"services", path, Metric::connection_cost}, nft, {}, 1.05});
     }

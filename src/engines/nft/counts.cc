@@ -10,6 +10,7 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -45,7 +46,7 @@ std::optional<Attributes<size>> within(nlattr* outer) {
 uint64_t number(const nlattr* attribute) { return attribute ? be64toh(nla_get_u64(attribute)) : 0; }
 
 // A key is its fields one after the other, each in network order and filled up to four bytes. A mark is the kernel's
-// own number.
+// own number; one of a byte comes first in its four.
 std::optional<Count> count_with_key(std::span<const uint8_t> key) {
     constexpr size_t field = 4;
     Count count;
@@ -57,7 +58,7 @@ std::optional<Count> count_with_key(std::span<const uint8_t> key) {
     count.protocol = key[0] == IPPROTO_TCP ? Protocol::tcp : Protocol::udp;
     count.endpoint.port = static_cast<uint16_t>(key[field] << 8 | key[field + 1]);
     key = key.subspan(2 * field);
-    if (key.size() >= field) std::memcpy(&count.mark, key.data(), field);
+    if (!key.empty()) std::memcpy(&count.mark, key.data(), std::min(key.size(), field));
     return count;
 }
 

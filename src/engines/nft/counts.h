@@ -19,7 +19,8 @@ struct Count {
     uint64_t bytes = 0;
 };
 
-// All elements of a set of our table whose key is "address . protocol . port" or "address . protocol . port . mark".
+// All elements of a set of our table whose key is "address . protocol . port" or "address . protocol . port . mark",
+// where the mark may be a byte.
 // Asks the kernel itself, for libnftables takes twenty times as long. Acts on the network namespace of its thread.
 Result<std::vector<Count>> read_counts(const std::string& set);
 

@@ -45,7 +45,7 @@ Result<> Exhaustion::refuse(bool missed, const Desired& desired, PortRange ports
             change.added.elements.push_back(std::move(refused.element));
         }
     }
-    std::string text;
+    std::string text = pools.empty() ? let_all_arrive() : refuse_some();
     for (const Family family : all_families) {
         text += fmt::format("flush map {} {}\n", table, for_family("exhausted", family));
     }

@@ -18,13 +18,16 @@
 //
 // A flow that somebody else's rules translate passes `count` too: what it counts there belongs to no service of ours.
 //
-// In between, a new flow asks in `ports` whether the port that it may need is to be had: `exhausted` is almost always
-// empty, see ports.h. A flow that is known already, though nobody has answered it, is not asked again. It asks before
-// it is routed: the redirects that IPv4 wastes on neighbours when it forwards for them use up their share of ICMP
-// errors.
+// In between, a new flow asks in `ports` whether the port that it may need is to be had, see ports.h. A flow that is
+// known already, though nobody has answered it, is not asked again. It asks before it is routed: the redirects that
+// IPv4 wastes on neighbours when it forwards for them use up their share of ICMP errors. Almost always nothing is
+// exhausted, and the chain that leads arrivals there does not exist.
 //
-// So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. All
-// further packets pass `count` alone. Keys are "address . protocol . port" of the external endpoint.
+// So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. Keys
+// are "address . protocol . port" of the external endpoint.
+//
+// All further packets pass one chain, `forwarded`, for each hook costs as much as all that this one does. It comes
+// after other people's filters: what these drop is not counted. What is dropped later is: no source port was free.
 //
 // The guards: what arrives outside with the address of an inside network, be it of a live flow, or goes from there to a
 // backend that no service published to it, is dropped; so is what connection tracking finds invalid, for it would reach
@@ -35,8 +38,8 @@
 namespace hairpin::nft {
 namespace {
 
-// $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports. $counts: most_counts. $closed:
-// time_after_reset.
+// $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports. $counts: most_counts.
+// $both_ways: most_byte_counts. $closed: time_after_reset.
 constexpr std::string_view family_frame = R"(
     map to$4 { type $address . inet_proto . inet_service : $address . inet_service; }
     map balance$4 { type $address . inet_proto . inet_service : verdict; }
@@ -52,8 +55,7 @@ constexpr std::string_view family_frame = R"(
     set private_backends$4 { type $address; }
     set accepted$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
     set counted_once$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size 4095; }
-    set to_backends$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
-    set to_clients$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
+    set bytes$4 { type $address . inet_proto . inet_service . ct_dir; flags dynamic; size $both_ways; counter; }
     set refused_ports$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
 
     ct timeout tcp$4 {
@@ -136,39 +138,23 @@ constexpr std::string_view common_frame = R"(
         meta nfproto vmap { ipv4 : jump sources4, ipv6 : jump sources6 }
     }
 
-    chain count_sent {
-        type filter hook postrouting priority 110
-        ct status dnat jump count
-    }
-    chain count_received {
-        type filter hook input priority 110
-        iifname != "lo" ct status dnat jump count
-    }
-    chain count {
-        meta nfproto . ct direction vmap { ipv4 . original : goto to_backends4, ipv4 . reply : goto to_clients4, ipv6 . original : goto to_backends6, ipv6 . reply : goto to_clients6 }
-    }
-
-    chain guard_arrivals {
-        type filter hook prerouting priority -90
-        iifname != @outside goto ports
-        ip saddr @inside4 ct original ip daddr @ours4 drop
-        ip6 saddr @inside6 ct original ip6 daddr @ours6 drop
-        goto ports
-    }
-    chain ports {
-        ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
-    }
-    chain guard_forwarded {
-        type filter hook forward priority -10
+    chain forwarded {
+        type filter hook forward priority 110
+        iifname @outside jump guard_source
+        ct status dnat goto count
         oifname @outside ct state invalid ip saddr @private_backends4 drop
         oifname @outside ct state invalid ip6 saddr @private_backends6 drop
-        ct status dnat accept
         ct state != new accept
         iifname @outside oifname != @outside ip daddr @private_backends4 drop
         iifname @outside oifname != @outside ip6 daddr @private_backends6 drop
     }
+    chain guard_source {
+        ip saddr @inside4 ct original ip daddr @ours4 drop
+        ip6 saddr @inside6 ct original ip6 daddr @ours6 drop
+    }
     chain guard_received {
         type filter hook input priority -10
+        iifname @outside jump guard_source
         ct state invalid ip daddr @ours4 drop
         ct state invalid ip6 daddr @ours6 drop
     }
@@ -178,6 +164,23 @@ constexpr std::string_view common_frame = R"(
         icmpv6 type nd-redirect @th,192,128 @redirected_to drop
         goto ports
     }
+
+    chain count_received {
+        type filter hook input priority 110
+        iifname != "lo" ct status dnat goto count
+    }
+    chain count_sent {
+        type filter hook output priority 110
+        ct status dnat goto count
+    }
+    chain count {
+        meta nfproto ipv4 goto bytes4
+        goto bytes6
+    }
+
+    chain ports {
+        ct status & (dnat | confirmed) == dnat meta nfproto vmap { ipv4 : goto ports4, ipv6 : goto ports6 }
+    }
 )";
 
 std::string filled(std::string_view text, Family family, std::string_view proto = "", std::string_view set = "",
@@ -185,6 +188,7 @@ std::string filled(std::string_view text, Family family, std::string_view proto 
     const bool v4 = family == Family::v4;
     const std::string closed = std::to_string(time_after_reset.count());
     const std::string counts = std::to_string(most_counts);
+    const std::string both_ways = std::to_string(most_byte_counts);
     const std::pair<std::string_view, std::string_view> words[] = {{"$4", v4 ? "4" : "6"},
                                                                    {"$ip", v4 ? "ip" : "ip6"},
                                                                    {"$address", v4 ? "ipv4_addr" : "ipv6_addr"},
@@ -194,6 +198,7 @@ std::string filled(std::string_view text, Family family, std::string_view proto 
                                                                    {"$mark", mark},
                                                                    {"$pool", pool},
                                                                    {"$counts", counts},
+                                                                   {"$both_ways", both_ways},
                                                                    {"$closed", closed}};
     std::string result;
     while (!text.empty()) {
@@ -229,11 +234,8 @@ std::string counting_chains(Family family) {
         text += chain(accepted_chain(path, family), for_protocols(accepted_rules, family, accepted_set(family),
                                                                   fmt::format(" . {}", static_cast<int>(path))));
     }
-    for (const std::string& set :
-         {bytes_set(Direction::to_backends, family), bytes_set(Direction::to_clients, family), refused_set(family)}) {
-        text += chain(set, for_protocols(count_rules, family, set));
-    }
-    return text;
+    text += chain(bytes_set(family), for_protocols(count_rules, family, bytes_set(family), " . ct direction"));
+    return text + chain(refused_set(family), for_protocols(count_rules, family, refused_set(family)));
 }
 
 // Whose flow it is, as path_of() says; counts it.
@@ -280,7 +282,18 @@ std::string frame(PortRange free_ports) {
         for (const char* set : family_sets) flush(text, "set", for_family(set, family));
     }
     for (const char* set : common_sets) flush(text, "set", set);
-    return text;
+    return text + let_all_arrive();
+}
+
+std::string let_all_arrive() { return fmt::format("add chain {0} refuse\ndelete chain {0} refuse\n", table); }
+
+std::string refuse_some() {
+    return fmt::format(
+        "add chain {0} refuse {{ type filter hook prerouting priority -90; }}\n"
+        "flush chain {0} refuse\n"
+        "add rule {0} refuse iifname @outside jump guard_source\n"
+        "add rule {0} refuse goto ports\n",
+        table);
 }
 
 std::string frame_mark() {
@@ -299,8 +312,6 @@ std::string counted_once_set(Family family) { return for_family("counted_once", 
 
 std::string refused_set(Family family) { return for_family("refused_ports", family); }
 
-std::string bytes_set(Direction direction, Family family) {
-    return for_family(direction == Direction::to_backends ? "to_backends" : "to_clients", family);
-}
+std::string bytes_set(Family family) { return for_family("bytes", family); }
 
 }  // namespace hairpin::nft

@@ -16,6 +16,10 @@ namespace hairpin::nft {
 // they leave live flows alone. `free_ports` are those that translated sources may be given.
 std::string frame(PortRange free_ports);
 
+// Commands that have arriving flows ask the map `exhausted`, and that spare them the asking, as the frame does.
+std::string refuse_some();
+std::string let_all_arrive();
+
 // The name of an empty chain in the frame that tells its version: a table without it has maps and sets of another kind.
 std::string frame_mark();
 
@@ -27,15 +31,18 @@ inline constexpr std::chrono::seconds time_after_reset{240};
 // The names of a map, set or chain in the frame.
 std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
 
-enum class Direction { to_backends, to_clients };
 std::string accepted_set(Family family);  // counts the flows of each endpoint; mark: the Path they took
-std::string counted_once_set(
-    Family family);  // no counters: each element is a flow that `accepted_set` had no memory for
-std::string bytes_set(Direction direction, Family family);  // counts the bytes of each endpoint
-std::string refused_set(Family family);                     // counts the flows of each endpoint that got no port
+// No counters: each element is a flow that `accepted_set` had no memory for.
+std::string counted_once_set(Family family);
+std::string bytes_set(Family family);    // counts the bytes of each endpoint; mark: the Direction they took
+std::string refused_set(Family family);  // counts the flows of each endpoint that got no port
+
+// As connection tracking numbers them.
+enum class Direction : uint8_t { to_backends, to_clients };
 
 // How many elements each of them takes. What comes then is served and not counted. The kernel sets memory for all of
-// them aside, 2 MB a set.
+// them aside, 2 MB for `most_counts`.
 inline constexpr size_t most_counts = 196'607;
+inline constexpr size_t most_byte_counts = 2 * most_counts;
 
 }  // namespace hairpin::nft

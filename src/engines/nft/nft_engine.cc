@@ -73,7 +73,7 @@ private:
     Result<> change(std::shared_ptr<const Desired> desired, const Difference& difference);
     void end_stale_udp(const Desired* replaced, const std::set<Asked>& before);
     Result<std::vector<Chain>> our_chains();
-    Result<std::vector<Count>> counts(const std::string& set);
+    Result<std::vector<Count>> counts(const std::string& set, size_t most = most_counts);
     Result<std::vector<Count>> accepted();
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
     void warn_of_hindrances();
@@ -283,9 +283,9 @@ Result<std::vector<Chain>> NftEngine::our_chains() {
     return chains;
 }
 
-Result<std::vector<Count>> NftEngine::counts(const std::string& set) {
+Result<std::vector<Count>> NftEngine::counts(const std::string& set, size_t most) {
     auto counts = read_counts(set);
-    if (counts && counts->size() >= most_counts && !std::exchange(told_of_full_counts_, true)) {
+    if (counts && counts->size() >= most && !std::exchange(told_of_full_counts_, true)) {
         options_.on_event(
             {Event::Level::warning,
              fmt::format("the counters hold {} endpoints at most: those that come now are served, but their "
@@ -331,14 +331,13 @@ Result<Stats> NftEngine::stats() {
             ServiceStats* row = rows.find(count.protocol, count.endpoint);
             if (row) row->refused[static_cast<size_t>(Refusal::ports)] += count.packets;
         }
-        for (const Direction direction : {Direction::to_backends, Direction::to_clients}) {
-            const auto bytes = counts(bytes_set(direction, family));
-            if (!bytes) return bytes.error();
-            for (const Count& count : *bytes) {
-                ServiceStats* row = rows.find(count.protocol, count.endpoint);
-                if (!row) continue;
-                (direction == Direction::to_backends ? row->bytes_to_backends : row->bytes_to_clients) += count.bytes;
-            }
+        const auto bytes = counts(bytes_set(family), most_byte_counts);
+        if (!bytes) return bytes.error();
+        for (const Count& count : *bytes) {
+            ServiceStats* row = rows.find(count.protocol, count.endpoint);
+            if (!row) continue;
+            const bool to_backends = count.mark == static_cast<uint32_t>(Direction::to_backends);
+            (to_backends ? row->bytes_to_backends : row->bytes_to_clients) += count.bytes;
         }
     }
     const auto reviewed = conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {

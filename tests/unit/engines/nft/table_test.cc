@@ -110,7 +110,7 @@ TEST(Definition, KnowsItsChainsFromThoseOfTheFrame) {
     EXPECT_TRUE(Definition::names("to.srv1.0123abcd"));
     EXPECT_TRUE(Definition::names("profile.0123abcd"));
     EXPECT_TRUE(Definition::names("map.0123abcd"));
-    for (const char* other : {"to_backends4", "prerouting", "frame.0123abcd", "was.net.ipv4.ip_forward.0"}) {
+    for (const char* other : {"bytes4", "prerouting", "frame.0123abcd", "was.net.ipv4.ip_forward.0"}) {
         EXPECT_FALSE(Definition::names(other)) << other;
     }
 }
