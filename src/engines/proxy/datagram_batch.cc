@@ -95,7 +95,8 @@ size_t DatagramBatch::receive(int fd, size_t wanted) {
     receive_error_ = count >= 0 || errno == EAGAIN || errno == EINTR ? 0 : errno;
     const auto received = static_cast<size_t>(std::max(count, 0));
     for (const mmsghdr& message : in.first(received)) {
-        const size_t size = find_control<int>(message.msg_hdr, SOL_UDP, UDP_GRO).value_or(slot_size);
+        const auto joined = find_control<int>(message.msg_hdr, SOL_UDP, UDP_GRO);
+        const size_t size = joined ? static_cast<size_t>(*joined) : slot_size;
         split({std::span(slots_[messages_]).first(message.msg_len), messages_}, size, datagrams_);
         ++messages_;
     }
