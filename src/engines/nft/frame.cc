@@ -26,7 +26,7 @@
 // So a flow costs the same with one service and with a hundred thousand, and a service is nothing but elements. Keys
 // are "address . protocol . port" of the external endpoint.
 //
-// All further packets pass one chain, `forwarded`, for each hook costs as much as all that this one does. It comes
+// All further packets pass one chain, `forwarded`, for each hook has a price of its own (docs/decisions/0011). It comes
 // after other people's filters: what these drop is not counted. What is dropped later is: no source port was free.
 //
 // The guards: what arrives outside with the address of an inside network, be it of a live flow, or goes from there to a
