@@ -52,11 +52,15 @@ private:
     std::string measure_;
 };
 
-// Contestants that were not named are left out, but for the one that ratios are taken to.
+// Contestants that were not named are left out, but for the one that ratios are taken to. In haste, those that are
+// there twice are there once.
 std::vector<Contestant> chosen_contestants(const Arguments& arguments) {
     const auto named = [&](Contestant contestant) { return has(arguments.names, name(contestant)); };
     std::vector<Contestant> chosen(all_contestants.begin(), all_contestants.end());
-    if (std::ranges::none_of(all_contestants, named)) return chosen;
+    if (std::ranges::none_of(all_contestants, named)) {
+        if (arguments.quick) std::erase_if(chosen, has_large_buffers);
+        return chosen;
+    }
     std::erase_if(chosen,
                   [&](Contestant contestant) { return contestant != Contestant::direct && !named(contestant); });
     return chosen;
@@ -66,9 +70,12 @@ std::vector<Measure> chosen_measures(const Arguments& arguments) {
     std::vector<Measure> chosen = all_measures();
     const auto named = [&](const Measure& measure) { return has(arguments.names, measure.name); };
     const bool any_named = std::ranges::any_of(chosen, named) || has(arguments.names, micro);
-    std::erase_if(chosen, [&](const Measure& measure) {
-        return any_named ? !named(measure) : arguments.quick && !measure.quick;
-    });
+    if (any_named) {
+        std::erase_if(chosen, [&](const Measure& measure) { return !named(measure); });
+    } else if (arguments.quick) {
+        for (Measure& measure : chosen) measure.paths = measure.quick;
+        std::erase_if(chosen, [](const Measure& measure) { return measure.paths.empty(); });
+    }
     return chosen;
 }
 

@@ -27,6 +27,8 @@ constexpr uint32_t crowd = 1'000'000;  // of flows
 
 const std::vector<Path> both = {Path::external, Path::peer};
 const std::vector<Path> external = {Path::external};
+const std::vector<Path> peer = {Path::peer};
+const std::vector<Path> none = {};
 
 // The buffers of a proxy show only in bulk.
 bool with_small_buffers(Contestant c) { return !has_large_buffers(c); }
@@ -173,18 +175,19 @@ std::string number_of(int number, std::string_view what) {
 std::vector<Measure> all_measures() {
     std::vector<Measure> all = {
         {"connect-reset", "TCP connections, each answered once, then reset by the client", both, with_small_buffers,
-         [](const Arena& a, Path p) { return connect(a, p, Ending::reset); }, true},
+         [](const Arena& a, Path p) { return connect(a, p, Ending::reset); }, both},
         {"connect-close", "the same, closed by the client, with tcp_tw_reuse=1", both, with_small_buffers,
          [](const Arena& a, Path p) { return connect(a, p, Ending::close); }},
     };
     for (const int n : {1, 16, 256}) {
         all.push_back({fmt::format("rr-{}", n), fmt::format("requests over TCP, {} (wrk)", number_of(n, "connection")),
-                       both, with_small_buffers, [n](const Arena& a, Path p) { return requests(a, p, n); }, n == 16});
+                       both, with_small_buffers, [n](const Arena& a, Path p) { return requests(a, p, n); },
+                       n == 16 ? both : none});
     }
     for (const int n : {1, 4, 8}) {
         all.push_back({fmt::format("bulk-{}", n), fmt::format("{} (iperf3)", number_of(n, "TCP stream")),
                        n == 4 ? external : both, everybody, [n](const Arena& a, Path p) { return bulk(a, p, n); },
-                       n == 1});
+                       n == 1 ? external : none});
     }
     for (const int n : {1, 4}) {
         all.push_back({fmt::format("bulk-reno-{}", n),
@@ -192,21 +195,22 @@ std::vector<Measure> all_measures() {
                        [n](const Arena& a, Path p) { return bulk_reno(a, p, n); }});
     }
     all.push_back(
-        {"udp-rr", fmt::format("UDP requests from {} sockets", datagram_sockets), both, with_udp, datagrams, true});
+        {"udp-rr", fmt::format("UDP requests from {} sockets", datagram_sockets), both, with_udp, datagrams, both});
     all.push_back(
         {"udp-burst", "UDP datagrams of 64 bytes from one socket, as fast as it sends", both, with_udp, bursts});
     for (const uint32_t n : {64U, 40'000U, crowd}) {
         const auto run = n == crowd ? packets_of_a_crowd : packets;
         all.push_back({fmt::format("pps-{}", n), fmt::format("UDP packets of {} flows, made in the kernel", n),
                        n == 64 ? both : external, is_in_kernel,
-                       [n, run](const Arena& a, Path p) { return run(a, p, n); }, n == 64, n == crowd ? 3 : 0});
+                       [n, run](const Arena& a, Path p) { return run(a, p, n); }, n == 64 ? peer : none,
+                       n == crowd ? 3 : 0});
     }
     all.push_back({"memory", fmt::format("user memory for each of {} idle connections", idle_connections), external,
                    is_one_proxy_each, idle});
     all.push_back({"start", "from exec to ready, two services", external, is_hairpin, start});
     for (Measure& measure : scale_measures()) all.push_back(std::move(measure));
     all.push_back({"connect-sustained", fmt::format("connect-reset for {} s without a pause", sustained_seconds),
-                   external, is_one_proxy_each, connect_sustained, false, 1});
+                   external, is_one_proxy_each, connect_sustained, none, 1});
     return all;
 }
 

@@ -17,8 +17,8 @@ struct Measure {
     std::function<bool(Contestant)> takes_part;
     // One round. An error is why the contestant cannot be measured here.
     std::function<Result<Sample>(const Arena& arena, Path path)> run;
-    bool quick = false;  // part of `--quick`
-    int rounds = 0;      // 0: as many as wanted for all
+    std::vector<Path> quick = {};  // those that are part of `--quick`
+    int rounds = 0;                // 0: as many as wanted for all
 };
 
 // In the order in which they run: what leaves something behind in the kernel comes last.

@@ -95,7 +95,7 @@ std::vector<Measure> scale_measures() {
                        {Path::external},
                        is_nft,
                        [n](const Arena& a, Path) { return load(a, n); },
-                       false,
+                       {},
                        3});
     }
     const auto shared = std::make_shared<Many>();

@@ -12,6 +12,12 @@ const std::vector<Contestant> by_hand = {Contestant::nftables};
 constexpr std::string_view small_messages =
     "[the kernel's TCP](decisions/0003-proxy-epoll-copy-and-splice.md#where-the-time-of-small-messages-goes)";
 
+constexpr std::string_view connections =
+    "[opening and closing sockets](decisions/0003-proxy-epoll-copy-and-splice.md#where-the-time-of-a-connection-goes)";
+
+constexpr std::string_view bulk =
+    "[the two ends](decisions/0003-proxy-epoll-copy-and-splice.md#where-the-time-of-bulk-goes)";
+
 constexpr std::string_view datagrams = "[figures and profile](decisions/0010-datagrams-in-segments.md#figures)";
 
 constexpr std::string_view guards =
@@ -45,19 +51,19 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     constexpr auto nft = Contestant::hairpin_nft;
     const bool paced = congestion_control == "bbr";
     std::vector<Target> all = {
-        {{"connect-sustained", external, Metric::rate}, proxy, proxies, 1.0},
-        {{"connect-sustained", external, Metric::lowest_rate}, proxy, proxies, 1.0},
-        {{"connect-reset", external, Metric::rate}, proxy, proxies, 1.0},
-        {{"connect-close", external, Metric::rate}, proxy, proxies, 1.0},
+        {{"connect-sustained", external, Metric::rate}, proxy, proxies, 1.0, connections},
+        {{"connect-sustained", external, Metric::lowest_rate}, proxy, proxies, 1.0, connections},
+        {{"connect-reset", external, Metric::rate}, proxy, proxies, 1.0, connections},
+        {{"connect-close", external, Metric::rate}, proxy, proxies, 1.0, connections},
     };
     for (const char* measure : {"rr-16", "rr-256"}) {
         all.push_back({{measure, external, Metric::rate}, proxy, proxies, 1.1, small_messages});
         all.push_back({{measure, external, Metric::system_cpu_per_100k}, proxy, proxies, 0.9, small_messages});
     }
-    all.push_back({{"bulk-1", external, Metric::throughput}, proxy, proxies, paced ? 1.6 : 2.1});
-    all.push_back({{"bulk-4", external, Metric::throughput}, proxy, proxies, paced ? 1.4 : 2.3});
-    all.push_back({{"bulk-reno-1", external, Metric::throughput}, proxy, proxies, 2.1});
-    all.push_back({{"bulk-reno-4", external, Metric::throughput}, proxy, proxies, 2.3});
+    all.push_back({{"bulk-1", external, Metric::throughput}, proxy, proxies, paced ? 1.6 : 2.1, bulk});
+    all.push_back({{"bulk-4", external, Metric::throughput}, proxy, proxies, paced ? 1.4 : 2.3, bulk});
+    all.push_back({{"bulk-reno-1", external, Metric::throughput}, proxy, proxies, 2.1, bulk});
+    all.push_back({{"bulk-reno-4", external, Metric::throughput}, proxy, proxies, 2.3, bulk});
     for (const char* measure : {"bulk-1", "bulk-4", "bulk-reno-1", "bulk-reno-4"}) {
         all.push_back({{measure, external, Metric::proxy_cpu_per_gb}, proxy, proxies, 0.4});
     }
