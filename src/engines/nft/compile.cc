@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engines/nft/frame.h"
+#include "engines/packets.h"
 #include "model/path.h"
 #include "model/regions.h"
 
@@ -123,27 +124,7 @@ Definition profile(Part& part, const Service& service, Family family) {
                                         source_chain(part, service, family)));
 }
 
-// Whether packets to and from such addresses pass a router at all (RFC 4291 2.5.6).
-bool is_routed(const Ip& ip) { return !ip.is_loopback() && (ip.is_v4() || !ip.is_link_local()); }
-
 }  // namespace
-
-std::string_view obstacle(const EndpointRange& listen, const Backend& backend) {
-    const Ip& ip = backend.endpoint.ip;
-    if (listen.ip.family() != ip.family()) return "the kernel's NAT cannot join IPv4 and IPv6";
-    if (listen.ip.is_loopback()) return "packets to a loopback address never leave the machine";
-    if (ip.is_loopback()) return "packets from elsewhere are never delivered to a loopback address";
-    return {};
-}
-
-std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology) {
-    if (!listen.is_unspecified()) return {listen};
-    std::vector<Ip> addresses;
-    for (const Address& own : topology.addresses()) {
-        if (own.ip.family() == listen.family() && is_routed(own.ip)) addresses.push_back(own.ip);
-    }
-    return addresses;
-}
 
 Part Compiler::service(const Service& service) {
     Part part;

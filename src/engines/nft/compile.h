@@ -7,19 +7,8 @@
 #include "engines/nft/table.h"
 #include "model/ruleset.h"
 #include "model/topology.h"
-#include "model/translate.h"
 
 namespace hairpin::nft {
-
-// What this engine can do: packets keep whatever source they have, and stay of their family.
-inline constexpr Abilities nft_abilities{.foreign_source = true, .cross_family = false};
-
-// Why the kernel cannot serve a backend for clients of an endpoint, in words; empty: it can.
-std::string_view obstacle(const EndpointRange& listen, const Backend& backend);
-
-// The addresses at which clients reach an endpoint: its own, or where that is unspecified, all of the gateway's that
-// packets are routed to.
-std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology);
 
 // Compiles the services of one topology. One thread.
 class Compiler {

@@ -21,6 +21,7 @@
 #include <optional>
 #include <set>
 
+#include "engines/free_ports.h"
 #include "engines/nft/compile.h"
 #include "engines/nft/conntrack.h"
 #include "engines/nft/counts.h"
@@ -33,6 +34,7 @@
 #include "engines/nft/settings.h"
 #include "engines/nft/stats_rows.h"
 #include "engines/nft/table_watch.h"
+#include "engines/packets.h"
 #include "model/difference.h"
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
@@ -57,8 +59,11 @@ public:
     explicit NftEngine(EngineOptions options) : options_(std::move(options)) {}
 
     std::string_view name() const override { return "nft"; }
-    Abilities abilities() const override { return nft_abilities; }
-    std::vector<Gap> gaps(const Ruleset& ruleset) const override;
+    Abilities abilities() const override { return packet_abilities; }
+    std::vector<Gap> gaps(const Ruleset& ruleset) const override {
+        return packet_gaps(ruleset,
+                           "the kernel counts the flows of the whole gateway only (net.netfilter.nf_conntrack_max)");
+    }
     Result<> check(const Desired& desired) override;
     bool has_traces() override;
     Result<> apply(std::shared_ptr<const Desired> desired) override;
@@ -98,38 +103,6 @@ private:
     bool told_of_full_counts_ = false;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
 };
-
-std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
-    std::vector<Gap> gaps;
-    const Service unset;
-    for (const Service& service : ruleset.services()) {
-        const auto add = [&](std::string message, bool fatal = false) {
-            gaps.push_back({service.name, std::move(message), fatal});
-        };
-        if (service.send_proxy != ProxyHeader::none || !service.accept_proxy_from.empty()) {
-            add("proxy_protocol: the kernel's NAT changes addresses and not what a connection carries; use engine: "
-                "proxy",
-                true);
-        }
-        for (const EndpointRange& listen : service.listen) {
-            for (const Backend& backend : service.backends) {
-                const auto why = obstacle(listen, backend);
-                if (why.empty()) continue;
-                add(fmt::format("{} is not led to {}: {}; use engine: proxy", listen.str(), backend.endpoint.str(),
-                                why),
-                    listen.ip.is_loopback() || backend.endpoint.ip.is_loopback());
-            }
-        }
-        if (service.max_sessions != unset.max_sessions) {
-            add("max_sessions: the kernel counts the flows of the whole gateway only (net.netfilter.nf_conntrack_max)");
-        }
-        if (service.connect_timeout != unset.connect_timeout) {
-            add("connect_timeout: the client itself waits for its backend, and hears its refusal; no other one is "
-                "tried");
-        }
-    }
-    return gaps;
-}
 
 Result<> NftEngine::check(const Desired& desired) {
     if (auto links = check_links(desired.topology); !links) return links;
@@ -318,12 +291,6 @@ Result<std::set<Asked>> NftEngine::ever_asked() {
 Result<Stats> NftEngine::stats() {
     if (!desired_) return Stats{};
     StatsRows rows(*desired_, earlier());
-    const auto flows = accepted();
-    if (!flows) return flows.error();
-    for (const Count& count : *flows) {
-        ServiceStats* row = rows.find(count.protocol, count.endpoint);
-        if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
-    }
     for (const Family family : all_families) {
         const auto refused = counts(refused_set(family));
         if (!refused) return refused.error();
@@ -339,6 +306,13 @@ Result<Stats> NftEngine::stats() {
             const bool to_backends = count.mark == static_cast<uint32_t>(Direction::to_backends);
             (to_backends ? row->bytes_to_backends : row->bytes_to_clients) += count.bytes;
         }
+    }
+    // After the bytes: what is shown of a flow is never more than what is counted of it.
+    const auto flows = accepted();
+    if (!flows) return flows.error();
+    for (const Count& count : *flows) {
+        ServiceStats* row = rows.find(count.protocol, count.endpoint);
+        if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
     }
     const auto reviewed = conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         if (flow.translated && flow.alive) {

@@ -8,9 +8,7 @@
 
 #include <compare>
 #include <map>
-#include <optional>
 #include <set>
-#include <span>
 #include <vector>
 
 #include "engines/nft/conntrack.h"
@@ -19,11 +17,6 @@
 #include "model/topology.h"
 
 namespace hairpin::nft {
-
-// The ports that translated sources may be given: the longest run that no service publishes and no process of the
-// gateway listens on (`listening`, in any order), so that a backend's answer never looks like a client of one of those.
-// Where it can, it stays among the ports that Linux gives to clients. Nothing: no port is left.
-std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening);
 
 // The free ports of one address of ours towards one backend.
 struct Pool {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engines/engine.h"
+#include "engines/forwarding.h"
 #include "engines/nft/netfilter.h"
 
 namespace hairpin::nft {
@@ -33,12 +34,7 @@ public:
     static Result<> restore(const std::vector<Chain>& chains);
 
 private:
-    struct Closed {
-        std::string key;
-        std::string value;
-    };
-    Result<std::vector<Closed>> closed(const Desired& desired) const;
-    Result<> set_until_clear(const Closed& setting);
+    Result<> set_until_clear(const Setting& setting);
 
     Netfilter& netfilter_;
     const bool may_set_;

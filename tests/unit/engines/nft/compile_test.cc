@@ -9,6 +9,7 @@
 #include <set>
 
 #include "engines/nft/frame.h"
+#include "engines/packets.h"
 #include "unit/model/values.h"
 
 namespace hairpin::nft {

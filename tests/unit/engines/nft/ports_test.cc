@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engines/free_ports.h"
 #include "unit/model/values.h"
 
 namespace hairpin::nft {

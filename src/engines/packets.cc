@@ -1,0 +1,62 @@
+#include "engines/packets.h"
+
+#include <fmt/format.h>
+
+namespace hairpin {
+namespace {
+
+// Whether packets to and from such addresses pass a router at all (RFC 4291 2.5.6).
+bool is_routed(const Ip& ip) { return !ip.is_loopback() && (ip.is_v4() || !ip.is_link_local()); }
+
+}  // namespace
+
+std::vector<Gap> packet_gaps(const Ruleset& ruleset, std::string_view limit) {
+    std::vector<Gap> gaps;
+    const Service unset;
+    for (const Service& service : ruleset.services()) {
+        const auto add = [&](std::string message, bool fatal = false) {
+            gaps.push_back({service.name, std::move(message), fatal});
+        };
+        if (service.send_proxy != ProxyHeader::none || !service.accept_proxy_from.empty()) {
+            add("proxy_protocol: the kernel's NAT changes addresses and not what a connection carries; use engine: "
+                "proxy",
+                true);
+        }
+        for (const EndpointRange& listen : service.listen) {
+            for (const Backend& backend : service.backends) {
+                const auto why = obstacle(listen, backend);
+                if (why.empty()) continue;
+                add(fmt::format("{} is not led to {}: {}; use engine: proxy", listen.str(), backend.endpoint.str(),
+                                why),
+                    listen.ip.is_loopback() || backend.endpoint.ip.is_loopback());
+            }
+        }
+        if (service.max_sessions != unset.max_sessions) {
+            add(fmt::format("max_sessions: {}", limit));
+        }
+        if (service.connect_timeout != unset.connect_timeout) {
+            add("connect_timeout: the client itself waits for its backend, and hears its refusal; no other one is "
+                "tried");
+        }
+    }
+    return gaps;
+}
+
+std::string_view obstacle(const EndpointRange& listen, const Backend& backend) {
+    const Ip& ip = backend.endpoint.ip;
+    if (listen.ip.family() != ip.family()) return "the kernel's NAT cannot join IPv4 and IPv6";
+    if (listen.ip.is_loopback()) return "packets to a loopback address never leave the machine";
+    if (ip.is_loopback()) return "packets from elsewhere are never delivered to a loopback address";
+    return {};
+}
+
+std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology) {
+    if (!listen.is_unspecified()) return {listen};
+    std::vector<Ip> addresses;
+    for (const Address& own : topology.addresses()) {
+        if (own.ip.family() == listen.family() && is_routed(own.ip)) addresses.push_back(own.ip);
+    }
+    return addresses;
+}
+
+}  // namespace hairpin
