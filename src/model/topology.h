@@ -12,6 +12,7 @@ namespace hairpin {
 struct Link {
     int index = 0;
     std::string name;
+    int master = 0;  // the index of the bridge or bond that it is a port of; 0: of none
 
     bool operator==(const Link&) const = default;
 };

@@ -69,7 +69,7 @@ std::vector<Link> links_up(const Cache& cache) {
     std::vector<Link> links;
     for_each<rtnl_link>(cache, [&](rtnl_link* link) {
         if (!(rtnl_link_get_flags(link) & IFF_UP)) return;
-        links.push_back({rtnl_link_get_ifindex(link), rtnl_link_get_name(link)});
+        links.push_back({rtnl_link_get_ifindex(link), rtnl_link_get_name(link), rtnl_link_get_master(link)});
     });
     return links;
 }
