@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engines/bpf/bpf_engine.h"
 #include "engines/nft/nft_engine.h"
 #include "engines/proxy/proxy_engine.h"
 
@@ -15,6 +16,7 @@ namespace {
 // From the one that runs anywhere to the one that `auto` tries first.
 constexpr std::array entries = {
     EngineEntry{"proxy", "user space, no privileges, runs anywhere", make_proxy_engine},
+    EngineEntry{"tc", "eBPF, ahead of the kernel's network stack", make_tc_engine, false},
     EngineEntry{"nft", "the kernel's NAT, which keeps clients' addresses", make_nft_engine},
 };
 
@@ -52,7 +54,8 @@ Result<Selection> select_engine(std::string_view name, const EngineOptions& opti
         return false;
     };
     const auto any_serves = [&](const auto& suits) {
-        return std::any_of(entries.rbegin(), entries.rend(), [&](const auto& entry) { return serves(entry, suits); });
+        return std::any_of(entries.rbegin(), entries.rend(),
+                           [&](const auto& entry) { return entry.automatic && serves(entry, suits); });
     };
     if (any_serves([](const Gap& gap) { return gap.implied; })) return selection;
     selection.passed_over.clear();

@@ -16,9 +16,10 @@ struct EngineEntry {
     std::string_view name;     // as in YAML and on the command line
     std::string_view summary;  // one line for the usage
     std::unique_ptr<Engine> (*make)(EngineOptions);
+    bool automatic = true;  // `engine: auto` may take it
 };
 
-std::span<const EngineEntry> engines();                 // the last is the best that there is, the first runs anywhere
+std::span<const EngineEntry> engines();                 // the last is the best, the first runs anywhere
 const EngineEntry* find_engine(std::string_view name);  // null: no such engine
 
 // In place of a name: the best engine that the configuration and the machine allow.

@@ -4,14 +4,14 @@
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
 
+#include "support/kernel_engines.h"
 #include "support/packet.h"
-#include "support/places.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
 
-class NftPackets : public testing::TestWithParam<Place> {
+class Packets : public testing::TestWithParam<EnginePlace> {
 protected:
     void SetUp() override { ASSERT_TRUE(lab_); }
 
@@ -26,10 +26,10 @@ protected:
 
     const Endpoint client_{at(GetParam().client).ip, 40'000};
     const Endpoint service_ = at(GetParam().service);
-    const TestLab lab_{one_service_a_family, "nft", TestLab::Backends::none};
+    const TestLab lab_{one_service_a_family, GetParam().engine, TestLab::Backends::none};
 };
 
-TEST_P(NftPackets, KeepAllThatIsNotAnAddress) {
+TEST_P(Packets, KeepAllThatIsNotAnAddress) {
     const uint8_t expedited_and_congested = 0xbb;
     for (const bool dont_fragment : {true, false}) {
         const Packet came = passed(udp_packet(
@@ -45,7 +45,7 @@ TEST_P(NftPackets, KeepAllThatIsNotAnAddress) {
     }
 }
 
-TEST_P(NftPackets, KeepTheirTcpHeaders) {
+TEST_P(Packets, KeepTheirTcpHeaders) {
     const TcpFields syn{.sequence = 4'000'000'000, .syn = true, .ecn_setup = true, .window = 12'345};
     const Packet came = passed(tcp_packet(client_, service_, syn));
     EXPECT_EQ(came.tcp().sequence, syn.sequence);
@@ -56,8 +56,8 @@ TEST_P(NftPackets, KeepTheirTcpHeaders) {
 }
 
 // RFC 8200 4: options on the way and at the end, and what looks like a fragment but is the whole.
-using NftPacketsV6 = NftPackets;
-TEST_P(NftPacketsV6, WithExtensionHeadersAreTranslated) {
+using PacketsV6 = Packets;
+TEST_P(PacketsV6, WithExtensionHeadersAreTranslated) {
     for (const uint8_t type : {IPPROTO_HOPOPTS, IPPROTO_DSTOPTS, IPPROTO_FRAGMENT}) {
         std::string packet = udp_packet(client_, service_, "payload");
         std::string extension(8, '\0');  // options: padding, of the kind that has a length
@@ -79,16 +79,20 @@ TEST_P(NftPacketsV6, WithExtensionHeadersAreTranslated) {
 }
 
 // RFC 768: "no checksum" must not become a wrong one.
-using NftPacketsV4 = NftPackets;  // IPv6 demands a checksum
-TEST_P(NftPacketsV4, WithoutAChecksumStayWithout) {
+using PacketsV4 = Packets;  // IPv6 demands a checksum
+TEST_P(PacketsV4, WithoutAChecksumStayWithout) {
     std::string packet = udp_packet(client_, service_, "payload");
     packet.replace(20 + offsetof(udphdr, check), 2, 2, '\0');
     EXPECT_EQ(passed(packet).content.substr(offsetof(udphdr, check), 2), std::string(2, '\0'));
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, NftPackets, testing::Values(external_v4, peer_v4, external_v6, peer_v6), name_of_place);
-INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV6, testing::Values(external_v6, peer_v6), name_of_place);
-INSTANTIATE_TEST_SUITE_P(Every, NftPacketsV4, testing::Values(external_v4, peer_v4), name_of_place);
+INSTANTIATE_TEST_SUITE_P(Every, Packets,
+                         testing::ValuesIn(on_kernel_engines({external_v4, peer_v4, external_v6, peer_v6})),
+                         name_of_engine_place);
+INSTANTIATE_TEST_SUITE_P(Every, PacketsV6, testing::ValuesIn(on_kernel_engines({external_v6, peer_v6})),
+                         name_of_engine_place);
+INSTANTIATE_TEST_SUITE_P(Every, PacketsV4, testing::ValuesIn(on_kernel_engines({external_v4, peer_v4})),
+                         name_of_engine_place);
 
 }  // namespace
 }  // namespace hairpin

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <future>
 
+#include "support/kernel_engines.h"
 #include "support/numbered.h"
 #include "support/tcp_stream.h"
 #include "support/udp.h"
@@ -57,8 +58,10 @@ private:
     std::future<bool> intact_;
 };
 
-TEST(NftTakeover, LosesNothing) {
-    const TestLab lab(yaml, "nft", TestLab::Backends::none);
+class Takeover : public testing::TestWithParam<std::string> {};
+
+TEST_P(Takeover, LosesNothing) {
+    const TestLab lab(yaml, GetParam(), TestLab::Backends::none);
     ASSERT_TRUE(lab);
     const Endpoint service = at("1.0.0.1:1044");
     const lab::Host& outside = lab->host("client");
@@ -104,6 +107,8 @@ TEST(NftTakeover, LosesNothing) {
     }
     for (const int one_flow : {0, 1}) EXPECT_EQ(senders[one_flow].answered(), senders[one_flow].sent());
 }
+
+INSTANTIATE_TEST_SUITE_P(Every, Takeover, testing::ValuesIn(kernel_engine_names()));
 
 }  // namespace
 }  // namespace hairpin

@@ -9,8 +9,8 @@
 //                                                                                │ fd00::50   │
 #include <ostream>
 
+#include "support/kernel_engines.h"
 #include "support/packet.h"
-#include "support/places.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
@@ -18,15 +18,16 @@ namespace hairpin {
 namespace {
 
 struct Side {
-    const char* name;
+    std::string name;
     Endpoint service, backend;
     Ip client, peer;
+    std::string engine = "nft";
 };
 void PrintTo(const Side& side, std::ostream* out) { *out << side.name; }
 const Side v4{"v4", at("1.0.0.1:1044"), at("10.0.0.2:2044"), at("1.0.0.100").ip, at("10.0.0.50").ip};
 const Side v6{"v6", at("[2001:db8::1]:1066"), at("[fd00::2]:2066"), at("2001:db8::100").ip, at("fd00::50").ip};
 
-class NftGuards : public testing::TestWithParam<Side> {
+class Guards : public testing::TestWithParam<Side> {
 protected:
     void SetUp() override {
         ASSERT_TRUE(lab_);
@@ -48,7 +49,7 @@ protected:
     }
 
     const Side side_ = GetParam();
-    const TestLab lab_{one_service_a_family, "nft", TestLab::Backends::none};
+    const TestLab lab_{one_service_a_family, side_.engine, TestLab::Backends::none};
 };
 
 void expect_nothing(const std::vector<Packet>& packets) {
@@ -57,7 +58,7 @@ void expect_nothing(const std::vector<Packet>& packets) {
     }
 }
 
-TEST_P(NftGuards, AnInsideAddressFromOutsideReachesNoBackend) {
+TEST_P(Guards, AnInsideAddressFromOutsideReachesNoBackend) {
     const Capture capture(host_with(lab_, side_.backend));
     const lab::Host& outside = lab_->host("client");
     for (const Ip& forged : {side_.peer, side_.backend.ip}) {
@@ -70,7 +71,7 @@ TEST_P(NftGuards, AnInsideAddressFromOutsideReachesNoBackend) {
 }
 
 // Whoever guesses the port of somebody inside could put datagrams into their flow.
-TEST_P(NftGuards, AnInsideAddressFromOutsideReachesNoLiveFlow) {
+TEST_P(Guards, AnInsideAddressFromOutsideReachesNoLiveFlow) {
     const lab::Host& backend_host = host_with(lab_, side_.backend);
     const UdpSocket peer(lab_->host("peer"), {side_.peer, 5555});
     {
@@ -83,6 +84,7 @@ TEST_P(NftGuards, AnInsideAddressFromOutsideReachesNoLiveFlow) {
 }
 
 // The client's route leads there, by way of the gateway.
+using NftGuards = Guards;
 TEST_P(NftGuards, ABackendIsReachedThroughItsServiceOnly) {
     const Capture capture(host_with(lab_, side_.backend));
     const lab::Host& outside = lab_->host("client");
@@ -95,7 +97,7 @@ TEST_P(NftGuards, ABackendIsReachedThroughItsServiceOnly) {
 }
 
 // A redirect would show the client the backend's own address, and the way around the gateway.
-TEST_P(NftGuards, NobodyIsRedirectedWhileHairpinning) {
+TEST_P(Guards, NobodyIsRedirectedWhileHairpinning) {
     const lab::Host& backend_host = host_with(lab_, side_.backend);
     const UdpSocket backend(backend_host, side_.backend);
     const Fd server = listen_on(backend_host, side_.backend);
@@ -119,7 +121,19 @@ TEST_P(NftGuards, NobodyIsRedirectedWhileHairpinning) {
     }
 }
 
+std::vector<Side> on_each_engine() {
+    std::vector<Side> all;
+    for (const std::string& engine : kernel_engine_names()) {
+        for (Side side : {v4, v6}) {
+            side.name = engine + "_" + side.name;
+            side.engine = engine;
+            all.push_back(side);
+        }
+    }
+    return all;
+}
 std::string name_of(const testing::TestParamInfo<Side>& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Both, Guards, testing::ValuesIn(on_each_engine()), name_of);
 INSTANTIATE_TEST_SUITE_P(Both, NftGuards, testing::Values(v4, v6), name_of);
 
 // Only what is never routed on the internet is hidden: to others a gateway is a router as well.

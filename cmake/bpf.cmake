@@ -1,0 +1,26 @@
+# Programs for the kernel: src/engines/bpf/kern/NAME.bpf.c is compiled for it, and NAME.skel.h holds the outcome.
+
+find_program(BPF_CLANG clang REQUIRED)
+find_program(BPFTOOL bpftool PATHS /usr/sbin REQUIRED)
+
+# bpf_program(TARGET NAME)
+function(bpf_program target name)
+    set(source ${PROJECT_SOURCE_DIR}/src/engines/bpf/kern/${name}.bpf.c)
+    set(folder ${PROJECT_BINARY_DIR}/bpf)
+    set(object ${folder}/${name}.bpf.o)
+    set(skeleton ${folder}/${name}.skel.h)
+    file(GLOB headers CONFIGURE_DEPENDS src/engines/bpf/kern/*.h src/engines/bpf/wire.h)
+    file(MAKE_DIRECTORY ${folder})
+    add_custom_command(
+        OUTPUT ${skeleton}
+        COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-sign-compare
+                -I${PROJECT_SOURCE_DIR}/src -isystem /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c ${source} -o ${object}
+        COMMAND ${BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
+        DEPENDS ${source} ${headers}
+        COMMENT "Compiling ${name} for the kernel"
+        VERBATIM)
+    add_custom_target(${name}_program DEPENDS ${skeleton})  # for tools that read the sources and build nothing
+    add_dependencies(${target} ${name}_program)
+    target_sources(${target} PRIVATE ${skeleton})
+    target_include_directories(${target} SYSTEM PRIVATE ${folder})
+endfunction()

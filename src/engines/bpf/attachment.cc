@@ -1,0 +1,95 @@
+#include "engines/bpf/attachment.h"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "base/fd.h"
+
+namespace hairpin::bpf {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view link_prefix = "link_";
+constexpr std::string_view prefix_of(Hook hook) { return hook == Hook::arrives ? "link_in_" : "link_out_"; }
+
+// BPF_TCX_INGRESS and BPF_TCX_EGRESS, which Linux 6.1's headers lack.
+constexpr auto type_of(Hook hook) { return static_cast<bpf_attach_type>(hook == Hook::arrives ? 46 : 47); }
+
+fs::path pin_of(Hook hook, const fs::path& folder, int index) {
+    return folder / fmt::format("{}{}", prefix_of(hook), index);
+}
+
+Result<> attach_one(Hook hook, int program, const Link& link, const fs::path& pin) {
+    const Fd there(::bpf_obj_get(pin.c_str()));
+    if (there && device_of(pin) != 0) {
+        if (::bpf_link_update(there.get(), program, nullptr) == 0) return {};
+        return system_error(fmt::format("replacing the program on {}", link.name));
+    }
+    if (there) ::unlink(pin.c_str());
+    const Fd made(::bpf_link_create(program, link.index, type_of(hook), nullptr));
+    if (!made && errno == ENODEV) return {};  // it has just gone
+    if (!made) return system_error(fmt::format("attaching to {}", link.name));
+    if (::bpf_obj_pin(made.get(), pin.c_str()) != 0) return system_error(pin.string());
+    return {};
+}
+
+}  // namespace
+
+bool is_link(const fs::path& pin) { return pin.filename().string().starts_with(link_prefix); }
+
+std::optional<uint32_t> device_of(const fs::path& pin) {
+    const Fd link(::bpf_obj_get(pin.c_str()));
+    bpf_link_info info{};
+    uint32_t size = sizeof info;
+    if (!link || ::bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0) return {};
+    return info.xdp.ifindex;  // where a TCX link has it, too; Linux 6.1's headers lack that one
+}
+
+Result<> attach(Hook hook, int program, const std::vector<Link>& links, const fs::path& folder) {
+    std::set<fs::path> wanted;
+    for (const Link& link : links) {
+        const fs::path pin = pin_of(hook, folder, link.index);
+        if (auto attached = attach_one(hook, program, link, pin); !attached) return attached;
+        wanted.insert(pin);
+    }
+    std::vector<fs::path> stale;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+        if (entry.path().filename().string().starts_with(prefix_of(hook)) && !wanted.contains(entry.path()))
+            stale.push_back(entry.path());
+    }
+    for (const fs::path& pin : stale) ::unlink(pin.c_str());
+    return {};
+}
+
+bool is_attached(Hook hook, const fs::path& folder) {
+    std::error_code error;
+    return std::ranges::any_of(fs::directory_iterator(folder, error), [&](const fs::directory_entry& entry) {
+        return entry.path().filename().string().starts_with(prefix_of(hook));
+    });
+}
+
+std::vector<Link> ethernet_links(const std::vector<Link>& links) {
+    std::vector<Link> found;
+    const Fd any(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    for (const Link& link : links) {
+        if (link.master != 0) continue;
+        ifreq request{};
+        link.name.copy(request.ifr_name, IFNAMSIZ - 1);
+        if (::ioctl(any.get(), SIOCGIFHWADDR, &request) != 0) continue;
+        const auto type = request.ifr_hwaddr.sa_family;
+        if (type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK) found.push_back(link);
+    }
+    return found;
+}
+
+}  // namespace hairpin::bpf

@@ -1,0 +1,29 @@
+// Where packets meet our program: TCX, the hook of a network device that outlives who attached to it (Linux 6.6).
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "model/topology.h"
+
+namespace hairpin::bpf {
+
+bool is_link(const std::filesystem::path& pin);  // by its name
+// The index of its device; 0: that is gone. Nothing: it cannot be told.
+std::optional<uint32_t> device_of(const std::filesystem::path& pin);
+
+enum class Hook { arrives, leaves };
+
+// Puts the program on this hook of these links and of no others. What runs there already is replaced without a packet
+// passing in between, and stays behind programs of others that came before it.
+Result<> attach(Hook hook, int program, const std::vector<Link>& links, const std::filesystem::path& folder);
+
+bool is_attached(Hook hook, const std::filesystem::path& folder);  // anywhere
+
+// The links by which packets of the gateway come that carry Ethernet frames, or lead back to this machine. Ports of
+// bridges and bonds are left out: what they carry comes by those. In the calling thread's network namespace.
+std::vector<Link> ethernet_links(const std::vector<Link>& links);
+
+}  // namespace hairpin::bpf

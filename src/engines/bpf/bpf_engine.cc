@@ -1,0 +1,389 @@
+#include "engines/bpf/bpf_engine.h"
+
+// Theory of operation.
+//
+// What the kernel holds is the state: maps and links, pinned. They serve with or without us, so a daemon that was
+// killed loses nothing, and the next one takes over what it finds. It loads its own program, which uses those same
+// maps, and puts it in the place of the one before, without a packet passing in between.
+//
+// A change writes what is new beside what is there, then endpoints, one after the other, then takes away what nothing
+// refers to any more. A packet sees an endpoint as it was or as it is.
+//
+// Flows belong to the kernel's half. We list them, and sweep those that have rested.
+
+#include <fmt/format.h>
+#include <net/if.h>
+
+#include <optional>
+#include <unordered_map>
+
+#include "engines/bpf/attachment.h"
+#include "engines/bpf/convert.h"
+#include "engines/bpf/kernel.h"
+#include "engines/bpf/pins.h"
+#include "engines/bpf/settings.h"
+#include "engines/bpf/sweeper.h"
+#include "engines/forwarding.h"
+#include "engines/free_ports.h"
+#include "engines/packets.h"
+#include "net/listening_ports.h"
+#include "net/namespace_lock.h"
+#include "net/sysctl.h"
+
+namespace hairpin {
+namespace bpf {
+namespace {
+
+constexpr std::string_view accept_local = "net.ipv4.conf.lo.accept_local";
+
+template <class Key, class Value>
+Result<> fill(Table<Key, Value>& table, const KernelMap<Key, Value>& map) {
+    auto all = map.all();
+    if (!all) return all.error();
+    table = *std::move(all);
+    return {};
+}
+
+// What is new or another, put into a map; or what is no more, taken out of it.
+template <class Key, class Value>
+Result<> add(const KernelMap<Key, Value>& map, const Table<Key, Value>& before, const Table<Key, Value>& now) {
+    for (const auto& [key, value] : now) {
+        const auto there = before.find(key);
+        if (there != before.end() && std::memcmp(&there->second, &value, sizeof value) == 0) continue;
+        if (auto put = map.put(key, value); !put) return put;
+    }
+    return {};
+}
+template <class Key, class Value>
+void drop(const KernelMap<Key, Value>& map, const Table<Key, Value>& before, const Table<Key, Value>& now) {
+    for (const auto& [key, value] : before) {
+        if (!now.contains(key)) map.remove(key);
+    }
+}
+
+template <class Value>
+uint32_t beyond(const Table<uint32_t, Value>& table) {
+    uint32_t first = 0;
+    for (const auto& [key, value] : table) first = std::max(first, key + 1);
+    return first;
+}
+
+// The ports that the gateway's own clients get: the kernel does not know which of them translated flows have.
+void add_clients_ports(std::vector<uint16_t>& ports) {
+    const auto range = read_sysctl("net.ipv4.ip_local_port_range");
+    unsigned first = 0;
+    unsigned last = 0;
+    if (!range || std::sscanf(range->c_str(), "%u %u", &first, &last) != 2) return;
+    for (unsigned port = first; port <= last && port <= UINT16_MAX; ++port)
+        ports.push_back(static_cast<uint16_t>(port));
+}
+
+bool has_own_backend(const Desired& desired) {
+    return std::ranges::any_of(desired.ruleset.services(), [&](const Service& service) {
+        return std::ranges::any_of(service.backends,
+                                   [&](const Backend& backend) { return desired.topology.owns(backend.endpoint.ip); });
+    });
+}
+
+class TcEngine final : public Engine {
+public:
+    explicit TcEngine(EngineOptions options) : options_(std::move(options)) {}
+
+    std::string_view name() const override { return "tc"; }
+    Abilities abilities() const override { return packet_abilities; }
+    std::vector<Gap> gaps(const Ruleset& ruleset) const override;
+    Result<> check(const Desired& desired) override;
+    bool has_traces() override;
+    Result<> apply(std::shared_ptr<const Desired> desired) override;
+    Result<Stats> stats() override;
+    Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
+    Result<> clear() override;
+    void tend() override;
+
+private:
+    Result<> take_over();
+    Result<> set_sysctls(const Desired& desired);
+    Result<> name_slots(const Desired& desired);
+    Result<> settle(const Tables& before, const Tables& now);
+    void end_stale_udp(const Desired* replaced);
+    std::string name_of(uint32_t slot) const;
+
+    const EngineOptions options_;
+    NamespaceLock lock_{"hairpin-tc"};
+    std::optional<Kernel> kernel_;
+    std::filesystem::path folder_;
+    std::optional<Compiler> compiler_;
+    Tables tables_;  // what the maps hold
+    std::shared_ptr<const Desired> desired_;
+    std::unordered_map<std::string, uint32_t> slots_;                   // by service
+    std::unordered_map<uint32_t, std::string> names_;                   // by slot
+    std::unordered_map<uint32_t, std::chrono::milliseconds> udp_rest_;  // by slot
+    Sweeper sweeper_;
+};
+
+std::vector<Gap> TcEngine::gaps(const Ruleset& ruleset) const {
+    auto gaps = packet_gaps(ruleset, "the kernel's half counts the flows of the whole gateway only");
+    const auto udp = std::ranges::find_if(
+        ruleset.services(), [](const Service& service) { return includes(service.protocols, Protocol::udp); });
+    if (udp != ruleset.services().end()) {
+        gaps.push_back({.service = udp->name,
+                        .message =
+                            "fragments: a datagram in pieces is lost where a later one comes first or where another "
+                            "client uses the same identification, and so is one of the gateway's own clients that is "
+                            "larger than the next link takes; use engine: nft",
+                        .implied = true});
+    }
+    return gaps;
+}
+
+// Every link by which clients may come.
+Result<> check_links(const Topology& topology) {
+    const auto links = ethernet_links(topology.links());
+    for (const Link& link : topology.links()) {
+        if (link.index >= HP_MOST_LINKS) {
+            return Error{fmt::format("{} has the index {}: only those below {} can be told apart; use engine: nft",
+                                     link.name, link.index, static_cast<int>(HP_MOST_LINKS))};
+        }
+        if (link.master == 0 && std::ranges::find(links, link) == links.end() && ::if_nametoindex(link.name.c_str())) {
+            return Error{fmt::format("{} carries no Ethernet frames: use engine: nft", link.name)};
+        }
+    }
+    return {};
+}
+
+Result<> TcEngine::check(const Desired& desired) {
+    if (auto able = check_kernel(); !able) return able;
+    if (const auto served = check_links(desired.topology); !served) return served;
+    const auto off = forwarding_off(desired, options_.set_sysctls);
+    return off ? Result<>() : off.error();
+}
+
+bool TcEngine::has_traces() {
+    const auto folder = pin_folder();
+    std::error_code error;
+    return folder && std::filesystem::exists(*folder, error);
+}
+
+Result<> TcEngine::take_over() {
+    const auto folder = pin_folder();
+    if (!folder) return folder.error();
+    if (auto made = make_pin_folder(*folder); !made) return made;
+    auto kernel = Kernel::load(*folder);
+    if (!kernel) return kernel.error();
+    const Maps& maps = kernel->maps();
+    Tables there;
+    Table<uint32_t, hp_counts> counts;
+    if (auto done = fill(there.endpoints, maps.endpoints); !done) return done;
+    if (auto done = fill(there.backends, maps.backends); !done) return done;
+    if (auto done = fill(there.rules, maps.rules); !done) return done;
+    if (auto done = fill(there.networks, maps.networks); !done) return done;
+    if (auto done = fill(there.guarded, maps.guarded); !done) return done;
+    if (auto done = fill(counts, maps.counts); !done) return done;
+    there.settings = maps.settings.get(0).value_or(hp_settings{});
+    uint32_t first = std::max(beyond(there.backends), beyond(there.rules));
+    for (const auto& [key, value] : there.networks) first = std::max(first, key.network + 1);
+    for (const auto& [slot, count] : counts) {
+        slots_.emplace(count.name, slot);
+        names_.emplace(slot, count.name);
+    }
+    tables_ = std::move(there);
+    compiler_.emplace(first);
+    folder_ = *folder;
+    kernel_ = *std::move(kernel);
+    return {};
+}
+
+Result<> TcEngine::set_sysctls(const Desired& desired) {
+    const auto off = forwarding_off(desired, options_.set_sysctls);
+    if (!off) return off.error();
+    for (const Setting& setting : *off) {
+        if (auto set = set_until_clear(*kernel_, setting, options_.on_event); !set) return set;
+    }
+    const auto value = read_sysctl(accept_local);
+    if (!value) return value.error();
+    return set_until_clear(*kernel_, {std::string(accept_local), *value}, options_.on_event);
+}
+
+// Every service is counted under its name, so that it goes on where it stopped.
+Result<> TcEngine::name_slots(const Desired& desired) {
+    uint32_t next = 0;
+    for (const auto& [slot, name] : names_) next = std::max(next, slot + 1);
+    for (const Service& service : desired.ruleset.services()) {
+        if (service.name.size() >= HP_NAME) {
+            return Error{fmt::format("service {}: names have {} letters at most", service.name, HP_NAME - 1)};
+        }
+        const auto [known, is_new] = slots_.try_emplace(service.name, next);
+        if (is_new) {
+            hp_counts counts{};
+            service.name.copy(counts.name, sizeof counts.name - 1);
+            if (auto put = kernel_->maps().counts.put(next, counts); !put) {
+                slots_.erase(known);
+                return put;
+            }
+            names_.emplace(next++, service.name);
+        }
+        udp_rest_[known->second] = service.idle_timeout;
+    }
+    return {};
+}
+
+Result<> TcEngine::settle(const Tables& before, const Tables& now) {
+    const Maps& maps = kernel_->maps();
+    if (auto put = maps.settings.put(0, now.settings); !put) return put;
+    if (auto done = add(maps.networks, before.networks, now.networks); !done) return done;
+    if (auto done = add(maps.rules, before.rules, now.rules); !done) return done;
+    if (auto done = add(maps.backends, before.backends, now.backends); !done) return done;
+    if (auto done = add(maps.guarded, before.guarded, now.guarded); !done) return done;
+    if (auto done = add(maps.endpoints, before.endpoints, now.endpoints); !done) return done;
+    drop(maps.endpoints, before.endpoints, now.endpoints);
+    drop(maps.guarded, before.guarded, now.guarded);
+    drop(maps.backends, before.backends, now.backends);
+    drop(maps.rules, before.rules, now.rules);
+    drop(maps.networks, before.networks, now.networks);
+    return {};
+}
+
+Result<> TcEngine::apply(std::shared_ptr<const Desired> desired) {
+    if (auto alone = lock_.take(); !alone) return alone;
+    if (!kernel_) {
+        if (auto able = check(*desired); !able) return able;
+        if (auto taken = take_over(); !taken) return taken;
+    } else if (auto served = check_links(desired->topology); !served) {  // what was served goes on being served
+        options_.on_event({Event::Level::warning, served.error().message + "; its clients are not served"});
+    }
+    if (auto set = set_sysctls(*desired); !set) return set;
+    auto taken = listening_ports();
+    if (!taken) return taken.error();
+    add_clients_ports(*taken);
+    const auto ports = free_ports(desired->ruleset, *taken);
+    if (!ports) {
+        return Error{
+            "no port is left for translated sources: services, local programs and "
+            "net.ipv4.ip_local_port_range use them all"};
+    }
+    if (auto named = name_slots(*desired); !named) return named;
+    Tables now = compiler_->compile(*desired, *ports, [&](const Service& service) { return slots_.at(service.name); });
+    const auto links = ethernet_links(desired->topology.links());
+    // Before what it is for, and for as long as flows may need it: until clear().
+    if (has_own_backend(*desired) || is_attached(Hook::leaves, folder_)) {
+        if (auto attached = attach(Hook::leaves, kernel_->program(Hook::leaves), links, folder_); !attached) {
+            return attached;
+        }
+    }
+    auto done = settle(tables_, now);
+    if (done) done = attach(Hook::arrives, kernel_->program(Hook::arrives), links, folder_);
+    if (!done) {
+        (void)settle(now, tables_);
+        return done;
+    }
+    tables_ = std::move(now);
+    const auto replaced = std::exchange(desired_, std::move(desired));
+    end_stale_udp(replaced.get());
+    return {};
+}
+
+// UDP has no connections, so a flow ends with its endpoint, its backend and its rules.
+void TcEngine::end_stale_udp(const Desired* replaced) {
+    std::vector<FlowState> stale;
+    const auto done = visit_flows(*kernel_, [&](const FlowState& flow) {
+        if (flow.protocol() != Protocol::udp) return;
+        const Endpoint asked = from_wire(flow.asked).destination;
+        const auto now = find_asked(desired_->ruleset, desired_->topology, Protocol::udp, asked);
+        const auto former =
+            replaced ? find_asked(replaced->ruleset, replaced->topology, Protocol::udp, asked) : std::nullopt;
+        const bool same =
+            now && (!former || treats_alike(*former->service, *now->service)) &&
+            leads_to(*now->service, *now->listen, asked.port, from_wire(flow.forth.translated).destination);
+        if (!same) stale.push_back(flow);
+    });
+    for (const FlowState& flow : stale) forget(*kernel_, flow);
+    if (!done) options_.on_event({Event::Level::warning, done.error().message});
+}
+
+std::string TcEngine::name_of(uint32_t slot) const {
+    const auto known = names_.find(slot);
+    return known != names_.end() ? known->second : std::string();
+}
+
+Result<Stats> TcEngine::stats() {
+    if (!desired_) return Stats{};
+    std::map<uint32_t, ServiceStats> rows;
+    // Flows first: what is shown of a flow is never more than what is counted of it.
+    const auto done = visit_flows(*kernel_, [&](const FlowState& flow) {
+        ServiceStats& row = rows[flow.forth.service];
+        if (!flow.ended()) ++row.active;
+        row.bytes_to_backends += flow.forth.bytes;
+        row.bytes_to_clients += flow.back.bytes;
+    });
+    if (!done) return done.error();
+    const auto counts = kernel_->maps().counts.all();
+    if (!counts) return counts.error();
+    for (const auto& [slot, count] : *counts) {
+        ServiceStats& row = rows[slot];
+        row.service = count.name;
+        for (size_t i = 0; i < row.accepted.size(); ++i) row.accepted[i] = count.accepted[i];
+        for (size_t i = 0; i < row.refused.size(); ++i) row.refused[i] = count.refused[i];
+        const auto swept = kernel_->maps().swept.get(slot).value_or(hp_swept{});
+        row.bytes_to_backends += count.bytes[HP_TO_BACKEND] + swept.bytes[HP_TO_BACKEND];
+        row.bytes_to_clients += count.bytes[HP_TO_CLIENT] + swept.bytes[HP_TO_CLIENT];
+    }
+    Stats stats;
+    for (const Service& service : desired_->ruleset.services()) {
+        const auto row = rows.find(slots_.at(service.name));
+        stats.services.push_back(row != rows.end() ? row->second : ServiceStats{.service = service.name});
+        if (row != rows.end()) rows.erase(row);
+    }
+    for (auto& [slot, row] : rows) {
+        if (row.active > 0 && !row.service.empty()) stats.services.push_back(std::move(row));
+    }
+    return stats;
+}
+
+Result<> TcEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
+    if (!desired_) return {};
+    const uint64_t time = now();
+    return visit_flows(*kernel_, [&](const FlowState& flow) {
+        const auto age = std::chrono::nanoseconds(time > flow.forth.began ? time - flow.forth.began : 0);
+        visit({.service = name_of(flow.forth.service),
+               .path = static_cast<Path>(flow.forth.path),
+               .client = from_wire(flow.asked),
+               .backend = from_wire(flow.forth.translated),
+               .ended = flow.ended(),
+               .bytes_to_backend = flow.forth.bytes,
+               .bytes_to_client = flow.back.bytes,
+               .age = std::chrono::duration_cast<std::chrono::milliseconds>(age)});
+    });
+}
+
+void TcEngine::tend() {
+    if (!kernel_) return;
+    const Service unset;
+    sweeper_.sweep(*kernel_, [&](uint32_t slot) {
+        const auto known = udp_rest_.find(slot);
+        return known != udp_rest_.end() ? known->second : unset.idle_timeout;
+    });
+}
+
+Result<> TcEngine::clear() {
+    if (auto alone = lock_.take(); !alone) return alone;
+    const auto folder = pin_folder();
+    if (!folder) return folder.error();
+    auto restored = restore_settings(*folder);
+    if (auto removed = remove_pins(*folder); !removed) return removed;
+    kernel_.reset();
+    compiler_.reset();
+    desired_.reset();
+    tables_ = {};
+    slots_.clear();
+    names_.clear();
+    return restored;
+}
+
+}  // namespace
+}  // namespace bpf
+
+std::unique_ptr<Engine> make_tc_engine(EngineOptions options) {
+    return std::make_unique<bpf::TcEngine>(std::move(options));
+}
+
+}  // namespace hairpin

@@ -1,0 +1,170 @@
+#include "engines/bpf/compile.h"
+
+#include <algorithm>
+
+#include "engines/bpf/convert.h"
+#include "engines/packets.h"
+#include "model/path.h"
+#include "model/regions.h"
+
+namespace hairpin::bpf {
+namespace {
+
+template <class T>
+std::string bytes_of(const T& value) {
+    return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+hp_network network(uint32_t number, const Prefix& prefix) {
+    const int mapped = prefix.address.is_v4() ? 96 : 0;
+    return {static_cast<uint32_t>(32 + mapped + prefix.length), number, to_wire(prefix.address)};
+}
+
+hp_rules rules_of(const Service& service) {
+    hp_rules rules{};
+    rules.source = static_cast<uint8_t>(service.source);
+    rules.balance = static_cast<uint8_t>(service.balance);
+    for (const Prefix& prefix : service.source_map) {
+        const auto family = static_cast<size_t>(prefix.address.family());
+        const Ip ones = Ip::from_network(
+            std::array<uint8_t, 16>{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255});
+        const Ip all = prefix.address.is_v4() ? Ip::v4(~0U) : ones;
+        const Prefix nothing = Prefix::of(Ip::any(prefix.address.family()), prefix.length);
+        rules.map_prefix[family] = to_wire(prefix.address);
+        rules.map_host[family] = to_wire(nothing.with_host_of(all));
+        if (prefix.address.is_v4()) rules.map_host[family].word[2] = 0;  // the mark of IPv4 is the prefix's
+        rules.has_map[family] = 1;
+    }
+    return rules;
+}
+
+// Fills the tables of one state.
+class Filler {
+public:
+    Filler(const Desired& desired, Numbers& backends, Numbers& rules, Numbers& peers)
+        : ruleset_(desired.ruleset), topology_(desired.topology), backends_(backends), rules_(rules), peers_(peers) {}
+
+    Tables tables;
+
+    void add(const Service& service, uint32_t slot) {
+        const hp_rules rules = rules_of(service);
+        const uint32_t number = rules_.of(bytes_of(rules));
+        tables.rules.emplace(number, rules);
+        for (const EndpointRange& listen : service.listen) {
+            std::vector<hp_backend> answering;
+            for (const Backend& backend : service.backends) {
+                if (obstacle(listen, backend).empty()) answering.push_back(backend_of(backend));
+            }
+            if (answering.empty()) continue;
+            const uint32_t first = number_of(answering);
+            for (const Ip& ip : asked_addresses(listen.ip, topology_)) {
+                for (int port = listen.ports.first; port <= listen.ports.last; ++port) {
+                    const hp_endpoint endpoint{.service = slot,
+                                               .rules = number,
+                                               .first_backend = first,
+                                               .backends = static_cast<uint32_t>(answering.size()),
+                                               .offset = static_cast<uint16_t>(port - listen.ports.first),
+                                               .zero = 0};
+                    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+                        if (!includes(service.protocols, protocol)) continue;
+                        tables.endpoints.emplace(asked_endpoint(protocol, {ip, static_cast<uint16_t>(port)}), endpoint);
+                    }
+                }
+            }
+        }
+    }
+
+    void add_surroundings() {
+        for (const Link& link : topology_.links()) {
+            const auto index = static_cast<size_t>(link.index);
+            if (link.name == "lo" || index >= HP_MOST_LINKS) continue;
+            if (!faces_only_outside(ruleset_, topology_, link.index)) continue;
+            auto& byte = tables.settings.outside[index / 8];
+            byte = static_cast<uint8_t>(byte | 1U << (index % 8));
+        }
+        for (const Family family : all_families) {
+            add_networks(HP_INSIDE, regions(topology_, family,
+                                            [&](const Ip& ip) { return !is_outside(ruleset_, topology_, ip); }));
+        }
+        std::vector<Prefix> own = topology_.local();
+        own.push_back(*Prefix::parse("127.0.0.0/8"));
+        own.push_back(*Prefix::parse("::1/128"));
+        for (const Address& address : topology_.addresses()) {
+            own.push_back(Prefix::of(address.ip, address.ip.is_v4() ? 32 : 128));
+        }
+        add_networks(HP_OWN, own);
+    }
+
+private:
+    hp_backend backend_of(const Backend& backend) {
+        const Ip& ip = backend.endpoint.ip;
+        const bool own = topology_.owns(ip);
+        if (ip.is_private() && !own) tables.guarded.emplace(to_wire(ip), 1);
+        return {.address = to_wire(ip),
+                .facing = to_wire(topology_.source_towards(ip).value_or(Ip::any(ip.family()))),
+                .peers = peers_of(ip),
+                .first_port = backend.endpoint.ports.first,
+                .zero = 0};
+    }
+
+    uint32_t number_of(const std::vector<hp_backend>& group) {
+        std::string bytes;
+        for (const hp_backend& backend : group) bytes += bytes_of(backend);
+        const uint32_t first = backends_.of(bytes, group.size());
+        for (size_t i = 0; i < group.size(); ++i) tables.backends.emplace(first + i, group[i]);
+        return first;
+    }
+
+    // Backends behind one route have the same peers.
+    uint32_t peers_of(const Ip& backend) {
+        const Route* route = topology_.owns(backend) ? nullptr : topology_.route_to(backend);
+        if (const auto known = behind_.find(route); known != behind_.end()) return known->second;
+        std::vector<Prefix> peers;
+        if (route) {
+            peers = regions(topology_, backend.family(), [&](const Ip& ip) { return is_peer(topology_, ip, backend); });
+        }
+        std::string bytes;
+        for (const Prefix& prefix : peers) bytes += bytes_of(network(0, prefix));
+        const uint32_t number = peers_.of(bytes);
+        add_networks(number, peers);
+        behind_.emplace(route, number);
+        return number;
+    }
+
+    void add_networks(uint32_t number, const std::vector<Prefix>& prefixes) {
+        for (const Prefix& prefix : prefixes) tables.networks.emplace(network(number, prefix), 1);
+    }
+
+    const Ruleset& ruleset_;
+    const Topology& topology_;
+    Numbers& backends_;
+    Numbers& rules_;
+    Numbers& peers_;
+    std::map<const Route*, uint32_t> behind_;
+};
+
+}  // namespace
+
+uint32_t Numbers::of(const std::string& thing, size_t size) {
+    if (const auto known = used_.find(thing); known != used_.end()) return known->second;
+    const auto earlier = before_.find(thing);
+    const uint32_t number = earlier != before_.end() ? earlier->second : next_;
+    if (earlier == before_.end()) next_ += static_cast<uint32_t>(size);
+    used_.emplace(thing, number);
+    return number;
+}
+
+void Numbers::forget_unused() { before_ = std::exchange(used_, {}); }
+
+Tables Compiler::compile(const Desired& desired, PortRange ports,
+                         const std::function<uint32_t(const Service&)>& slot_of) {
+    Filler filler(desired, backends_, rules_, peers_);
+    for (const Service& service : desired.ruleset.services()) filler.add(service, slot_of(service));
+    filler.add_surroundings();
+    filler.tables.settings.first_port = ports.first;
+    filler.tables.settings.ports = static_cast<uint32_t>(ports.size());
+    for (Numbers* numbers : {&backends_, &rules_, &peers_}) numbers->forget_unused();
+    return std::move(filler.tables);
+}
+
+}  // namespace hairpin::bpf

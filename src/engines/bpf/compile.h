@@ -1,0 +1,65 @@
+// Services and the network around the gateway to the tables that the kernel's half looks things up in. Pure.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engines/bpf/wire.h"
+#include "engines/engine.h"
+
+namespace hairpin::bpf {
+
+template <class T>
+struct ByBytes {
+    bool operator()(const T& a, const T& b) const { return std::memcmp(&a, &b, sizeof a) < 0; }
+};
+template <class Key, class Value>
+using Table = std::map<Key, Value, ByBytes<Key>>;
+
+// By map, see kern/maps.h.
+struct Tables {
+    Table<hp_asked, hp_endpoint> endpoints;
+    Table<uint32_t, hp_backend> backends;
+    Table<uint32_t, hp_rules> rules;
+    Table<hp_network, uint32_t> networks;
+    Table<hp_address, uint32_t> guarded;
+    hp_settings settings{};
+};
+
+// Numbers for things that endpoints refer to: the same thing keeps its number while it is in use, and no number is ever
+// used again. So a packet that found an endpoint before a change also finds what it refers to.
+class Numbers {
+public:
+    explicit Numbers(uint32_t first) : next_(first) {}
+
+    // The first of `size` numbers in a row. `thing`: as bytes.
+    uint32_t of(const std::string& thing, size_t size = 1);
+    void forget_unused();  // since the last call
+
+private:
+    std::map<std::string, uint32_t> used_;
+    std::map<std::string, uint32_t> before_;
+    uint32_t next_;
+};
+
+// One thread.
+class Compiler {
+public:
+    // `first`: a number that nothing in the kernel has, nor any above it.
+    explicit Compiler(uint32_t first)
+        : backends_(first), rules_(first), peers_(std::max<uint32_t>(first, HP_FIRST_PEERS)) {}
+
+    // `ports`: those that translated sources get. `slot_of`: where a service is counted.
+    Tables compile(const Desired& desired, PortRange ports, const std::function<uint32_t(const Service&)>& slot_of);
+
+private:
+    Numbers backends_;
+    Numbers rules_;
+    Numbers peers_;
+};
+
+}  // namespace hairpin::bpf

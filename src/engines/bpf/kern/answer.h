@@ -1,0 +1,115 @@
+/* ICMP errors of our own: what a router tells the sender of a packet that it cannot send on (RFC 1812 4.3, RFC 4443).
+ */
+#pragma once
+
+#include "engines/bpf/kern/parse.h"
+
+enum hp_reason { HP_TOO_BIG, HP_EXPIRED, HP_UNREACHABLE, HP_PROHIBITED };
+
+#define HP_QUOTE_UDP 8 /* bytes of the header with the ports that are quoted */
+#define HP_QUOTE_TCP 20
+
+static __always_inline __u64 hp_sum(const __be32* words, int bytes) {
+    __u64 sum = 0;
+    for (int i = 0; i < bytes / 4; ++i) sum += words[i];
+    return sum;
+}
+
+static __always_inline void hp_swap_ethernet(struct ethhdr* ethernet) {
+    __u8 kept[6];
+    __builtin_memcpy(kept, ethernet->h_dest, sizeof kept);
+    __builtin_memcpy(ethernet->h_dest, ethernet->h_source, sizeof kept);
+    __builtin_memcpy(ethernet->h_source, kept, sizeof kept);
+}
+
+struct hp_v4_error {
+    struct iphdr ip;
+    struct hp_icmp icmp;
+};
+
+struct hp_v6_error {
+    struct ipv6hdr ip;
+    struct hp_icmp icmp;
+};
+
+static __always_inline int hp_make_room(struct __sk_buff* skb, __u32 quoted, __u32 room) {
+    return bpf_skb_change_tail(skb, HP_IP + quoted, 0) || bpf_skb_adjust_room(skb, (__s32)room, BPF_ADJ_ROOM_MAC, 0);
+}
+
+static __always_inline int hp_answer_v4(struct __sk_buff* skb, const struct hp_packet* packet, enum hp_reason reason,
+                                        __u32 mtu, const int quoted) {
+    if (hp_make_room(skb, quoted, sizeof(struct hp_v4_error))) return -1;
+    struct hp_v4_error* error = hp_at(skb, HP_IP, sizeof *error + quoted);
+    if (!error) return -1;
+    __builtin_memset(error, 0, sizeof *error);
+    error->ip.version = 4;
+    error->ip.ihl = 5;
+    error->ip.tot_len = bpf_htons(sizeof *error + quoted);
+    error->ip.ttl = 64;
+    error->ip.protocol = IPPROTO_ICMP;
+    error->ip.saddr = packet->tuple.destination.word[3];
+    error->ip.daddr = packet->tuple.source.word[3];
+    error->ip.check = (__u16)~hp_fold16(hp_sum((const __be32*)&error->ip, sizeof error->ip));
+    error->icmp.type = reason == HP_EXPIRED ? HP_ICMP_EXPIRED : HP_ICMP_UNREACHABLE;
+    if (reason == HP_TOO_BIG) {
+        error->icmp.code = 4;
+        error->icmp.rest = bpf_htonl(mtu & 0xffff); /* RFC 1191 */
+    } else if (reason == HP_UNREACHABLE) {
+        error->icmp.code = 1; /* host */
+    } else if (reason == HP_PROHIBITED) {
+        error->icmp.code = 13; /* administratively */
+    }
+    error->icmp.check = (__u16)~hp_fold16(hp_sum((const __be32*)&error->icmp, sizeof error->icmp + quoted));
+    return 0;
+}
+
+static __always_inline int hp_answer_v6(struct __sk_buff* skb, const struct hp_packet* packet, enum hp_reason reason,
+                                        __u32 mtu, const int quoted) {
+    if (hp_make_room(skb, quoted, sizeof(struct hp_v6_error))) return -1;
+    struct hp_v6_error* error = hp_at(skb, HP_IP, sizeof *error + quoted);
+    if (!error) return -1;
+    __builtin_memset(error, 0, sizeof *error);
+    const __u16 length = sizeof error->icmp + quoted;
+    error->ip.version = 6;
+    error->ip.payload_len = bpf_htons(length);
+    error->ip.nexthdr = IPPROTO_ICMPV6;
+    error->ip.hop_limit = 64;
+    __builtin_memcpy(&error->ip.saddr, &packet->tuple.destination, sizeof error->ip.saddr);
+    __builtin_memcpy(&error->ip.daddr, &packet->tuple.source, sizeof error->ip.daddr);
+    if (reason == HP_TOO_BIG) {
+        error->icmp.type = HP_ICMP6_TOO_BIG;
+        error->icmp.rest = bpf_htonl(mtu);
+    } else if (reason == HP_EXPIRED) {
+        error->icmp.type = HP_ICMP6_EXPIRED;
+    } else {
+        error->icmp.type = HP_ICMP6_UNREACHABLE;
+        error->icmp.code = reason == HP_PROHIBITED ? 1 : 0; /* administratively; no route */
+    }
+    const __u64 pseudo = hp_sum((const __be32*)&error->ip.saddr, 2 * sizeof error->ip.saddr) + bpf_htons(length) +
+                         bpf_htons(IPPROTO_ICMPV6);
+    error->icmp.check = (__u16)~hp_fold16(pseudo + hp_sum((const __be32*)&error->icmp, sizeof error->icmp + quoted));
+    return 0;
+}
+
+/* Turns the packet into an error about itself and sends it back, from the address that it was for. What has options or
+ * is a fragment is dropped in silence. */
+static __always_inline int hp_answer(struct __sk_buff* skb, const struct hp_packet* packet, enum hp_reason reason,
+                                     __u32 mtu) {
+    const int v4 = hp_is_v4(&packet->tuple.source);
+    const int tcp = packet->tuple.protocol == IPPROTO_TCP;
+    if (packet->first || packet->payload != HP_IP + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
+        return TCX_DROP;
+    int failed;
+    if (v4) {
+        failed = tcp ? hp_answer_v4(skb, packet, reason, mtu, sizeof(struct iphdr) + HP_QUOTE_TCP)
+                     : hp_answer_v4(skb, packet, reason, mtu, sizeof(struct iphdr) + HP_QUOTE_UDP);
+    } else {
+        failed = tcp ? hp_answer_v6(skb, packet, reason, mtu, sizeof(struct ipv6hdr) + HP_QUOTE_TCP)
+                     : hp_answer_v6(skb, packet, reason, mtu, sizeof(struct ipv6hdr) + HP_QUOTE_UDP);
+    }
+    if (failed) return TCX_DROP;
+    struct ethhdr* ethernet = hp_at(skb, 0, sizeof *ethernet);
+    if (!ethernet) return TCX_DROP;
+    hp_swap_ethernet(ethernet);
+    return (int)bpf_redirect(skb->ifindex, 0);
+}

@@ -1,0 +1,73 @@
+/* Where a packet goes next. What the kernel's routing and neighbour tables said is kept in the flow for a second. */
+#pragma once
+
+#include "engines/bpf/kern/flows.h"
+
+#define HP_HOP_LASTS 1000000000ULL /* nanoseconds */
+
+enum hp_way {
+    HP_NO_WAY,
+    HP_KNOWN,   /* half->hop has it */
+    HP_RESOLVE, /* by the kernel: the neighbour is not known, or is to be asked whether it still lives */
+    HP_CUT,     /* by the kernel, which makes fragments of it */
+};
+
+struct hp_route {
+    enum hp_way way;
+    __u32 link;
+    __u32 mtu;
+};
+
+/* Of the IP packet that will be on the wire: one that the kernel has joined is taken apart again. */
+static __always_inline __u32 hp_length(struct __sk_buff* skb, const struct hp_packet* packet) {
+    return skb->gso_size ? packet->payload - HP_IP + packet->header + skb->gso_size : packet->length;
+}
+
+static __always_inline void hp_route(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
+                                     __u64 now, struct hp_route* route) {
+    struct hp_hop* hop = &half->hop;
+    route->way = HP_KNOWN;
+    route->link = hop->link;
+    route->mtu = hop->mtu;
+    if (now < hop->until) return;
+    if (half->marks & (HP_VIA_LOOPBACK | HP_STAYS)) {
+        route->link = HP_LOOPBACK;
+        route->mtu = ~0U;
+        return;
+    }
+    const struct hp_tuple* to = &half->translated;
+    const int v4 = hp_is_v4(&to->destination);
+    struct bpf_fib_lookup fib;
+    __builtin_memset(&fib, 0, sizeof fib);
+    fib.family = v4 ? 2 /* AF_INET */ : 10 /* AF_INET6 */;
+    fib.l4_protocol = to->protocol;
+    fib.sport = to->source_port;
+    fib.dport = to->destination_port;
+    fib.tot_len = (__u16)hp_length(skb, packet);
+    fib.ifindex = skb->ifindex;
+    if (v4) {
+        fib.ipv4_src = to->source.word[3];
+        fib.ipv4_dst = to->destination.word[3];
+    } else {
+        __builtin_memcpy(fib.ipv6_src, &to->source, sizeof to->source);
+        __builtin_memcpy(fib.ipv6_dst, &to->destination, sizeof to->destination);
+    }
+    const long found = bpf_fib_lookup(skb, &fib, sizeof fib, 0);
+    route->way = HP_RESOLVE;
+    route->link = fib.ifindex;
+    route->mtu = fib.mtu_result;
+    if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
+        route->mtu = ~0U; /* not told; the next packet is judged */
+        return;
+    }
+    if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED) return;
+    if (found != BPF_FIB_LKUP_RET_SUCCESS) {
+        route->way = HP_NO_WAY;
+        return;
+    }
+    hop->link = fib.ifindex;
+    hop->mtu = fib.mtu_result;
+    __builtin_memcpy(hop->to, fib.dmac, sizeof hop->to);
+    __builtin_memcpy(hop->from, fib.smac, sizeof hop->from);
+    hop->until = now + HP_HOP_LASTS;
+}

@@ -1,0 +1,65 @@
+/* What the kernel's half keeps, and what it is told. All but hp_drafts is pinned and outlives the daemon. */
+#pragma once
+
+#include "engines/bpf/wire.h"
+
+/* Filled by the daemon. One lookup sees a whole endpoint, so a change of the configuration is never seen by half. */
+#define HP_TABLE(name, key_type, value_type, most) \
+    struct {                                       \
+        __uint(type, BPF_MAP_TYPE_HASH);           \
+        __uint(map_flags, BPF_F_NO_PREALLOC);      \
+        __uint(max_entries, most);                 \
+        __type(key, key_type);                     \
+        __type(value, value_type);                 \
+    } name SEC(".maps")
+
+HP_TABLE(hp_endpoints, struct hp_asked, struct hp_endpoint, HP_MOST_ENDPOINTS);
+HP_TABLE(hp_backends, __u32, struct hp_backend, HP_MOST_BACKENDS);
+HP_TABLE(hp_rules_of, __u32, struct hp_rules, HP_MOST_SERVICES);
+HP_TABLE(hp_guarded, struct hp_address, __u32, HP_MOST_BACKENDS); /* backends that only services lead to */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, HP_MOST_NETWORKS);
+    __type(key, struct hp_network);
+    __type(value, __u32);
+} hp_networks SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hp_settings);
+} hp_settings SEC(".maps");
+
+/* Made by the daemon, counted up here. */
+HP_TABLE(hp_counts, __u32, struct hp_counts, HP_MOST_SERVICES);
+
+/* Made here, swept by the daemon. Never evicted: a full table refuses new flows. */
+HP_TABLE(hp_halves, struct hp_tuple, struct hp_half, HP_MOST_HALVES);
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, HP_MOST_FRAGMENTS);
+    __type(key, struct hp_fragment);
+    __type(value, struct hp_ports);
+} hp_fragments SEC(".maps");
+
+/* The daemon's own notes, here because what is pinned outlives it. */
+HP_TABLE(hp_swept_of, __u32, struct hp_swept, HP_MOST_SERVICES);
+HP_TABLE(hp_sysctls, struct hp_sysctl, struct hp_sysctl, 16);
+
+/* What does not fit on the stack. */
+struct hp_draft {
+    struct hp_tuple back; /* the key of the half to the client */
+    struct hp_half forth_half;
+    struct hp_half back_half;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hp_draft);
+} hp_drafts SEC(".maps");

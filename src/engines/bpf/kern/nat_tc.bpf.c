@@ -1,0 +1,169 @@
+/* Translates what arrives on a link, and sends it on past the kernel's stack.
+ *
+ * Theory of operation. A packet is looked up as it is: the half of a flow that it belongs to says how it leaves and by
+ * which hop. What belongs to no flow begins one, if it is for an external endpoint and can begin one. Everything else
+ * passes to the next program and then the kernel, untouched.
+ *
+ * The clients on the gateway itself are no exception: what they send to an address of the gateway arrives on `lo`, and
+ * what is for them is put there. The kernel would take that for forged, but for lo/accept_local, which the daemon sets.
+ */
+#include <linux/bpf.h>
+/* first, the others lack its types */
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* From Linux 6.6 on (include/uapi/linux/bpf.h); older headers lack them. */
+#define TCX_NEXT -1
+#define TCX_DROP 2
+
+#include "engines/bpf/kern/answer.h"
+#include "engines/bpf/kern/icmp.h"
+
+static __always_inline int hp_begins(const struct hp_packet* packet) {
+    return packet->tuple.protocol == IPPROTO_UDP || (packet->tcp_flags & (HP_TCP_SYN | HP_TCP_ACK)) == HP_TCP_SYN;
+}
+
+static __always_inline void hp_asked_of(const struct hp_tuple* tuple, struct hp_asked* asked) {
+    asked->address = tuple->destination;
+    asked->port = tuple->destination_port;
+    asked->protocol = tuple->protocol;
+    asked->zero = 0;
+}
+
+/* Whether this comes from outside and goes to a backend past its service: a beginning of a connection, or a forged
+ * address. A datagram may be the answer to one that the backend has sent for its own part. */
+static __always_inline int hp_is_intruder(struct __sk_buff* skb, const struct hp_packet* packet) {
+    if (!hp_is_outside(skb->ifindex)) return 0;
+    if (!bpf_map_lookup_elem(&hp_guarded, &packet->tuple.destination)) return 0;
+    return hp_lies_in(HP_INSIDE, &packet->tuple.source) || (packet->tuple.protocol == IPPROTO_TCP && hp_begins(packet));
+}
+
+/* What is neither of a flow nor for a service. A connection that a client begins to a backend itself must not be taken
+ * for an earlier one of the same ports that went through the service. */
+static __always_inline int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet) {
+    if (hp_is_intruder(skb, packet)) return TCX_DROP;
+    if (packet->tuple.protocol != IPPROTO_TCP || !hp_begins(packet)) return TCX_NEXT;
+    struct hp_tuple back;
+    hp_reversed(&packet->tuple, &back);
+    const struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &back);
+    if (half && hp_closed(half)) hp_forget(&back, half);
+    return TCX_NEXT;
+}
+
+static __always_inline void hp_fragment_of(const struct hp_packet* packet, struct hp_fragment* fragment) {
+    __builtin_memset(fragment, 0, sizeof *fragment);
+    fragment->source = packet->tuple.source;
+    fragment->destination = packet->tuple.destination;
+    fragment->id = packet->id;
+    fragment->protocol = packet->tuple.protocol;
+}
+
+static __always_inline int hp_recall_ports(struct hp_packet* packet) {
+    struct hp_fragment fragment;
+    hp_fragment_of(packet, &fragment);
+    const struct hp_ports* ports = bpf_map_lookup_elem(&hp_fragments, &fragment);
+    if (!ports) return 0;
+    packet->tuple.source_port = ports->source;
+    packet->tuple.destination_port = ports->destination;
+    return 1;
+}
+
+static __always_inline void hp_remember_ports(const struct hp_packet* packet) {
+    struct hp_fragment fragment;
+    hp_fragment_of(packet, &fragment);
+    const struct hp_ports ports = {packet->tuple.source_port, packet->tuple.destination_port};
+    bpf_map_update_elem(&hp_fragments, &fragment, &ports, BPF_ANY);
+}
+
+/* What of a flow's packet is the same whichever way it takes. */
+static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
+                                        __u64 now, int has_ports, int hops) {
+    half->seen = now;
+    __sync_fetch_and_add(&half->bytes, packet->length);
+    hp_follow(packet, half);
+    if (hp_rewrite_ip(skb, &half->translated, hops)) return -1;
+    return has_ports ? hp_rewrite_ports(skb, packet, half) : 0;
+}
+
+static __always_inline int hp_forward(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
+                                      int has_ports) {
+    const __u64 now = hp_now();
+    if (packet->hops_left <= 1) return has_ports ? hp_answer(skb, packet, HP_EXPIRED, 0) : TCX_DROP;
+    struct hp_route route;
+    hp_route(skb, packet, half, now, &route);
+    if (route.way == HP_NO_WAY) return has_ports ? hp_answer(skb, packet, HP_UNREACHABLE, 0) : TCX_DROP;
+    if (hp_length(skb, packet) > route.mtu) {
+        if (!packet->may_fragment) return has_ports ? hp_answer(skb, packet, HP_TOO_BIG, route.mtu) : TCX_DROP;
+        route.way = HP_CUT;
+    }
+    if (hp_translate(skb, packet, half, now, has_ports, 1)) return TCX_DROP;
+    return hp_send(skb, half, &route);
+}
+
+static __always_inline enum hp_kind hp_look(struct __sk_buff* skb, struct hp_packet* packet) {
+    if (skb->vlan_present) return HP_FOREIGN;
+    if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)) return HP_FOREIGN;
+    if (!hp_at(skb, 0, HP_NEEDED)) {
+        bpf_skb_pull_data(skb, skb->len < HP_NEEDED ? skb->len : HP_NEEDED);
+    }
+    return hp_parse(skb, packet);
+}
+
+SEC("tc")
+int hp_arrives(struct __sk_buff* skb) {
+    if (skb->pkt_type != PACKET_HOST) return TCX_NEXT;
+    struct hp_packet packet = {0};
+    const enum hp_kind kind = hp_look(skb, &packet);
+    if (kind == HP_FOREIGN) return TCX_NEXT;
+    if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
+    if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
+
+    struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &packet.tuple);
+    if (half && half->marks & HP_FROM_INSIDE && hp_is_outside(skb->ifindex)) return TCX_DROP; /* a forged address */
+    if (half && packet.tuple.protocol == IPPROTO_TCP && kind == HP_WHOLE && hp_begins(&packet)) {
+        if (hp_closed(half)) {
+            hp_forget(&packet.tuple, half);
+            half = 0;
+        } else if (half->direction == HP_TO_CLIENT) {
+            return TCX_NEXT; /* the backend calls for its own part */
+        }
+    }
+    if (!half) {
+        struct hp_asked asked;
+        hp_asked_of(&packet.tuple, &asked);
+        const struct hp_endpoint* endpoint = bpf_map_lookup_elem(&hp_endpoints, &asked);
+        if (!endpoint) return hp_bystander(skb, &packet);
+        if (kind != HP_WHOLE || !hp_begins(&packet)) return TCX_NEXT;
+        int refused = 0;
+        half = hp_open(&packet, skb->ifindex, endpoint, &refused);
+        if (!half) return refused ? hp_answer(skb, &packet, HP_PROHIBITED, 0) : TCX_DROP;
+    }
+    if (packet.first) hp_remember_ports(&packet);
+    return hp_forward(skb, &packet, half, kind == HP_WHOLE);
+}
+
+/* Attached where a backend is the gateway itself: what it sends to clients whose own address it has seen. */
+SEC("tc")
+int hp_leaves(struct __sk_buff* skb) {
+    if (skb->ifindex == HP_LOOPBACK) return TCX_NEXT; /* it arrives there, too */
+    struct hp_packet packet = {0};
+    const enum hp_kind kind = hp_look(skb, &packet);
+    if (kind == HP_FOREIGN) return TCX_NEXT;
+    if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 1);
+    if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
+    struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &packet.tuple);
+    if (!half || !(half->marks & HP_FROM_GATEWAY)) return TCX_NEXT;
+    if (packet.first) hp_remember_ports(&packet);
+    return hp_translate(skb, &packet, half, hp_now(), kind == HP_WHOLE, 0) ? TCX_DROP : TCX_NEXT;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL"; /* for bpf_fib_lookup() */

@@ -1,0 +1,177 @@
+/* What a packet is. Whatever is not understood is not ours. */
+#pragma once
+
+#include "engines/bpf/kern/address.h"
+
+#define HP_MOST_HEADERS 6 /* of IPv6, before the one that has ports */
+#define HP_NEEDED 128     /* bytes that are worth having at hand */
+
+enum hp_kind {
+    HP_FOREIGN, /* not understood, or nothing that has ports */
+    HP_WHOLE,   /* it has its ports */
+    HP_LATER,   /* a fragment that has none */
+    HP_ERROR,   /* of ICMP, about another packet */
+};
+
+struct hp_packet {
+    struct hp_tuple tuple;
+    __u32 payload; /* where the header with the ports begins, from the start of the frame */
+    __u32 length;  /* of the IP packet */
+    __u32 id;      /* of a fragment's datagram */
+    __u8 first;    /* of several fragments */
+    __u8 tcp_flags;
+    __u8 header; /* the size of the one that has the ports */
+    __u8 hops_left;
+    __u8 may_fragment;
+};
+
+#define HP_TCP_FIN 0x01
+#define HP_TCP_SYN 0x02
+#define HP_TCP_RST 0x04
+#define HP_TCP_ACK 0x10
+
+#define HP_IP_MORE 0x2000
+#define HP_IP_DONT 0x4000
+#define HP_IP_OFFSET 0x1fff
+
+#define HP_IP sizeof(struct ethhdr) /* where the IP header begins */
+
+/* In assembly, for clang 14 would keep a pointer into the context, which the verifier forbids. */
+#define HP_CONTEXT(skb, field)                                                                                      \
+    ({                                                                                                              \
+        void* _pointer;                                                                                             \
+        asm volatile("%0 = *(u32 *)(%1 + %2)" : "=r"(_pointer) : "r"(skb), "i"(offsetof(struct __sk_buff, field))); \
+        _pointer;                                                                                                   \
+    })
+
+/* A pointer to `size` bytes of the packet at `offset`, or null. The mask tells the verifier what is known anyway. */
+static __always_inline void* hp_at(struct __sk_buff* skb, __u32 offset, __u32 size) {
+    void* data = HP_CONTEXT(skb, data);
+    void* end = HP_CONTEXT(skb, data_end);
+    data += offset & 0x3ff;
+    return data + size <= end ? data : 0;
+}
+
+/* ICMP and ICMPv6 alike (RFC 792, RFC 4443). The kernel's own headers want those of a C library. */
+struct hp_icmp {
+    __u8 type;
+    __u8 code;
+    __u16 check;
+    __be32 rest; /* a mtu, for one */
+};
+
+enum { HP_ICMP_UNREACHABLE = 3, HP_ICMP_EXPIRED = 11, HP_ICMP_PARAMETER = 12 };
+enum { HP_ICMP6_UNREACHABLE = 1, HP_ICMP6_TOO_BIG = 2, HP_ICMP6_EXPIRED = 3, HP_ICMP6_FIRST_QUERY = 128 };
+
+static __always_inline enum hp_kind hp_parse_v4_error(struct __sk_buff* skb, const struct hp_packet* packet) {
+    const struct hp_icmp* icmp = hp_at(skb, packet->payload, sizeof *icmp);
+    if (!icmp) return HP_FOREIGN;
+    return icmp->type == HP_ICMP_UNREACHABLE || icmp->type == HP_ICMP_EXPIRED || icmp->type == HP_ICMP_PARAMETER
+               ? HP_ERROR
+               : HP_FOREIGN;
+}
+
+static __always_inline enum hp_kind hp_parse_v6_error(struct __sk_buff* skb, const struct hp_packet* packet) {
+    const struct hp_icmp* icmp = hp_at(skb, packet->payload, sizeof *icmp);
+    if (!icmp) return HP_FOREIGN;
+    return icmp->type < HP_ICMP6_FIRST_QUERY ? HP_ERROR : HP_FOREIGN;
+}
+
+static __always_inline enum hp_kind hp_parse_ports(struct __sk_buff* skb, struct hp_packet* packet) {
+    if (packet->tuple.protocol == IPPROTO_TCP) {
+        const struct tcphdr* tcp = hp_at(skb, packet->payload, sizeof *tcp);
+        if (!tcp) return HP_FOREIGN;
+        packet->tuple.source_port = tcp->source;
+        packet->tuple.destination_port = tcp->dest;
+        packet->tcp_flags = ((const __u8*)tcp)[13];
+        packet->header = tcp->doff * 4;
+        return HP_WHOLE;
+    }
+    const struct udphdr* udp = hp_at(skb, packet->payload, sizeof *udp);
+    if (!udp) return HP_FOREIGN;
+    packet->tuple.source_port = udp->source;
+    packet->tuple.destination_port = udp->dest;
+    packet->header = sizeof *udp;
+    return HP_WHOLE;
+}
+
+static __always_inline int hp_has_ports(__u8 protocol) { return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP; }
+
+static __always_inline enum hp_kind hp_parse_v4(struct __sk_buff* skb, struct hp_packet* packet) {
+    const struct iphdr* ip = hp_at(skb, HP_IP, sizeof *ip);
+    if (!ip || ip->version != 4 || ip->ihl < 5) return HP_FOREIGN;
+    packet->payload = HP_IP + ip->ihl * 4;
+    packet->length = bpf_ntohs(ip->tot_len);
+    packet->hops_left = ip->ttl;
+    packet->tuple.source = hp_v4(ip->saddr);
+    packet->tuple.destination = hp_v4(ip->daddr);
+    packet->tuple.protocol = ip->protocol;
+    const __u16 fragment = bpf_ntohs(ip->frag_off);
+    packet->may_fragment = !(fragment & HP_IP_DONT);
+    packet->id = ip->id;
+    if (fragment & HP_IP_OFFSET) return hp_has_ports(ip->protocol) ? HP_LATER : HP_FOREIGN;
+    packet->first = !!(fragment & HP_IP_MORE);
+    if (hp_has_ports(ip->protocol)) return hp_parse_ports(skb, packet);
+    return ip->protocol == IPPROTO_ICMP && !packet->first ? hp_parse_v4_error(skb, packet) : HP_FOREIGN;
+}
+
+struct hp_option_header {
+    __u8 next;
+    __u8 length; /* in units of 8 bytes, the first not counted */
+};
+
+struct hp_fragment_header {
+    __u8 next;
+    __u8 reserved;
+    __be16 offset_and_more;
+    __be32 id;
+};
+
+static __always_inline enum hp_kind hp_parse_v6(struct __sk_buff* skb, struct hp_packet* packet) {
+    const struct ipv6hdr* ip = hp_at(skb, HP_IP, sizeof *ip);
+    if (!ip || ip->version != 6) return HP_FOREIGN;
+    packet->payload = HP_IP + sizeof *ip;
+    packet->length = sizeof *ip + bpf_ntohs(ip->payload_len);
+    packet->hops_left = ip->hop_limit;
+    packet->tuple.source = hp_v6(ip->saddr.in6_u.u6_addr32);
+    packet->tuple.destination = hp_v6(ip->daddr.in6_u.u6_addr32);
+    /* An IPv4 address that came in an IPv6 packet must never be taken for one of ours. */
+    if (hp_is_v4(&packet->tuple.source) || hp_is_v4(&packet->tuple.destination)) return HP_FOREIGN;
+    __u8 next = ip->nexthdr;
+    for (int i = 0; i < HP_MOST_HEADERS; ++i) {
+        if (hp_has_ports(next)) {
+            packet->tuple.protocol = next;
+            return hp_parse_ports(skb, packet);
+        }
+        if (next == IPPROTO_ICMPV6) {
+            packet->tuple.protocol = next;
+            return packet->first ? HP_FOREIGN : hp_parse_v6_error(skb, packet);
+        }
+        if (next == IPPROTO_FRAGMENT) {
+            const struct hp_fragment_header* fragment = hp_at(skb, packet->payload, sizeof *fragment);
+            if (!fragment) return HP_FOREIGN;
+            packet->id = fragment->id;
+            next = fragment->next;
+            packet->payload += sizeof *fragment;
+            if (fragment->offset_and_more & bpf_htons(0xfff8)) {
+                packet->tuple.protocol = next;
+                return hp_has_ports(next) ? HP_LATER : HP_FOREIGN;
+            }
+            packet->first = !!(fragment->offset_and_more & bpf_htons(1));
+            continue;
+        }
+        if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_ROUTING) return HP_FOREIGN;
+        const struct hp_option_header* option = hp_at(skb, packet->payload, sizeof *option);
+        if (!option) return HP_FOREIGN;
+        next = option->next;
+        packet->payload += (option->length + 1) * 8;
+        if (packet->payload > 0x300) return HP_FOREIGN;
+    }
+    return HP_FOREIGN;
+}
+
+static __always_inline enum hp_kind hp_parse(struct __sk_buff* skb, struct hp_packet* packet) {
+    if (skb->protocol == bpf_htons(ETH_P_IP)) return hp_parse_v4(skb, packet);
+    if (skb->protocol == bpf_htons(ETH_P_IPV6)) return hp_parse_v6(skb, packet);
+    return HP_FOREIGN;
+}

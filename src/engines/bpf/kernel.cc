@@ -1,0 +1,98 @@
+#include "engines/bpf/kernel.h"
+
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <nat_tc.skel.h>
+#include <sys/utsname.h>
+
+#include <cstdio>
+
+#include "base/fd.h"
+
+namespace hairpin::bpf {
+namespace {
+
+// What libbpf had to say of a failure. One thread loads.
+thread_local std::string complaints;
+
+int complain(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level != LIBBPF_WARN) return 0;
+    std::array<char, 512> line{};
+    const int length = std::vsnprintf(line.data(), line.size(), format, arguments);
+    if (length > 0 && complaints.empty()) complaints = line.data();
+    return length;
+}
+
+Error libbpf_error(std::string_view doing, int error) {
+    Error failure = system_error(doing, -error);
+    while (complaints.ends_with('\n')) complaints.pop_back();
+    if (!complaints.empty()) failure.message += fmt::format(" ({})", complaints);
+    return failure;
+}
+
+std::pair<int, int> linux_version() {
+    utsname system{};
+    ::uname(&system);
+    std::pair version(0, 0);
+    (void)std::sscanf(system.release, "%d.%d", &version.first, &version.second);
+    return version;
+}
+
+template <class Key, class Value>
+KernelMap<Key, Value> typed(const bpf_map* map) {
+    return {::bpf_map__fd(map), ::bpf_map__name(map)};
+}
+
+Maps maps_of(const nat_tc& skeleton) {
+    const auto& maps = skeleton.maps;
+    return {.endpoints = typed<hp_asked, hp_endpoint>(maps.hp_endpoints),
+            .backends = typed<uint32_t, hp_backend>(maps.hp_backends),
+            .rules = typed<uint32_t, hp_rules>(maps.hp_rules_of),
+            .networks = typed<hp_network, uint32_t>(maps.hp_networks),
+            .guarded = typed<hp_address, uint32_t>(maps.hp_guarded),
+            .settings = typed<uint32_t, hp_settings>(maps.hp_settings),
+            .counts = typed<uint32_t, hp_counts>(maps.hp_counts),
+            .swept = typed<uint32_t, hp_swept>(maps.hp_swept_of),
+            .halves = typed<hp_tuple, hp_half>(maps.hp_halves),
+            .sysctls = typed<hp_sysctl, hp_sysctl>(maps.hp_sysctls)};
+}
+
+}  // namespace
+
+void Kernel::Destroy::operator()(nat_tc* skeleton) const { nat_tc__destroy(skeleton); }
+
+Result<Kernel> Kernel::load(const std::filesystem::path& folder) {
+    complaints.clear();
+    ::libbpf_set_print(complain);
+    Kernel kernel;
+    kernel.skeleton_.reset(nat_tc__open());
+    if (!kernel.skeleton_) return system_error("opening the BPF program");
+    kernel.skeleton_->rodata->hp_flag_ipv6 = linux_version() >= std::pair(6, 16) ? 1 << 7 : 0;  // BPF_F_IPV6
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, kernel.skeleton_->obj) {
+        if (map == kernel.skeleton_->maps.hp_drafts || ::bpf_map__is_internal(map)) continue;
+        const auto pin = folder / ::bpf_map__name(map);
+        if (const int error = ::bpf_map__set_pin_path(map, pin.c_str())) return libbpf_error(pin.string(), error);
+    }
+    if (const int error = nat_tc__load(kernel.skeleton_.get())) return libbpf_error("loading the BPF program", error);
+    kernel.maps_ = maps_of(*kernel.skeleton_);
+    return kernel;
+}
+
+int Kernel::program(Hook hook) const {
+    return ::bpf_program__fd(hook == Hook::arrives ? skeleton_->progs.hp_arrives : skeleton_->progs.hp_leaves);
+}
+
+Result<> check_kernel() {
+    if (const auto version = linux_version(); version < std::pair(6, 6)) {
+        return Error{fmt::format("Linux 6.6 or later is needed for TCX, this is {}.{}", version.first, version.second)};
+    }
+    const bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+                                {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    const Fd program(::bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "hp_check", "MIT", nothing, std::size(nothing), nullptr));
+    if (program) return {};
+    if (errno == EPERM) return Error{"it takes root to load BPF programs"};
+    return system_error("loading a BPF program");
+}
+
+}  // namespace hairpin::bpf

@@ -1,0 +1,50 @@
+// The kernel's half of the engine: its program and its maps, made or taken over.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "engines/bpf/attachment.h"
+#include "engines/bpf/kernel_map.h"
+
+struct nat_tc;
+
+namespace hairpin::bpf {
+
+// As kern/maps.h has them.
+struct Maps {
+    KernelMap<hp_asked, hp_endpoint> endpoints;
+    KernelMap<uint32_t, hp_backend> backends;
+    KernelMap<uint32_t, hp_rules> rules;
+    KernelMap<hp_network, uint32_t> networks;
+    KernelMap<hp_address, uint32_t> guarded;
+    KernelMap<uint32_t, hp_settings> settings;
+    KernelMap<uint32_t, hp_counts> counts;
+    KernelMap<uint32_t, hp_swept> swept;
+    KernelMap<hp_tuple, hp_half> halves;
+    KernelMap<hp_sysctl, hp_sysctl> sysctls;
+};
+
+// Acts on the network namespace of the thread that makes it. One thread uses it.
+class Kernel {
+public:
+    // Loads the program. Maps that are pinned in the folder are taken over with all that they hold, others made and
+    // pinned. Whoever closes it leaves all of that in place.
+    static Result<Kernel> load(const std::filesystem::path& folder);
+
+    int program(Hook hook) const;
+
+    const Maps& maps() const { return *maps_; }
+
+private:
+    struct Destroy {
+        void operator()(nat_tc* skeleton) const;
+    };
+    std::unique_ptr<nat_tc, Destroy> skeleton_;
+    std::optional<Maps> maps_;
+};
+
+// Why this machine cannot run it, in one line; changes nothing.
+Result<> check_kernel();
+
+}  // namespace hairpin::bpf

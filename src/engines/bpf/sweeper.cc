@@ -1,0 +1,102 @@
+#include "engines/bpf/sweeper.h"
+
+#include <netinet/in.h>
+
+#include <ctime>
+
+#include "engines/bpf/convert.h"
+
+namespace hairpin::bpf {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr auto transitory = minutes(4);
+constexpr auto established = hours(5 * 24);
+constexpr auto being_made = seconds(5);  // longer than any half waits for its other one
+constexpr size_t at_once = 1 << 16;      // halves that one call looks at
+
+bool same(const hp_tuple& a, const hp_tuple& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+FlowState state_of(const Kernel& kernel, const hp_tuple& asked, const hp_half& forth) {
+    FlowState flow{asked, forth, {}};
+    const auto back = kernel.maps().halves.get(reversed(forth.translated));
+    if (back && same(back->translated, reversed(asked))) flow.back = *back;
+    return flow;
+}
+
+// A half to the client that no half to the backend leads to.
+bool is_orphan(const Kernel& kernel, const hp_tuple& key, const hp_half& back) {
+    const auto forth = kernel.maps().halves.get(reversed(back.translated));
+    return !forth || !same(forth->translated, reversed(key));
+}
+
+void add_swept(const Kernel& kernel, const hp_half& half) {
+    auto swept = kernel.maps().swept.get(half.service).value_or(hp_swept{});
+    swept.bytes[half.direction & 1] += half.bytes;
+    (void)kernel.maps().swept.put(half.service, swept);
+}
+
+}  // namespace
+
+Protocol FlowState::protocol() const { return asked.protocol == IPPROTO_TCP ? Protocol::tcp : Protocol::udp; }
+
+bool FlowState::ended() const {
+    constexpr unsigned both = HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND;
+    return (forth.marks & HP_RESET) != 0 || (forth.marks & both) == both;
+}
+
+uint64_t now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
+
+std::chrono::nanoseconds rest_of(const FlowState& flow, std::chrono::milliseconds udp) {
+    if (flow.protocol() == Protocol::udp) return udp;
+    const bool closing = (flow.forth.marks & (HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND | HP_RESET)) != 0;
+    return closing || (flow.forth.marks & HP_ESTABLISHED) == 0 ? std::chrono::nanoseconds(transitory) : established;
+}
+
+Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show) {
+    return kernel.maps().halves.visit_all([&](const hp_tuple& key, const hp_half& half) {
+        if (half.direction == HP_TO_BACKEND) show(state_of(kernel, key, half));
+    });
+}
+
+// The half to the client last, for it holds the port.
+void forget(const Kernel& kernel, const FlowState& flow) {
+    add_swept(kernel, flow.forth);
+    kernel.maps().halves.remove(flow.asked);
+    if (flow.back.began == 0) return;
+    add_swept(kernel, flow.back);
+    kernel.maps().halves.remove(reversed(flow.forth.translated));
+}
+
+void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest) {
+    std::vector<FlowState> rested;
+    std::vector<hp_tuple> orphans;
+    const uint64_t time = now();
+    const auto has_rested = [&](uint64_t seen, std::chrono::nanoseconds rest) {
+        return time > seen && time - seen > static_cast<uint64_t>(rest.count());
+    };
+    const auto done = kernel.maps().halves.visit(cursor_, at_once, [&](const hp_tuple& key, const hp_half& half) {
+        if (half.direction == HP_TO_BACKEND) {
+            const FlowState flow = state_of(kernel, key, half);
+            if (has_rested(flow.seen(), rest_of(flow, udp_rest(half.service)))) rested.push_back(flow);
+        } else if (has_rested(half.seen, being_made) && is_orphan(kernel, key, half)) {
+            orphans.push_back(key);
+        }
+    });
+    if (!done) cursor_ = {};
+    for (const FlowState& flow : rested) {  // as they were a moment ago
+        const auto still = kernel.maps().halves.get(flow.asked);
+        if (!still || still->began != flow.forth.began) continue;
+        if (state_of(kernel, flow.asked, *still).seen() == flow.seen()) forget(kernel, flow);
+    }
+    for (const hp_tuple& key : orphans) kernel.maps().halves.remove(key);
+}
+
+}  // namespace hairpin::bpf

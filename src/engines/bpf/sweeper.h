@@ -1,0 +1,43 @@
+// Flows as the daemon sees them: listed, and taken away when they have rested for too long.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "engines/bpf/kernel.h"
+
+namespace hairpin::bpf {
+
+// Both halves of a flow, as they were a moment ago.
+struct FlowState {
+    hp_tuple asked{};  // the key of the half to the backend
+    hp_half forth{};
+    hp_half back{};  // all zero: there is none
+
+    Protocol protocol() const;
+    bool ended() const;  // a reset, or both FINs
+    uint64_t seen() const { return std::max(forth.seen, back.seen); }
+};
+
+// The clock of hp_half::began and seen.
+uint64_t now();
+
+// How long a flow may rest (RFC 5382 REQ-5). After a reset as when it closes: it may be forged (RFC 7857 2.2).
+std::chrono::nanoseconds rest_of(const FlowState& flow, std::chrono::milliseconds udp);
+
+Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show);
+
+// Takes a flow away and adds what it carried to hp_swept_of.
+void forget(const Kernel& kernel, const FlowState& flow);
+
+// One thread, that of the kernel's half.
+class Sweeper {
+public:
+    // `udp_rest`: of the flows of a slot.
+    void sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest);
+
+private:
+    KernelMap<hp_tuple, hp_half>::Cursor cursor_;
+};
+
+}  // namespace hairpin::bpf

@@ -1,0 +1,178 @@
+/* What the two halves of the engine tell each other: the kernel's, in C, and ours. Addresses and ports in network byte
+ * order, everything else in the machine's. Every key is free of padding, for maps compare bytes.
+ *
+ * A change of a layout needs another HP_VERSION: maps outlive the program that made them. */
+#pragma once
+
+#include <linux/types.h>
+
+enum {
+    HP_VERSION = 1, /* of everything below */
+
+    HP_MOST_ENDPOINTS = 1 << 18,
+    HP_MOST_BACKENDS = 1 << 18,
+    HP_MOST_SERVICES = 1 << 18,
+    HP_MOST_NETWORKS = 1 << 20,
+    HP_MOST_HALVES = 1 << 21, /* of flows: two each */
+    HP_MOST_FRAGMENTS = 1 << 12,
+    HP_MOST_LINKS = 1 << 16, /* the indices of links that can be told to face outside */
+
+    HP_PATHS = 5,    /* in the order of model/path.h */
+    HP_REFUSALS = 8, /* in the order of model/stats.h */
+    HP_NAME = 128,
+};
+
+/* An IPv4 address is held as its v4-mapped form (RFC 4291 2.5.5.2). */
+struct hp_address {
+    __be32 word[4];
+};
+
+/* What a packet says of itself. */
+struct hp_tuple {
+    struct hp_address source;
+    struct hp_address destination;
+    __be16 source_port;
+    __be16 destination_port;
+    __u8 protocol;
+    __u8 zero[3];
+};
+
+/* An external endpoint, and who answers there. */
+struct hp_asked {
+    struct hp_address address;
+    __be16 port;
+    __u8 protocol;
+    __u8 zero;
+};
+
+struct hp_endpoint {
+    __u32 service;       /* whose: a key of hp_counts */
+    __u32 rules;         /* how its flows are treated: a key of hp_rules_of */
+    __u32 first_backend; /* of those that answer, one after the other */
+    __u32 backends;
+    __u16 offset; /* of the port that was asked in its range, host order */
+    __u16 zero;
+};
+
+struct hp_backend {
+    struct hp_address address;
+    struct hp_address facing; /* the gateway's address towards it */
+    __u32 peers;              /* the network in which its peers lie */
+    __u16 first_port;         /* host order: an offset is added to it */
+    __u16 zero;
+};
+
+/* As in model/service.h. */
+enum hp_source { HP_AUTO, HP_EXTERNAL, HP_GATEWAY, HP_MAP, HP_KEEP };
+enum hp_balance { HP_ROUND_ROBIN, HP_SOURCE_HASH };
+enum hp_path { HP_PATH_EXTERNAL, HP_PATH_ROUTED, HP_PATH_PEER, HP_PATH_SELF, HP_PATH_LOCAL };
+enum hp_refusal { HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3 };
+
+struct hp_rules {
+    struct hp_address map_prefix[2]; /* by family, IPv4 first; host bits are zero */
+    struct hp_address map_host[2];   /* ones where the host bits are */
+    __u8 has_map[2];                 /* whether there is a prefix of the family */
+    __u8 source;
+    __u8 balance;
+};
+
+/* What a service's ended flows leave behind, and what began. */
+struct hp_counts {
+    __u64 turn; /* of round robin */
+    __u64 accepted[HP_PATHS];
+    __u64 refused[HP_REFUSALS];
+    __u64 bytes[2]; /* of flows that were begun anew, by direction */
+    char name[HP_NAME];
+};
+
+/* What the flows that the daemon swept have carried, by direction. */
+struct hp_swept {
+    __u64 bytes[2];
+};
+
+/* Which addresses lie where. */
+enum { HP_INSIDE, HP_OWN, HP_FIRST_PEERS /* those of the backends behind the first route, and so on */ };
+
+struct hp_network {
+    __u32 length; /* of the prefix in bits, those of `network` included */
+    __u32 network;
+    struct hp_address address;
+};
+
+/* One direction of a flow, found by the packets that it is made of. */
+enum hp_direction { HP_TO_BACKEND, HP_TO_CLIENT };
+
+enum hp_mark {
+    HP_FIN_OF_CLIENT = 1 << 0,
+    HP_FIN_OF_BACKEND = 1 << 1,
+    HP_RESET = 1 << 2,        /* cleared by what comes after it: a reset may be forged */
+    HP_FROM_INSIDE = 1 << 3,  /* such packets have no business on a link that faces outside */
+    HP_VIA_LOOPBACK = 1 << 4, /* they end on the gateway itself, and bear one of its addresses: put on `lo` */
+    HP_STAYS = 1 << 5,        /* they end on the gateway itself: the kernel takes them from the link they came by */
+    HP_ESTABLISHED = 1 << 7,  /* the client has answered the backend's SYN: its address is no invention */
+    HP_FROM_GATEWAY = 1 << 6, /* a backend on the gateway itself sends them; translated as they leave */
+};
+
+struct hp_hop {
+    __u64 until; /* when it must be looked up again */
+    __u32 link;  /* its index */
+    __u32 mtu;
+    __u8 to[6];
+    __u8 from[6];
+    __u32 zero;
+};
+
+struct hp_half {
+    struct hp_tuple translated; /* how these packets leave */
+    __u32 service;
+    __u32 addresses_changed; /* what to add to a checksum: one's complement, unfolded */
+    __u32 ports_changed;
+    __u8 direction;
+    __u8 path;
+    __u16 marks;
+    struct hp_hop hop;
+    __u64 began; /* both in nanoseconds of CLOCK_MONOTONIC_COARSE */
+    __u64 seen;
+    __u64 bytes; /* of whole IP packets */
+};
+
+/* The ports of a datagram of which only the first fragment tells them. */
+struct hp_fragment {
+    struct hp_address source;
+    struct hp_address destination;
+    __u32 id;
+    __u8 protocol;
+    __u8 zero[3];
+};
+
+struct hp_ports {
+    __be16 source;
+    __be16 destination;
+};
+
+/* A setting of the kernel that the daemon has changed, and what it was. */
+struct hp_sysctl {
+    char text[64];
+};
+
+/* What the kernel's half must know, beside its maps. */
+struct hp_settings {
+    __u32 first_port; /* of those that translated sources get, host order */
+    __u32 ports;
+    __u8 outside[HP_MOST_LINKS / 8]; /* a bit for each link that faces only outside */
+};
+
+#ifdef __cplusplus
+#define HP_ASSERT_SIZE(type, size) static_assert(sizeof(struct type) == (size))
+#else
+#define HP_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+#endif
+HP_ASSERT_SIZE(hp_tuple, 40);
+HP_ASSERT_SIZE(hp_asked, 20);
+HP_ASSERT_SIZE(hp_endpoint, 20);
+HP_ASSERT_SIZE(hp_backend, 40);
+HP_ASSERT_SIZE(hp_rules, 68);
+HP_ASSERT_SIZE(hp_network, 24);
+HP_ASSERT_SIZE(hp_hop, 32);
+HP_ASSERT_SIZE(hp_half, 112);
+HP_ASSERT_SIZE(hp_fragment, 40);

@@ -1,0 +1,46 @@
+// How long a flow may rest.
+#include "engines/bpf/sweeper.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+namespace hairpin::bpf {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+FlowState flow(uint8_t protocol, unsigned marks = 0) {
+    FlowState flow;
+    flow.asked.protocol = protocol;
+    flow.forth.marks = static_cast<uint16_t>(marks);
+    return flow;
+}
+
+constexpr milliseconds udp = minutes(5);
+
+TEST(BpfSweeper, UdpRestsForAsLongAsItsServiceSays) {
+    EXPECT_EQ(rest_of(flow(IPPROTO_UDP), seconds(7)), seconds(7));
+}
+
+// RFC 5382 REQ-5: two hours and four minutes; four minutes while it is opened or closed.
+TEST(BpfSweeper, TcpRestsByItsState) {
+    EXPECT_GE(rest_of(flow(IPPROTO_TCP, HP_ESTABLISHED), udp), hours(2) + minutes(4));
+    EXPECT_EQ(rest_of(flow(IPPROTO_TCP), udp), minutes(4)) << "whoever asked may not exist";
+    EXPECT_EQ(rest_of(flow(IPPROTO_TCP, HP_ESTABLISHED | HP_FIN_OF_CLIENT), udp), minutes(4));
+    EXPECT_EQ(rest_of(flow(IPPROTO_TCP, HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND), udp), minutes(4));
+    EXPECT_EQ(rest_of(flow(IPPROTO_TCP, HP_RESET), udp), minutes(4)) << "it may be forged (RFC 7857 2.2)";
+}
+
+TEST(BpfSweeper, AFlowEndsWithAResetOrBothFins) {
+    EXPECT_FALSE(flow(IPPROTO_TCP).ended());
+    EXPECT_FALSE(flow(IPPROTO_TCP, HP_FIN_OF_CLIENT).ended());
+    EXPECT_FALSE(flow(IPPROTO_TCP, HP_FIN_OF_BACKEND | HP_FROM_INSIDE).ended());
+    EXPECT_TRUE(flow(IPPROTO_TCP, HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND).ended());
+    EXPECT_TRUE(flow(IPPROTO_TCP, HP_RESET).ended());
+}
+
+}  // namespace
+}  // namespace hairpin::bpf
