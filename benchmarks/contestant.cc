@@ -68,6 +68,8 @@ Setup setup_of(Contestant contestant, const std::string& folder, const std::stri
                     with_children({"nginx", "-p", folder, "-c", "FILE"}), true};
         case Contestant::hairpin_nft:
             return {services, {program, "run", "-c", "FILE", "--engine", "nft"}, true};
+        case Contestant::hairpin_tc:
+            return {services, {program, "run", "-c", "FILE", "--engine", "tc"}, true};
         case Contestant::hairpin_proxy:
             return {services, {program, "run", "-c", "FILE", "--engine", "proxy"}, true};
     }

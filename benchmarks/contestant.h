@@ -20,6 +20,7 @@ enum class Contestant : uint8_t {
     direct,
     nftables,
     hairpin_nft,
+    hairpin_tc,
     haproxy,
     haproxy_64k,
     nginx,
@@ -27,11 +28,13 @@ enum class Contestant : uint8_t {
     hairpin_proxy
 };
 inline constexpr auto all_contestants = std::to_array<Contestant>(
-    {Contestant::direct, Contestant::nftables, Contestant::hairpin_nft, Contestant::haproxy, Contestant::haproxy_64k,
-     Contestant::nginx, Contestant::nginx_64k, Contestant::hairpin_proxy});
+    {Contestant::direct, Contestant::nftables, Contestant::hairpin_nft, Contestant::hairpin_tc, Contestant::haproxy,
+     Contestant::haproxy_64k, Contestant::nginx, Contestant::nginx_64k, Contestant::hairpin_proxy});
 
-constexpr bool is_hairpin(Contestant c) { return c == Contestant::hairpin_nft || c == Contestant::hairpin_proxy; }
-constexpr bool is_in_kernel(Contestant c) { return c <= Contestant::hairpin_nft; }
+constexpr bool is_in_kernel(Contestant c) { return c <= Contestant::hairpin_tc; }
+constexpr bool is_hairpin(Contestant c) {
+    return c == Contestant::hairpin_nft || c == Contestant::hairpin_tc || c == Contestant::hairpin_proxy;
+}
 constexpr bool has_large_buffers(Contestant c) { return c == Contestant::haproxy_64k || c == Contestant::nginx_64k; }
 // HAProxy 2.6 forwards UDP for syslog only.
 constexpr bool carries_udp(Contestant c) { return c != Contestant::haproxy && c != Contestant::haproxy_64k; }
@@ -51,6 +54,8 @@ Setup setup_of(Contestant contestant, const std::string& folder, const std::stri
 
 namespace hairpin {
 template <>
-inline constexpr auto names_of<bench::Contestant> = std::to_array<std::string_view>(
-    {"direct", "nftables", "hairpin-nft", "haproxy", "haproxy-64k", "nginx", "nginx-64k", "hairpin-proxy"});
+inline constexpr auto names_of<bench::Contestant> = std::to_array<std::string_view>({"direct", "nftables",
+                                                                                     "hairpin-nft", "hairpin-tc",
+                                                                                     "haproxy", "haproxy-64k", "nginx",
+                                                                                     "nginx-64k", "hairpin-proxy"});
 }  // namespace hairpin

@@ -102,16 +102,16 @@ std::string measured_text(const Target& target, const Judgement& judgement) {
 }
 
 std::string verdict_text(const Target& target, Verdict verdict) {
-    if (verdict == Verdict::met || verdict == Verdict::unknown || target.reason.empty())
+    if (verdict == Verdict::met || verdict == Verdict::mostly || verdict == Verdict::unknown || target.reason.empty())
         return std::string(name(verdict));
     return fmt::format("{}: {}", name(verdict), target.reason);
 }
 
 std::string targets_of(const Results& results, std::string_view congestion_control) {
     std::string text =
-        "## Targets\n\nOf a ratio to several, the best of them counts. *Within the spread*: the median misses, some "
-        "round "
-        "does not.\n\n| engine | measure | path | metric | target | measured | |\n|---|---|---|---|---|---|---|\n";
+        "## Targets\n\nOf a ratio to several, the best of them counts; they are as packaged. *Within the spread*: the "
+        "median misses, some round does not.\n\n| engine | measure | path | metric | target | measured | "
+        "|\n|---|---|---|---|---|---|---|\n";
     for (const Target& target : all_targets(congestion_control)) {
         const Judgement judgement = judge(target, results);
         const Key& key = target.key;
@@ -148,7 +148,8 @@ std::string Report::markdown() const {
         "[performance.json](performance.json).\n\n"
         "![Rates as ratios to direct](performance.svg)\n\n"
         "| | |\n|---|---|\n| date | {} |\n| kernel | {} |\n| CPU | {}, {} cores |\n| congestion control | {}, where no "
-        "other is named |\n| load of the machine before | {} |\n| rounds | {}, in {:.0f} minutes |\n| versions | {} "
+        "other is named |\n| load of the machine before | {} |\n| rounds | {} unless said otherwise, in {:.0f} minutes "
+        "|\n| versions | {} "
         "|\n\n",
         environment.date, environment.kernel, environment.cpu, environment.cores, environment.congestion_control,
         environment.load, environment.rounds, environment.minutes, environment.rivals);
@@ -164,7 +165,7 @@ std::string Report::markdown() const {
         "| direct | no load balancer: the client asks the backend itself, through the gateway's routing, as a peer "
         "through the switch |\n"
         "| nftables | DNAT and SNAT rules written by hand, for the same two services |\n"
-        "| hairpin-nft, hairpin-proxy | this program, by engine |\n"
+        "| hairpin-nft, hairpin-tc, hairpin-proxy | this program, by engine |\n"
         "| haproxy, nginx | as packaged by Debian; `-64k` with buffers as large as hairpin's, only where these count "
         "|\n\n";
     text += targets_of(results, environment.congestion_control);
@@ -179,7 +180,10 @@ std::string Report::markdown() const {
         text += "\n";
     }
     text += "## Measures\n\n| measure | |\n|---|---|\n";
-    for (const Measure& measure : measures) text += fmt::format("| {} | {} |\n", measure.name, measure.title);
+    for (const Measure& measure : measures) {
+        const std::string fewer = measure.rounds > 0 ? fmt::format("; rounds: {}", measure.rounds) : "";
+        text += fmt::format("| {} | {}{} |\n", measure.name, measure.title, fewer);
+    }
     if (!results.gaps().empty() || !micro_gap.empty()) {
         text += "\n## Not measured here\n\n| measure | path | contestant | reason |\n|---|---|---|---|\n";
         for (const auto& gap : results.gaps()) {
@@ -233,6 +237,43 @@ std::string Report::json() const {
     json["micro"] = ordered_json::object();
     for (const auto& [benchmark, seconds] : micro) json["micro"][benchmark] = seconds;
     return json.dump(1) + "\n";
+}
+
+Result<Report> Report::parse(const std::string& text) {
+    try {
+        const auto json = ordered_json::parse(text);
+        const auto& from = json.at("environment");
+        Report report;
+        report.environment = {.date = from.at("date"),
+                              .kernel = from.at("kernel"),
+                              .cpu = from.at("cpu"),
+                              .cores = from.at("cores"),
+                              .congestion_control = from.at("congestion_control"),
+                              .load = from.at("load_before"),
+                              .rivals = from.at("versions"),
+                              .rounds = from.at("rounds"),
+                              .minutes = from.at("minutes")};
+        for (const auto& row : json.at("results")) {
+            const auto path = from_name<Path>(row.at("path").get<std::string>());
+            const auto metric = from_name<Metric>(row.at("metric").get<std::string>());
+            for (const auto& [name, figures] : row.at("contestants").items()) {
+                const auto contestant = from_name<Contestant>(name);
+                if (!path || !metric || !contestant) return Error{"unknown names in " + row.dump()};
+                for (const double value : figures.at("rounds")) {
+                    report.results.add(row.at("measure"), *path, *contestant, {{*metric, value}});
+                }
+            }
+        }
+        for (const auto& row : json.at("not_measured")) {
+            const auto path = from_name<Path>(row.at("path").get<std::string>());
+            const auto contestant = from_name<Contestant>(row.at("contestant").get<std::string>());
+            if (path && contestant) report.results.give_up(row.at("measure"), *path, *contestant, row.at("reason"));
+        }
+        for (const auto& [benchmark, seconds] : json.at("micro").items()) report.micro.emplace_back(benchmark, seconds);
+        return report;
+    } catch (const nlohmann::json::exception& failure) {
+        return Error{failure.what()};
+    }
 }
 
 }  // namespace hairpin::bench

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "environment.h"
 #include "measures.h"
 #include "results.h"
@@ -19,7 +20,8 @@ struct Report {
     std::string micro_gap;                              // why there are none
 
     std::string markdown() const;
-    std::string json() const;
+    std::string json() const;  // all there is, but for `measures` and why there is no `micro`
+    static Result<Report> parse(const std::string& json);
     std::string svg() const;  // rates and throughput as ratios to `direct`
 
 private:

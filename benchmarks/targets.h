@@ -20,7 +20,8 @@ struct Target {
 
 enum class Verdict : uint8_t {
     met,
-    close,  // missed by the median, met by some round
+    mostly,  // met by the median, missed by some round
+    close,   // missed by the median, met by some round
     missed,
     unknown,  // not measured
 };
@@ -40,6 +41,7 @@ std::string bound_of(const Target& target);  // "at least 1.1x"
 
 namespace hairpin {
 template <>
-inline constexpr auto names_of<bench::Verdict> = std::to_array<std::string_view>({"met", "missed, within the spread",
-                                                                                  "missed", "not measured"});
+inline constexpr auto names_of<bench::Verdict> = std::to_array<std::string_view>({"met", "met, not in all rounds",
+                                                                                  "missed, within the spread", "missed",
+                                                                                  "not measured"});
 }  // namespace hairpin

@@ -26,6 +26,12 @@ TEST(Targets, TheBestRivalCounts) {
     EXPECT_EQ(judgement.verdict, Verdict::met);
 }
 
+TEST(Targets, MetByTheMedianOnly) {
+    const auto judgement = judge(
+        at_least, with(rate, {{Contestant::haproxy, {100, 100, 100}}, {Contestant::hairpin_proxy, {90, 115, 120}}}));
+    EXPECT_EQ(judgement.verdict, Verdict::mostly);
+}
+
 TEST(Targets, MissedWithinTheSpread) {
     const auto judgement = judge(
         at_least, with(rate, {{Contestant::haproxy, {100, 100, 100}}, {Contestant::hairpin_proxy, {90, 105, 120}}}));
