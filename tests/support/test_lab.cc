@@ -67,6 +67,10 @@ TemporaryFile::~TemporaryFile() { unlink(path_.c_str()); }
 
 void TemporaryFile::write(std::string_view text) const { std::ofstream(path_) << text; }
 
+namespace {
+std::string last_name(const Config& config) { return config.services.empty() ? "" : config.services.back().name; }
+}  // namespace
+
 TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends backends, std::vector<std::string> wrapper)
     : config_(yaml) {
     const Config config = parse_config(yaml, config_.path());
@@ -80,6 +84,7 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
         ADD_FAILURE() << gained.error().message;
         return;
     }
+    last_service_ = last_name(config);
     lab::Plan plan = lab::make_plan(Ruleset(config.services), entry->make({})->abilities());
     if (backends == Backends::none) {
         for (lab::HostPlan& host : plan.hosts) host.servers.clear();
@@ -96,18 +101,29 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
 }
 
 ServiceStats TestLab::stats(std::string_view service) const {
-    const std::string mark = std::string(stats_mark) + "\"service\":\"" + std::string(service) + "\"";
-    const size_t before = count(lab_->daemon_log(), mark);
+    const auto mark_of = [](std::string_view name) {
+        return std::string(stats_mark) + "\"service\":\"" + std::string(name) + "\"";
+    };
+    const std::string mark = mark_of(service);
+    // The answer is a line for each service. What is left of it when the next question is asked would be taken for the
+    // answer to that.
+    const std::string last_mark = mark_of(last_service_);
+    const std::string log_before = lab_->daemon_log();
+    const size_t before = count(log_before, mark);
+    const size_t last_before = count(log_before, last_mark);
     lab_->daemon().signal(SIGUSR1);
     std::string line;
-    const bool came = wait_for([&] {
-        const std::string log = lab_->daemon_log();
-        if (count(log, mark) == before) return false;
-        const size_t begin = log.rfind(mark) + stats_mark.size() - 1;
-        const size_t end = log.find('\n', begin);
-        if (end != log.npos) line = log.substr(begin, end - begin);
-        return end != log.npos;
-    });
+    const bool came = wait_for(
+        [&] {
+            const std::string log = lab_->daemon_log();
+            if (count(log, mark) == before) return false;
+            const size_t begin = log.rfind(mark) + stats_mark.size() - 1;
+            const size_t end = log.find('\n', begin);
+            if (end != log.npos) line = log.substr(begin, end - begin);
+            return end != log.npos;
+        },
+        6 * patience);  // there may be many counters
+    EXPECT_TRUE(last_service_.empty() || wait_for([&] { return count(lab_->daemon_log(), last_mark) > last_before; }));
     EXPECT_TRUE(came) << "no counters of " << service << " in the log:\n" << lab_->daemon_log();
     return came ? parse_stats(line) : ServiceStats{};
 }
@@ -139,7 +155,9 @@ bool TestLab::reload(std::string_view yaml) const {
     lab_->daemon().signal(SIGHUP);
     const bool answered = wait_for([&] { return done() > done_before || refused() > refused_before; });
     EXPECT_TRUE(answered) << lab_->daemon_log();
-    return done() > done_before;
+    if (done() == done_before) return false;
+    last_service_ = last_name(parse_config(yaml, config_.path()));
+    return true;
 }
 
 Abilities abilities_of(std::string_view engine) { return find_engine(engine)->make({})->abilities(); }

@@ -65,6 +65,7 @@ public:
 
 private:
     TemporaryFile config_;
+    mutable std::string last_service_;  // of what the daemon serves: the end of each of its answers
     std::unique_ptr<lab::Lab> lab_;
 };
 

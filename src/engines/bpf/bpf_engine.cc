@@ -153,7 +153,7 @@ Result<> check_links(const Topology& topology) {
 
 Result<> TcEngine::check(const Desired& desired) {
     if (auto able = check_kernel(); !able) return able;
-    if (const auto served = check_links(desired.topology); !served) return served;
+    if (auto served = check_links(desired.topology); !served) return served;
     const auto off = forwarding_off(desired, options_.set_sysctls);
     return off ? Result<>() : off.error();
 }

@@ -21,9 +21,7 @@ FlowState flow(uint8_t protocol, unsigned marks = 0) {
 
 constexpr milliseconds udp = minutes(5);
 
-TEST(BpfSweeper, UdpRestsForAsLongAsItsServiceSays) {
-    EXPECT_EQ(rest_of(flow(IPPROTO_UDP), seconds(7)), seconds(7));
-}
+TEST(BpfSweeper, UdpRestsForAsLongAsItsServiceSays) { EXPECT_EQ(rest_of(flow(IPPROTO_UDP), seconds(7)), seconds(7)); }
 
 // RFC 5382 REQ-5: two hours and four minutes; four minutes while it is opened or closed.
 TEST(BpfSweeper, TcpRestsByItsState) {
