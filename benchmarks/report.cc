@@ -144,7 +144,8 @@ std::string Report::title_of(const std::string& measure) const {
 std::string Report::markdown() const {
     std::string text = fmt::format(
         "# Performance\n\n"
-        "Written by `./bench`, whole, at each full run; nothing here is typed by hand. Figures for programs are in "
+        "Written by `./bench` at each full run, and by `./bench --report` where targets have changed since; nothing "
+        "here is typed by hand. Figures for programs are in "
         "[performance.json](performance.json).\n\n"
         "![Rates as ratios to direct](performance.svg)\n\n"
         "| | |\n|---|---|\n| date | {} |\n| kernel | {} |\n| CPU | {}, {} cores |\n| congestion control | {}, where no "
