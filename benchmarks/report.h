@@ -21,7 +21,7 @@ struct Report {
 
     std::string markdown() const;
     std::string json() const;  // all there is, but for `measures` and why there is no `micro`
-    static Result<Report> parse(const std::string& json);
+    static Result<Report> parse(const std::string& text);
     std::string svg() const;  // rates and throughput as ratios to `direct`
 
 private:
