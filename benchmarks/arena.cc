@@ -24,13 +24,22 @@ lab::HostPlan host(std::string name, const Link& link, const char* address, int 
         std::move(name), {{ip(address), length, link.index}}, {{Prefix::of(Ip::v4(0), 0), ip(router), link.index}}, {}};
 }
 
-lab::Plan network() {
+// By the gateway to one that lies on the same wire.
+void add_detour(lab::HostPlan& server, const Ip& to) {
+    server.routes.push_back({Prefix::of(to, 32), server.routes.front().via, server.link()});
+}
+
+lab::Plan network(Contestant contestant) {
     lab::HostPlan gateway = host("gateway", lab::ext, "1.0.0.1", 24, "1.0.0.100");
     gateway.addresses.push_back({*Ip::parse("10.0.0.1"), 16, lab::inside.index});
     lab::Plan plan;
     plan.hosts = {gateway, host("client", lab::ext, "1.0.0.100", 24, "1.0.0.1"),
                   host("server1", lab::inside, "10.0.0.2", 16, "10.0.0.1"),
                   host("server2", lab::inside, "10.0.0.3", 16, "10.0.0.1")};
+    if (contestant == Contestant::routed) {
+        add_detour(plan.hosts[2], backend_bulk.ip);
+        add_detour(plan.hosts[3], backend_requests.ip);
+    }
     return plan;
 }
 
@@ -68,7 +77,7 @@ Result<> Arena::build() {
     std::string folder = "/tmp/hairpin-bench-XXXXXX";
     if (mkdtemp(folder.data()) == nullptr) return system_error(folder);
     folder_ = folder;
-    auto lab = lab::Lab::start(network(), {});
+    auto lab = lab::Lab::start(network(contestant_), {});
     if (!lab) return lab.error();
     lab_ = *std::move(lab);
     auto responder = Responder::open(host("server1"), backend_requests);
@@ -85,7 +94,7 @@ Result<> Arena::start(const std::string& services) {
     if (!setup.command.empty()) {
         if (auto started = start_process(setup); !started) return started;
     }
-    if (contestant_ == Contestant::nftables) {
+    if (contestant_ == Contestant::nftables || contestant_ == Contestant::routed) {
         for (const char* key : {"net/ipv4/conf/all/send_redirects", "net/ipv4/conf/int/send_redirects"}) {
             if (auto set = host("gateway").set_sysctl(key, "0"); !set) return set;
         }
@@ -129,12 +138,12 @@ Result<> Arena::write(const std::string& file, const std::string& text) const {
 
 Client Arena::requests(Path path) const {
     const std::string_view who = path == Path::peer ? "server2" : "client";
-    return {host(who), who, contestant_ == Contestant::direct ? backend_requests : asked_requests};
+    return {host(who), who, asks_backends(contestant_) ? backend_requests : asked_requests};
 }
 
 Client Arena::bulk(Path path) const {
     const std::string_view who = path == Path::peer ? "server1" : "client";
-    return {host(who), who, contestant_ == Contestant::direct ? backend_bulk : asked_bulk};
+    return {host(who), who, asks_backends(contestant_) ? backend_bulk : asked_bulk};
 }
 
 Result<> Arena::set_everywhere(std::string_view key, std::string_view value) const {

@@ -56,6 +56,7 @@ Setup setup_of(Contestant contestant, const std::string& folder, const std::stri
                const std::string& services) {
     switch (contestant) {
         case Contestant::direct:
+        case Contestant::routed:
             return {};
         case Contestant::nftables:
             return {nft_rules(), {"nft", "-f", "FILE"}, false};

@@ -7,6 +7,7 @@
 
 #include "base/names.h"
 #include "model/ip.h"
+#include "model/path.h"
 
 namespace hairpin::bench {
 
@@ -18,6 +19,7 @@ inline const Endpoint backend_bulk = *Endpoint::parse("10.0.0.3:12345");
 // `_64k`: with buffers as large as the proxy engine's (proxy::Relay::buffer_size), not as packaged.
 enum class Contestant : uint8_t {
     direct,
+    routed,
     nftables,
     hairpin_nft,
     hairpin_tc,
@@ -27,10 +29,15 @@ enum class Contestant : uint8_t {
     nginx_64k,
     hairpin_proxy
 };
-inline constexpr auto all_contestants = std::to_array<Contestant>(
-    {Contestant::direct, Contestant::nftables, Contestant::hairpin_nft, Contestant::hairpin_tc, Contestant::haproxy,
-     Contestant::haproxy_64k, Contestant::nginx, Contestant::nginx_64k, Contestant::hairpin_proxy});
+inline constexpr auto all_contestants =
+    std::to_array<Contestant>({Contestant::direct, Contestant::routed, Contestant::nftables, Contestant::hairpin_nft,
+                               Contestant::hairpin_tc, Contestant::haproxy, Contestant::haproxy_64k, Contestant::nginx,
+                               Contestant::nginx_64k, Contestant::hairpin_proxy});
 
+// Without a load balancer there is no service to ask. `routed`: peers, too, reach each other through the gateway; other
+// clients do so anyway.
+constexpr bool asks_backends(Contestant c) { return c == Contestant::direct || c == Contestant::routed; }
+constexpr bool takes_part_on(Path path, Contestant c) { return c != Contestant::routed || path == Path::peer; }
 constexpr bool is_in_kernel(Contestant c) { return c <= Contestant::hairpin_tc; }
 constexpr bool is_hairpin(Contestant c) {
     return c == Contestant::hairpin_nft || c == Contestant::hairpin_tc || c == Contestant::hairpin_proxy;
@@ -54,7 +61,7 @@ Setup setup_of(Contestant contestant, const std::string& folder, const std::stri
 
 namespace hairpin {
 template <>
-inline constexpr auto names_of<bench::Contestant> = std::to_array<std::string_view>({"direct", "nftables",
+inline constexpr auto names_of<bench::Contestant> = std::to_array<std::string_view>({"direct", "routed", "nftables",
                                                                                      "hairpin-nft", "hairpin-tc",
                                                                                      "haproxy", "haproxy-64k", "nginx",
                                                                                      "nginx-64k", "hairpin-proxy"});

@@ -241,7 +241,7 @@ Result<double> packets_per_second(const Arena& arena, Path path, uint32_t flows,
     const lab::Host& gateway = arena.host("gateway");
     const lab::Host& server = arena.host("server1");
     const bool peer = path == Path::peer;
-    const bool straight = peer && client.asked == backend_requests;  // past the gateway
+    const bool straight = peer && arena.contestant() == Contestant::direct;  // past the gateway
 
     if (auto receives = peer ? receive_frames(arena.switch_host(), "server2") : receive_frames(gateway, "ext");
         !receives) {

@@ -96,7 +96,8 @@ void run(const Measure& measure, Path path, int rounds, const std::vector<std::u
          Results& results, const Progress& progress) {
     std::vector<const Arena*> partners;
     for (const auto& arena : arenas) {
-        if (measure.takes_part(arena->contestant())) partners.push_back(arena.get());
+        const Contestant contestant = arena->contestant();
+        if (measure.takes_part(contestant) && takes_part_on(path, contestant)) partners.push_back(arena.get());
     }
     std::mt19937 order(1);  // the same for everybody who repeats this
     for (int round = 0; round < rounds; ++round) {

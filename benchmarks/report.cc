@@ -165,6 +165,8 @@ std::string Report::markdown() const {
         "| contestant | |\n|---|---|\n"
         "| direct | no load balancer: the client asks the backend itself, through the gateway's routing, as a peer "
         "through the switch |\n"
+        "| routed | the same, but peers, too, reach each other through the gateway; differs from direct for them only "
+        "|\n"
         "| nftables | DNAT and SNAT rules written by hand, for the same two services |\n"
         "| hairpin-nft, hairpin-tc, hairpin-proxy | this program, by engine |\n"
         "| haproxy, nginx | as packaged by Debian; `-64k` with buffers as large as hairpin's, only where these count "

@@ -8,7 +8,6 @@ namespace {
 const std::vector<Contestant> proxies = {Contestant::haproxy, Contestant::nginx};
 const std::vector<Contestant> udp_proxies = {Contestant::nginx};
 const std::vector<Contestant> by_hand = {Contestant::nftables};
-const std::vector<Contestant> no_balancer = {Contestant::direct};
 const std::vector<Contestant> engine_nft = {Contestant::hairpin_nft};
 
 constexpr std::string_view small_messages =
@@ -94,13 +93,14 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
         all.push_back({{measure, external, Metric::rate}, nft, by_hand, 1.0, guards});
     }
     for (const Path path : {external, Path::peer}) {
+        const std::vector<Contestant> no_balancer = {path == external ? Contestant::direct : Contestant::routed};
         for (const char* measure : {"connect-reset", "rr-1", "rr-16", "rr-256"}) {
             all.push_back({{measure, path, Metric::rate}, tc, no_balancer, 1.0});
         }
         all.push_back({{"bulk-1", path, Metric::throughput}, tc, no_balancer, 1.0});
         all.push_back({{"pps-64", path, Metric::rate}, tc, no_balancer, 0.95});
     }
-    all.push_back({{"pps-40000", external, Metric::rate}, tc, no_balancer, 0.95});
+    all.push_back({{"pps-40000", external, Metric::rate}, tc, {Contestant::direct}, 0.95});
     all.push_back({{"pps-64", external, Metric::rate}, tc, engine_nft, 1.2});
     all.push_back({{"pps-64", Path::peer, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-40000", external, Metric::rate}, tc, engine_nft, 1.5});

@@ -313,7 +313,7 @@ Result<Stats> TcEngine::stats() {
         ServiceStats& row = rows[flow.forth.service];
         if (!flow.ended()) ++row.active;
         row.bytes_to_backends += flow.forth.bytes;
-        row.bytes_to_clients += flow.back.bytes;
+        row.bytes_to_clients += flow.bytes_to_client();
     });
     if (!done) return done.error();
     const auto counts = kernel_->maps().counts.all();
@@ -341,17 +341,16 @@ Result<Stats> TcEngine::stats() {
 
 Result<> TcEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     if (!desired_) return {};
-    const uint64_t time = now();
+    const uint32_t time = now();
     return visit_flows(*kernel_, [&](const FlowState& flow) {
-        const auto age = std::chrono::nanoseconds(time > flow.forth.began ? time - flow.forth.began : 0);
         visit({.service = name_of(flow.forth.service),
                .path = static_cast<Path>(flow.forth.path),
                .client = from_wire(flow.asked),
                .backend = from_wire(flow.forth.translated),
                .ended = flow.ended(),
                .bytes_to_backend = flow.forth.bytes,
-               .bytes_to_client = flow.back.bytes,
-               .age = std::chrono::duration_cast<std::chrono::milliseconds>(age)});
+               .bytes_to_client = flow.bytes_to_client(),
+               .age = std::chrono::duration_cast<std::chrono::milliseconds>(since(flow.forth.began, time))});
     });
 }
 

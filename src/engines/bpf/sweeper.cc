@@ -11,19 +11,17 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
-using std::chrono::seconds;
 
 constexpr auto transitory = minutes(4);
 constexpr auto established = hours(5 * 24);
-constexpr auto being_made = seconds(5);  // longer than any half waits for its other one
-constexpr size_t at_once = 1 << 16;      // halves that one call looks at
+constexpr size_t at_once = 1 << 16;  // halves that one call looks at
 
 bool same(const hp_tuple& a, const hp_tuple& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
 FlowState state_of(const Kernel& kernel, const hp_tuple& asked, const hp_half& forth) {
     FlowState flow{asked, forth, {}};
     const auto back = kernel.maps().halves.get(reversed(forth.translated));
-    if (back && same(back->translated, reversed(asked))) flow.back = *back;
+    if (back && same(back->translated, reversed(asked))) flow.back = back;
     return flow;
 }
 
@@ -48,16 +46,26 @@ bool FlowState::ended() const {
     return (forth.marks & HP_RESET) != 0 || (forth.marks & both) == both;
 }
 
-uint64_t now() {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+uint32_t FlowState::seen() const {
+    return back && static_cast<int32_t>(back->seen - forth.seen) > 0 ? back->seen : forth.seen;
 }
 
-std::chrono::nanoseconds rest_of(const FlowState& flow, std::chrono::milliseconds udp) {
-    if (flow.protocol() == Protocol::udp) return udp;
-    const bool closing = (flow.forth.marks & (HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND | HP_RESET)) != 0;
-    return closing || (flow.forth.marks & HP_ESTABLISHED) == 0 ? std::chrono::nanoseconds(transitory) : established;
+uint32_t now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    const auto nanoseconds = static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+    return static_cast<uint32_t>(nanoseconds >> HP_TICK_BITS);
+}
+
+std::chrono::nanoseconds since(uint32_t tick, uint32_t now) {
+    const auto ticks = static_cast<int32_t>(now - tick);
+    return std::chrono::nanoseconds(ticks > 0 ? static_cast<int64_t>(ticks) << HP_TICK_BITS : 0);
+}
+
+std::chrono::nanoseconds rest_of(const hp_half& forth, std::chrono::milliseconds udp) {
+    if (forth.translated.protocol == IPPROTO_UDP) return udp;
+    const bool closing = (forth.marks & (HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND | HP_RESET)) != 0;
+    return closing || (forth.marks & HP_ESTABLISHED) == 0 ? std::chrono::nanoseconds(transitory) : established;
 }
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show) {
@@ -70,23 +78,23 @@ Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowSt
 void forget(const Kernel& kernel, const FlowState& flow) {
     add_swept(kernel, flow.forth);
     kernel.maps().halves.remove(flow.asked);
-    if (flow.back.began == 0) return;
-    add_swept(kernel, flow.back);
+    if (!flow.back) return;
+    add_swept(kernel, *flow.back);
     kernel.maps().halves.remove(reversed(flow.forth.translated));
 }
 
 void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest) {
     std::vector<FlowState> rested;
     std::vector<hp_tuple> orphans;
-    const uint64_t time = now();
-    const auto has_rested = [&](uint64_t seen, std::chrono::nanoseconds rest) {
-        return time > seen && time - seen > static_cast<uint64_t>(rest.count());
-    };
+    const uint32_t time = now();
     const auto done = kernel.maps().halves.visit(cursor_, at_once, [&](const hp_tuple& key, const hp_half& half) {
+        // Nearly all have just been seen, so the other half need not be asked for.
         if (half.direction == HP_TO_BACKEND) {
+            const auto rest = rest_of(half, udp_rest(half.service));
+            if (since(half.seen, time) <= rest) return;
             const FlowState flow = state_of(kernel, key, half);
-            if (has_rested(flow.seen(), rest_of(flow, udp_rest(half.service)))) rested.push_back(flow);
-        } else if (has_rested(half.seen, being_made) && is_orphan(kernel, key, half)) {
+            if (since(flow.seen(), time) > rest) rested.push_back(flow);
+        } else if (since(half.seen, time) > transitory && is_orphan(kernel, key, half)) {
             orphans.push_back(key);
         }
     });

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 
 #include "engines/bpf/kernel.h"
 
@@ -12,18 +13,21 @@ namespace hairpin::bpf {
 struct FlowState {
     hp_tuple asked{};  // the key of the half to the backend
     hp_half forth{};
-    hp_half back{};  // all zero: there is none
+    std::optional<hp_half> back{};  // it may be gone
 
     Protocol protocol() const;
-    bool ended() const;  // a reset, or both FINs
-    uint64_t seen() const { return std::max(forth.seen, back.seen); }
+    bool ended() const;     // a reset, or both FINs
+    uint32_t seen() const;  // the tick
+    uint64_t bytes_to_client() const { return back ? back->bytes : 0; }
 };
 
 // The clock of hp_half::began and seen.
-uint64_t now();
+uint32_t now();
+// 0 for what is yet to come: the kernel's half is a little ahead.
+std::chrono::nanoseconds since(uint32_t tick, uint32_t now);
 
 // How long a flow may rest (RFC 5382 REQ-5). After a reset as when it closes: it may be forged (RFC 7857 2.2).
-std::chrono::nanoseconds rest_of(const FlowState& flow, std::chrono::milliseconds udp);
+std::chrono::nanoseconds rest_of(const hp_half& forth, std::chrono::milliseconds udp);
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show);
 

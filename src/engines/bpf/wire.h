@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 1, /* of everything below */
+    HP_VERSION = 2, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
@@ -16,6 +16,8 @@ enum {
     HP_MOST_HALVES = 1 << 21, /* of flows: two each */
     HP_MOST_FRAGMENTS = 1 << 12,
     HP_MOST_LINKS = 1 << 16, /* the indices of links that can be told to face outside */
+
+    HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of CLOCK_MONOTONIC_COARSE, 17 ms */
 
     HP_PATHS = 5,    /* in the order of model/path.h */
     HP_REFUSALS = 8, /* in the order of model/stats.h */
@@ -114,26 +116,28 @@ enum hp_mark {
 };
 
 struct hp_hop {
-    __u64 until; /* when it must be looked up again */
+    __u32 until; /* the tick when it must be looked up again */
     __u32 link;  /* its index */
     __u32 mtu;
     __u8 to[6];
     __u8 from[6];
-    __u32 zero;
 };
 
+/* With its key and what the kernel puts before it, this makes three cache lines in a map without preallocation: the
+ * second has all that a packet changes, the third what it becomes. Ticks wrap, so they are compared by their distance.
+ */
 struct hp_half {
-    struct hp_tuple translated; /* how these packets leave */
     __u32 service;
     __u32 addresses_changed; /* what to add to a checksum: one's complement, unfolded */
     __u32 ports_changed;
     __u8 direction;
     __u8 path;
     __u16 marks;
+    __u32 began; /* ticks */
+    __u32 seen;
+    __u64 bytes;                /* of whole IP packets */
+    struct hp_tuple translated; /* how these packets leave */
     struct hp_hop hop;
-    __u64 began; /* both in nanoseconds of CLOCK_MONOTONIC_COARSE */
-    __u64 seen;
-    __u64 bytes; /* of whole IP packets */
 };
 
 /* The ports of a datagram of which only the first fragment tells them. */
@@ -173,6 +177,6 @@ HP_ASSERT_SIZE(hp_endpoint, 20);
 HP_ASSERT_SIZE(hp_backend, 40);
 HP_ASSERT_SIZE(hp_rules, 68);
 HP_ASSERT_SIZE(hp_network, 24);
-HP_ASSERT_SIZE(hp_hop, 32);
-HP_ASSERT_SIZE(hp_half, 112);
+HP_ASSERT_SIZE(hp_hop, 24);
+HP_ASSERT_SIZE(hp_half, 96);
 HP_ASSERT_SIZE(hp_fragment, 40);

@@ -93,8 +93,8 @@ static __always_inline int hp_answer_v6(struct __sk_buff* skb, const struct hp_p
 
 /* Turns the packet into an error about itself and sends it back, from the address that it was for. What has options or
  * is a fragment is dropped in silence. */
-static __always_inline int hp_answer(struct __sk_buff* skb, const struct hp_packet* packet, enum hp_reason reason,
-                                     __u32 mtu) {
+HP_APART int hp_answer(struct __sk_buff* skb, const struct hp_packet* packet, enum hp_reason reason, __u32 mtu) {
+    if (!packet) return TCX_DROP;
     const int v4 = hp_is_v4(&packet->tuple.source);
     const int tcp = packet->tuple.protocol == IPPROTO_TCP;
     if (packet->first || packet->payload != HP_IP + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))

@@ -15,7 +15,7 @@
 #define HP_LOOPBACK 1 /* the index of `lo`, in every network namespace */
 #define HP_TRIES 256  /* of ports, in a row from a random one */
 
-static __always_inline __u64 hp_now(void) { return bpf_ktime_get_coarse_ns(); }
+static __always_inline __u32 hp_now(void) { return (__u32)(bpf_ktime_get_coarse_ns() >> HP_TICK_BITS); }
 
 static __always_inline struct hp_settings* hp_told(void) {
     const __u32 zero = 0;
@@ -25,7 +25,9 @@ static __always_inline struct hp_settings* hp_told(void) {
 static __always_inline int hp_is_outside(__u32 link) {
     const struct hp_settings* settings = hp_told();
     if (!settings || link >= HP_MOST_LINKS) return 0;
-    return settings->outside[link / 8] >> (link % 8) & 1;
+    __u32 byte = link / 8;
+    asm volatile("" : "+r"(byte)); /* else the mask, which the verifier needs, is taken for superfluous */
+    return settings->outside[byte & (sizeof settings->outside - 1)] >> (link % 8) & 1;
 }
 
 static __always_inline int hp_closed(const struct hp_half* half) {
@@ -61,7 +63,7 @@ static __always_inline __u64 hp_tuple_ports_change(const struct hp_tuple* from, 
            hp_port_change(from->destination_port, to->destination_port);
 }
 
-static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_tuple* key, __u64 now) {
+static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_tuple* key, __u32 now) {
     const struct hp_tuple* to = &half->translated;
     half->addresses_changed = hp_fold32(hp_address_change(&key->source, &to->source) +
                                         hp_address_change(&key->destination, &to->destination));
@@ -69,6 +71,7 @@ static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_t
     half->began = half->seen = now;
     half->bytes = 0;
     __builtin_memset(&half->hop, 0, sizeof half->hop);
+    half->hop.until = now;
 }
 
 static __always_inline void hp_count_ended(const struct hp_half* half) {
@@ -77,7 +80,8 @@ static __always_inline void hp_count_ended(const struct hp_half* half) {
 }
 
 /* Both halves of a flow, by the key of either. The half to the client goes last: it holds the port. */
-static __always_inline void hp_forget(const struct hp_tuple* key, const struct hp_half* half) {
+HP_APART int hp_forget(const struct hp_tuple* key, const struct hp_half* half) {
+    if (!key || !half) return 0;
     struct hp_tuple reversed;
     hp_reversed(&half->translated, &reversed);
     const int to_backend = half->direction == HP_TO_BACKEND;
@@ -87,6 +91,7 @@ static __always_inline void hp_forget(const struct hp_tuple* key, const struct h
     if (to_backend || !other) bpf_map_delete_elem(&hp_halves, key);
     if (other) bpf_map_delete_elem(&hp_halves, &reversed);
     if (other && !to_backend) bpf_map_delete_elem(&hp_halves, key);
+    return 0;
 }
 
 /* Whether the half to the client that is in the way of a new flow may be overwritten. */
@@ -125,7 +130,7 @@ static long hp_try_port(__u32 number, struct hp_search* search) {
 }
 
 /* Makes the half to the client, with a source port that no other flow to this backend has. */
-static __always_inline int hp_reserve(struct hp_draft* draft, const struct hp_tuple* asked, int keeps_port, __u64 now) {
+static __always_inline int hp_reserve(struct hp_draft* draft, const struct hp_tuple* asked, int keeps_port, __u32 now) {
     struct hp_tuple* back = &draft->back;
     back->destination_port = asked->source_port;
     hp_fill_half(&draft->back_half, back, now);
@@ -153,27 +158,32 @@ static __always_inline int hp_leads_to(const struct hp_tuple* asked, const struc
     return forth && hp_is_reverse(&forth->translated, back);
 }
 
-/* The half to the backend of a flow that begins with this packet; null where there is none to be had, and `refused`
- * says whether the client is to be told so. */
-static __always_inline struct hp_half* hp_open(const struct hp_packet* packet, __u32 link,
-                                               const struct hp_endpoint* endpoint, int* refused) {
+enum hp_opening {
+    HP_OPENED,
+    HP_REFUSED, /* the client is to be told so */
+    HP_IGNORED,
+};
+
+/* Makes the flow that begins with this packet. */
+HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
+    if (!packet || !endpoint) return HP_IGNORED;
     const struct hp_tuple* asked = &packet->tuple;
     const __u32 zero = 0;
     struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
     const struct hp_rules* rules = bpf_map_lookup_elem(&hp_rules_of, &endpoint->rules);
     struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &endpoint->service);
-    if (!draft || !rules || !counts) return 0;
+    if (!draft || !rules || !counts) return HP_IGNORED;
     const struct hp_backend* backend = hp_choose(asked, endpoint, rules, counts);
-    if (!backend) return 0;
+    if (!backend) return HP_IGNORED;
     const enum hp_path path = hp_path_of(&asked->source, backend);
     /* Forged addresses. */
     const int inside = hp_lies_in(HP_INSIDE, &asked->source);
-    if (inside && hp_is_outside(link)) return 0;
-    if (path == HP_PATH_LOCAL && link != HP_LOOPBACK) return 0;
+    if (inside && hp_is_outside(link)) return HP_IGNORED;
+    if (path == HP_PATH_LOCAL && link != HP_LOOPBACK) return HP_IGNORED;
     struct hp_shown shown;
     hp_show(&shown, asked, path, backend, rules);
 
-    const __u64 now = hp_now();
+    const __u32 now = hp_now();
     struct hp_half* forth = &draft->forth_half;
     struct hp_half* half = &draft->back_half;
     half->translated.source = asked->destination;
@@ -200,8 +210,7 @@ static __always_inline struct hp_half* hp_open(const struct hp_packet* packet, _
     const int failed = hp_reserve(draft, asked, shown.keeps_port, now);
     if (failed) {
         __sync_fetch_and_add(&counts->refused[failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY], 1);
-        *refused = 1;
-        return 0;
+        return HP_REFUSED;
     }
     forth->translated.source = draft->back.destination;
     forth->translated.source_port = draft->back.destination_port;
@@ -212,11 +221,10 @@ static __always_inline struct hp_half* hp_open(const struct hp_packet* packet, _
     if (lost && !hp_leads_to(asked, &draft->back)) bpf_map_delete_elem(&hp_halves, &draft->back);
     if (lost && lost != HP_TAKEN) {
         __sync_fetch_and_add(&counts->refused[HP_REFUSED_MEMORY], 1);
-        *refused = 1;
-        return 0;
+        return HP_REFUSED;
     }
     if (!lost) __sync_fetch_and_add(&counts->accepted[path], 1);
-    return bpf_map_lookup_elem(&hp_halves, asked);
+    return HP_OPENED;
 }
 
 /* What the flags of a TCP segment say about its flow. */

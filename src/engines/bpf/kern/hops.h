@@ -3,7 +3,7 @@
 
 #include "engines/bpf/kern/flows.h"
 
-#define HP_HOP_LASTS 1000000000ULL /* nanoseconds */
+#define HP_HOP_LASTS (1000000000 >> HP_TICK_BITS)
 
 enum hp_way {
     HP_NO_WAY,
@@ -24,12 +24,12 @@ static __always_inline __u32 hp_length(struct __sk_buff* skb, const struct hp_pa
 }
 
 static __always_inline void hp_route(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
-                                     __u64 now, struct hp_route* route) {
+                                     __u32 now, struct hp_route* route) {
     struct hp_hop* hop = &half->hop;
     route->way = HP_KNOWN;
     route->link = hop->link;
     route->mtu = hop->mtu;
-    if (now < hop->until) return;
+    if ((__s32)(hop->until - now) > 0) return;
     if (half->marks & (HP_VIA_LOOPBACK | HP_STAYS)) {
         route->link = HP_LOOPBACK;
         route->mtu = ~0U;

@@ -112,9 +112,9 @@ static __always_inline void hp_error_source(const struct hp_packet* packet, cons
 }
 
 /* `leaves`: the gateway's own kernel sent it, and knows the way. */
-static __always_inline int hp_translate_error(struct __sk_buff* skb, const struct hp_packet* packet, int leaves) {
+HP_APART int hp_translate_error(struct __sk_buff* skb, const struct hp_packet* packet, int leaves) {
     struct hp_quote quote = {0};
-    if (!hp_parse_quote(skb, packet, &quote)) return TCX_NEXT;
+    if (!packet || !hp_parse_quote(skb, packet, &quote)) return TCX_NEXT;
     struct hp_tuple key;
     hp_reversed(&quote.tuple, &key);
     struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &key);

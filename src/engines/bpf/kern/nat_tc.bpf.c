@@ -86,7 +86,7 @@ static __always_inline void hp_remember_ports(const struct hp_packet* packet) {
 
 /* What of a flow's packet is the same whichever way it takes. */
 static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
-                                        __u64 now, int has_ports, int hops) {
+                                        __u32 now, int has_ports, int hops) {
     half->seen = now;
     __sync_fetch_and_add(&half->bytes, packet->length);
     hp_follow(packet, half);
@@ -96,7 +96,7 @@ static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_p
 
 static __always_inline int hp_forward(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
                                       int has_ports) {
-    const __u64 now = hp_now();
+    const __u32 now = hp_now();
     if (packet->hops_left <= 1) return has_ports ? hp_answer(skb, packet, HP_EXPIRED, 0) : TCX_DROP;
     struct hp_route route;
     hp_route(skb, packet, half, now, &route);
@@ -109,7 +109,8 @@ static __always_inline int hp_forward(struct __sk_buff* skb, const struct hp_pac
     return hp_send(skb, half, &route);
 }
 
-static __always_inline enum hp_kind hp_look(struct __sk_buff* skb, struct hp_packet* packet) {
+HP_APART int hp_look(struct __sk_buff* skb, struct hp_packet* packet) {
+    if (!packet) return HP_FOREIGN;
     if (skb->vlan_present) return HP_FOREIGN;
     if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)) return HP_FOREIGN;
     if (!hp_at(skb, 0, HP_NEEDED)) {
@@ -122,7 +123,7 @@ SEC("tc")
 int hp_arrives(struct __sk_buff* skb) {
     if (skb->pkt_type != PACKET_HOST) return TCX_NEXT;
     struct hp_packet packet = {0};
-    const enum hp_kind kind = hp_look(skb, &packet);
+    const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
     if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
@@ -143,9 +144,10 @@ int hp_arrives(struct __sk_buff* skb) {
         const struct hp_endpoint* endpoint = bpf_map_lookup_elem(&hp_endpoints, &asked);
         if (!endpoint) return hp_bystander(skb, &packet);
         if (kind != HP_WHOLE || !hp_begins(&packet)) return TCX_NEXT;
-        int refused = 0;
-        half = hp_open(&packet, skb->ifindex, endpoint, &refused);
-        if (!half) return refused ? hp_answer(skb, &packet, HP_PROHIBITED, 0) : TCX_DROP;
+        const int opening = hp_open(&packet, skb->ifindex, endpoint);
+        if (opening == HP_REFUSED) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
+        half = opening == HP_OPENED ? bpf_map_lookup_elem(&hp_halves, &packet.tuple) : 0;
+        if (!half) return TCX_DROP;
     }
     if (packet.first) hp_remember_ports(&packet);
     return hp_forward(skb, &packet, half, kind == HP_WHOLE);
@@ -156,7 +158,7 @@ SEC("tc")
 int hp_leaves(struct __sk_buff* skb) {
     if (skb->ifindex == HP_LOOPBACK) return TCX_NEXT; /* it arrives there, too */
     struct hp_packet packet = {0};
-    const enum hp_kind kind = hp_look(skb, &packet);
+    const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 1);
     if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;

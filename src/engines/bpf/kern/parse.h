@@ -127,6 +127,11 @@ struct hp_fragment_header {
     __be32 id;
 };
 
+static __always_inline int hp_is_extension(__u8 header) {
+    return header == IPPROTO_FRAGMENT || header == IPPROTO_HOPOPTS || header == IPPROTO_DSTOPTS ||
+           header == IPPROTO_ROUTING;
+}
+
 static __always_inline enum hp_kind hp_parse_v6(struct __sk_buff* skb, struct hp_packet* packet) {
     const struct ipv6hdr* ip = hp_at(skb, HP_IP, sizeof *ip);
     if (!ip || ip->version != 6) return HP_FOREIGN;
@@ -138,15 +143,7 @@ static __always_inline enum hp_kind hp_parse_v6(struct __sk_buff* skb, struct hp
     /* An IPv4 address that came in an IPv6 packet must never be taken for one of ours. */
     if (hp_is_v4(&packet->tuple.source) || hp_is_v4(&packet->tuple.destination)) return HP_FOREIGN;
     __u8 next = ip->nexthdr;
-    for (int i = 0; i < HP_MOST_HEADERS; ++i) {
-        if (hp_has_ports(next)) {
-            packet->tuple.protocol = next;
-            return hp_parse_ports(skb, packet);
-        }
-        if (next == IPPROTO_ICMPV6) {
-            packet->tuple.protocol = next;
-            return packet->first ? HP_FOREIGN : hp_parse_v6_error(skb, packet);
-        }
+    for (int i = 0; i < HP_MOST_HEADERS && hp_is_extension(next); ++i) {
         if (next == IPPROTO_FRAGMENT) {
             const struct hp_fragment_header* fragment = hp_at(skb, packet->payload, sizeof *fragment);
             if (!fragment) return HP_FOREIGN;
@@ -160,14 +157,15 @@ static __always_inline enum hp_kind hp_parse_v6(struct __sk_buff* skb, struct hp
             packet->first = !!(fragment->offset_and_more & bpf_htons(1));
             continue;
         }
-        if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_ROUTING) return HP_FOREIGN;
         const struct hp_option_header* option = hp_at(skb, packet->payload, sizeof *option);
         if (!option) return HP_FOREIGN;
         next = option->next;
         packet->payload += (option->length + 1) * 8;
         if (packet->payload > 0x300) return HP_FOREIGN;
     }
-    return HP_FOREIGN;
+    packet->tuple.protocol = next;
+    if (hp_has_ports(next)) return hp_parse_ports(skb, packet);
+    return next == IPPROTO_ICMPV6 && !packet->first ? hp_parse_v6_error(skb, packet) : HP_FOREIGN;
 }
 
 static __always_inline enum hp_kind hp_parse(struct __sk_buff* skb, struct hp_packet* packet) {
