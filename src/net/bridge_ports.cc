@@ -8,15 +8,9 @@
 
 #include <memory>
 
+#include "base/freed.h"
+
 namespace hairpin {
-namespace {
-
-template <auto free>
-struct Freed {
-    void operator()(auto* p) const { free(p); }
-};
-
-}  // namespace
 
 std::vector<std::string> one_way_ports(int bridge) {
     const std::unique_ptr<nl_sock, Freed<nl_socket_free>> socket(nl_socket_alloc());

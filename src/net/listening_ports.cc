@@ -10,13 +10,10 @@
 #include <memory>
 #include <new>
 
+#include "base/freed.h"
+
 namespace hairpin {
 namespace {
-
-template <auto free>
-struct Freed {
-    void operator()(auto* p) const { free(p); }
-};
 
 // Called with each socket, by a library that knows no exceptions.
 int add_port(nl_msg* message, void* ports) {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/freed.h"
 #include "engines/nft/frame.h"
 #include "net/sysctl.h"
 
@@ -22,10 +23,6 @@ namespace {
 
 using std::chrono::seconds;
 
-template <auto free>
-struct Freed {
-    void operator()(auto* p) const { free(p); }
-};
 using Filter = std::unique_ptr<nfct_filter_dump, Freed<nfct_filter_dump_destroy>>;
 using Entry = std::unique_ptr<nf_conntrack, Freed<nfct_destroy>>;
 

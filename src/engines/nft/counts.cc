@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 
+#include "base/freed.h"
 #include "engines/nft/table.h"
 
 namespace hairpin::nft {
@@ -25,10 +26,6 @@ namespace {
 constexpr int most_dumps = 5;             // of a set, while others change the packet filter
 constexpr size_t message_size = 1 << 16;  // the kernel fills 32 KB at most
 
-template <auto free>
-struct Freed {
-    void operator()(auto* p) const { free(p); }
-};
 using Socket = std::unique_ptr<nl_sock, Freed<nl_socket_free>>;
 using Message = std::unique_ptr<nl_msg, Freed<nlmsg_free>>;
 
