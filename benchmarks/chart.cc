@@ -20,6 +20,7 @@ struct Series {
 constexpr auto series = std::to_array<Series>({{Contestant::nftables, "#9aa5b1"},
                                                {Contestant::hairpin_nft, "#1b7f5c"},
                                                {Contestant::hairpin_tc, "#5b3f9c"},
+                                               {Contestant::hairpin_xdp, "#b04a9c"},
                                                {Contestant::haproxy, "#c9b8a0"},
                                                {Contestant::nginx, "#b5896a"},
                                                {Contestant::hairpin_proxy, "#2f6fc4"}});

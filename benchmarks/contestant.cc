@@ -71,6 +71,8 @@ Setup setup_of(Contestant contestant, const std::string& folder, const std::stri
             return {services, {program, "run", "-c", "FILE", "--engine", "nft"}, true};
         case Contestant::hairpin_tc:
             return {services, {program, "run", "-c", "FILE", "--engine", "tc"}, true};
+        case Contestant::hairpin_xdp:
+            return {services, {program, "run", "-c", "FILE", "--engine", "xdp"}, true};
         case Contestant::hairpin_proxy:
             return {services, {program, "run", "-c", "FILE", "--engine", "proxy"}, true};
     }

@@ -23,24 +23,26 @@ enum class Contestant : uint8_t {
     nftables,
     hairpin_nft,
     hairpin_tc,
+    hairpin_xdp,
     haproxy,
     haproxy_64k,
     nginx,
     nginx_64k,
     hairpin_proxy
 };
-inline constexpr auto all_contestants =
-    std::to_array<Contestant>({Contestant::direct, Contestant::routed, Contestant::nftables, Contestant::hairpin_nft,
-                               Contestant::hairpin_tc, Contestant::haproxy, Contestant::haproxy_64k, Contestant::nginx,
-                               Contestant::nginx_64k, Contestant::hairpin_proxy});
+inline constexpr auto all_contestants = std::to_array<Contestant>(
+    {Contestant::direct, Contestant::routed, Contestant::nftables, Contestant::hairpin_nft, Contestant::hairpin_tc,
+     Contestant::hairpin_xdp, Contestant::haproxy, Contestant::haproxy_64k, Contestant::nginx, Contestant::nginx_64k,
+     Contestant::hairpin_proxy});
 
 // Without a load balancer there is no service to ask. `routed`: peers, too, reach each other through the gateway; other
 // clients do so anyway.
 constexpr bool asks_backends(Contestant c) { return c == Contestant::direct || c == Contestant::routed; }
 constexpr bool takes_part_on(Path path, Contestant c) { return c != Contestant::routed || path == Path::peer; }
-constexpr bool is_in_kernel(Contestant c) { return c <= Contestant::hairpin_tc; }
+constexpr bool is_in_kernel(Contestant c) { return c <= Contestant::hairpin_xdp; }
 constexpr bool is_hairpin(Contestant c) {
-    return c == Contestant::hairpin_nft || c == Contestant::hairpin_tc || c == Contestant::hairpin_proxy;
+    return c == Contestant::hairpin_nft || c == Contestant::hairpin_tc || c == Contestant::hairpin_xdp ||
+           c == Contestant::hairpin_proxy;
 }
 constexpr bool has_large_buffers(Contestant c) { return c == Contestant::haproxy_64k || c == Contestant::nginx_64k; }
 // HAProxy 2.6 forwards UDP for syslog only.
@@ -61,8 +63,7 @@ Setup setup_of(Contestant contestant, const std::string& folder, const std::stri
 
 namespace hairpin {
 template <>
-inline constexpr auto names_of<bench::Contestant> = std::to_array<std::string_view>({"direct", "routed", "nftables",
-                                                                                     "hairpin-nft", "hairpin-tc",
-                                                                                     "haproxy", "haproxy-64k", "nginx",
-                                                                                     "nginx-64k", "hairpin-proxy"});
+inline constexpr auto names_of<bench::Contestant> =
+    std::to_array<std::string_view>({"direct", "routed", "nftables", "hairpin-nft", "hairpin-tc", "hairpin-xdp",
+                                     "haproxy", "haproxy-64k", "nginx", "nginx-64k", "hairpin-proxy"});
 }  // namespace hairpin

@@ -1,5 +1,6 @@
 #include "generator.h"
 
+#include <fmt/format.h>
 #include <linux/bpf.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
@@ -173,14 +174,14 @@ Result<> receive_frames(const lab::Host& host, const char* link) {
     return link_request(host, link, SIOCETHTOOL, about);
 }
 
-Result<Fd> drop_on_arrival(const lab::Host& host) {
+Result<Fd> drop_on_arrival(const lab::Host& host, const char* name) {
     auto program = load(dropper());
     if (!program) return program.error();
     bpf_attr attribute{};
     attribute.link_create.prog_fd = static_cast<uint32_t>(program->get());
     attribute.link_create.attach_type = BPF_XDP;
     Fd link = host.run([&] {
-        attribute.link_create.target_ifindex = if_nametoindex("eth0");
+        attribute.link_create.target_ifindex = if_nametoindex(name);
         return bpf(BPF_LINK_CREATE, attribute);
     });
     if (!link) return system_error("dropping packets with XDP");
@@ -188,11 +189,12 @@ Result<Fd> drop_on_arrival(const lab::Host& host) {
 }
 
 // proc(5): "eth0: BYTES PACKETS ..."
-uint64_t packets_received(const lab::Host& host) {
-    return host.run([] {
+uint64_t packets_received(const lab::Host& host, const char* name) {
+    return host.run([name] {
         std::ifstream file("/proc/thread-self/net/dev");
         std::string line;
-        while (std::getline(file, line) && line.find("eth0:") == line.npos) {
+        const std::string label = fmt::format(" {}:", name);
+        while (std::getline(file, line) && (" " + line).find(label) == line.npos) {
         }
         std::istringstream fields(line.substr(line.find(':') + 1));
         uint64_t bytes = 0;
@@ -243,9 +245,12 @@ Result<double> packets_per_second(const Arena& arena, Path path, uint32_t flows,
     const bool peer = path == Path::peer;
     const bool straight = peer && arena.contestant() == Contestant::direct;  // past the gateway
 
-    if (auto receives = peer ? receive_frames(arena.switch_host(), "server2") : receive_frames(gateway, "ext");
-        !receives) {
-        return receives.error();
+    // That of the client, and those by which a gateway may send on what it has not made into packets.
+    for (const auto& [host, link] : {std::pair(&gateway, "ext"),
+                                     {&arena.switch_host(), "server2"},
+                                     {&arena.switch_host(), "gateway"},
+                                     {&arena.host("client"), "eth0"}}) {
+        if (auto receives = receive_frames(*host, link); !receives) return receives.error();
     }
     const auto from = mac_of(client.host, "eth0");
     const auto to = straight ? mac_of(server, "eth0") : mac_of(gateway, peer ? "int" : "ext");
@@ -258,15 +263,18 @@ Result<double> packets_per_second(const Arena& arena, Path path, uint32_t flows,
 
     // So that everybody on the way knows everybody's link address.
     if (!wait_for_answer(client, true, std::chrono::seconds(5))) return Error{"no answer"};
-    const auto sink = drop_on_arrival(server);
+    // Where they have left the gateway: what a switch costs is not its affair.
+    const lab::Host& end = peer ? server : arena.switch_host();
+    const char* end_link = peer ? "eth0" : "gateway";
+    const auto sink = drop_on_arrival(end, end_link);
     if (!sink) return sink.error();
     const uint32_t first_packets = std::max(frames / 8, 4 * flows);  // of 98 % of the flows, for they are drawn
     if (auto sent = send(client.host, *program, frame, first_packets); !sent) return sent.error();
-    const uint64_t before = packets_received(server);
+    const uint64_t before = packets_received(end, end_link);
     const auto began = Clock::now();
     if (auto sent = send(client.host, *program, frame, frames); !sent) return sent.error();
     const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
-    const uint64_t received = packets_received(server) - before;
+    const uint64_t received = packets_received(end, end_link) - before;
     if (received < frames / 10) return Error{std::to_string(received) + " of " + std::to_string(frames) + " arrived"};
     return static_cast<double>(received) / seconds;
 }

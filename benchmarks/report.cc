@@ -168,7 +168,7 @@ std::string Report::markdown() const {
         "| routed | the same, but peers, too, reach each other through the gateway; differs from direct for them only "
         "|\n"
         "| nftables | DNAT and SNAT rules written by hand, for the same two services |\n"
-        "| hairpin-nft, hairpin-tc, hairpin-proxy | this program, by engine |\n"
+        "| hairpin-nft, hairpin-tc, hairpin-xdp, hairpin-proxy | this program, by engine |\n"
         "| haproxy, nginx | as packaged by Debian; `-64k` with buffers as large as hairpin's, only where these count "
         "|\n\n";
     text += targets_of(results, environment.congestion_control);

@@ -51,6 +51,7 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     constexpr auto proxy = Contestant::hairpin_proxy;
     constexpr auto nft = Contestant::hairpin_nft;
     constexpr auto tc = Contestant::hairpin_tc;
+    constexpr auto xdp = Contestant::hairpin_xdp;
     const bool paced = congestion_control == "bbr";
     std::vector<Target> all = {
         {{"connect-sustained", external, Metric::rate}, proxy, proxies, 1.0, connections},
@@ -104,7 +105,8 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     all.push_back({{"pps-64", external, Metric::rate}, tc, engine_nft, 1.2});
     all.push_back({{"pps-64", Path::peer, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-40000", external, Metric::rate}, tc, engine_nft, 1.5});
-    for (const Contestant engine : {proxy, nft, tc})
+    all.push_back({{"pps-64", external, Metric::rate}, xdp, {Contestant::direct}, 3.0});
+    for (const Contestant engine : {proxy, nft, tc, xdp})
         all.push_back({{"start", external, Metric::time}, engine, {}, 0.05});
     return all;
 }

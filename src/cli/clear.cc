@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <CLI/App.hpp>
+#include <set>
 
 #include "cli/commands.h"
 #include "engines/registry.h"
@@ -10,10 +11,12 @@ namespace {
 
 int run() {
     int status = exit_ok;
+    std::set<std::string_view> cleared_states = {""};
     for (const EngineEntry& entry : engines()) {
+        if (!cleared_states.insert(entry.kernel_state).second) continue;
         const auto cleared = entry.make({})->clear();
         if (cleared) continue;
-        fmt::print(stderr, "hairpin clear: engine {}: {}\n", entry.name, cleared.error().message);
+        fmt::print(stderr, "hairpin clear: engine {}: {}\n", entry.kernel_state, cleared.error().message);
         status = exit_failed;
     }
     if (status == exit_ok) fmt::print("nothing of hairpin is left in the kernel\n");

@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t second = 1000;
 constexpr int64_t hour = 3600 * second;
 
-constexpr auto engine_words = std::to_array<std::string_view>({"proxy", "tc", "nft", "auto"});
+constexpr auto engine_words = std::to_array<std::string_view>({"proxy", "xdp", "tc", "nft", "auto"});
 constexpr auto sysctl_words = std::to_array<std::string_view>({"check", "set"});
 constexpr auto thread_words = std::to_array<std::string_view>({"auto"});
 constexpr auto source_words =  // `map` is written as a mapping, for it needs its prefix
@@ -29,8 +29,9 @@ constexpr auto table = std::to_array<Key>({
      .description = "What carries the traffic. `proxy` copies bytes in user space and needs no "
                     "privilege for ports above 1023. `nft` has the kernel translate packets, so "
                     "that backends see who called; it needs CAP_NET_ADMIN. `tc` does so in eBPF programs, past "
-                    "netfilter; it needs root. `auto` takes the best one that "
-                    "this machine and the configuration allow, never `tc`, and says which and why."},
+                    "netfilter; it needs root. `xdp` is `tc` with a shorter way from driver to driver where network "
+                    "cards have one. `auto` takes the best one that "
+                    "this machine and the configuration allow, of `proxy` and `nft`, and says which and why."},
 
     {.parent = "",
      .name = "threads",

@@ -11,6 +11,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "base/log.h"
 #include "daemon/api.h"
@@ -212,12 +213,13 @@ private:
 
     // Another engine's translation would come before ours, or after it.
     void warn_of_traces() {
+        std::set<std::string_view> known = {"", find_engine(engine_->name())->kernel_state};
         for (const EngineEntry& entry : engines()) {
-            if (entry.name == engine_->name() || !entry.make({})->has_traces()) continue;
+            if (!known.insert(entry.kernel_state).second || !entry.make({})->has_traces()) continue;
             spdlog::warn(
                 "the kernel still does what engine {} told it, in another hairpin or in one that was killed: if it "
                 "should not, `hairpin clear` ends that",
-                entry.name);
+                entry.kernel_state);
         }
     }
 

@@ -13,11 +13,14 @@
 namespace hairpin {
 namespace {
 
+constexpr std::string_view ebpf = "tc or xdp";
+
 // From the one that runs anywhere to the one that `auto` tries first.
 constexpr std::array entries = {
     EngineEntry{"proxy", "user space, no privileges, runs anywhere", make_proxy_engine},
-    EngineEntry{"tc", "eBPF, ahead of the kernel's network stack", make_tc_engine, false},
-    EngineEntry{"nft", "the kernel's NAT, which keeps clients' addresses", make_nft_engine},
+    EngineEntry{"xdp", "eBPF, in network drivers", make_xdp_engine, false, ebpf},
+    EngineEntry{"tc", "eBPF, ahead of the kernel's network stack", make_tc_engine, false, ebpf},
+    EngineEntry{"nft", "the kernel's NAT, which keeps clients' addresses", make_nft_engine, true, "nft"},
 };
 
 }  // namespace

@@ -17,6 +17,8 @@ struct EngineEntry {
     std::string_view summary;  // one line for the usage
     std::unique_ptr<Engine> (*make)(EngineOptions);
     bool automatic = true;  // `engine: auto` may take it
+    // What it leaves in the kernel, as the names of those that take that over from each other; empty: nothing.
+    std::string_view kernel_state = {};
 };
 
 std::span<const EngineEntry> engines();                 // the last is the best, the first runs anywhere

@@ -12,7 +12,9 @@ namespace hairpin {
 struct Link {
     int index = 0;
     std::string name;
-    int master = 0;  // the index of the bridge or bond that it is a port of; 0: of none
+    int master = 0;                // the index of the bridge or bond that it is a port of; 0: of none
+    int trunk = 0;                 // the index of the link on which it is a VLAN; 0: it is none
+    std::array<uint8_t, 6> mac{};  // all zero: it has none
 
     bool operator==(const Link&) const = default;
 };

@@ -8,21 +8,21 @@
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/vlan.h>
 #include <netlink/route/route.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <new>
+
+#include "base/freed.h"
 
 namespace hairpin {
 namespace {
 
 constexpr int most_dumps = 5;  // of a table that changes while it is read
 
-template <auto free>
-struct Freed {
-    void operator()(auto* p) const { free(p); }
-};
 using Socket = std::unique_ptr<nl_sock, Freed<nl_socket_free>>;
 using Cache = std::unique_ptr<nl_cache, Freed<nl_cache_free>>;
 
@@ -69,7 +69,14 @@ std::vector<Link> links_up(const Cache& cache) {
     std::vector<Link> links;
     for_each<rtnl_link>(cache, [&](rtnl_link* link) {
         if (!(rtnl_link_get_flags(link) & IFF_UP)) return;
-        links.push_back({rtnl_link_get_ifindex(link), rtnl_link_get_name(link), rtnl_link_get_master(link)});
+        Link& up = links.emplace_back();
+        up.index = rtnl_link_get_ifindex(link);
+        up.name = rtnl_link_get_name(link);
+        up.master = rtnl_link_get_master(link);
+        if (rtnl_link_is_vlan(link)) up.trunk = rtnl_link_get_link(link);
+        const nl_addr* mac = rtnl_link_get_addr(link);
+        if (mac && nl_addr_get_len(mac) == up.mac.size())
+            std::memcpy(up.mac.data(), nl_addr_get_binary_addr(mac), up.mac.size());
     });
     return links;
 }

@@ -162,6 +162,8 @@ bool TestLab::reload(std::string_view yaml) const {
 
 Abilities abilities_of(std::string_view engine) { return find_engine(engine)->make({})->abilities(); }
 
+bool is_bpf(std::string_view engine) { return find_engine(engine)->kernel_state == find_engine("tc")->kernel_state; }
+
 std::vector<std::string> engine_names() {
     std::vector<std::string> names;
     for (const EngineEntry& engine : engines()) names.emplace_back(engine.name);

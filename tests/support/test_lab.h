@@ -72,6 +72,7 @@ private:
 // All there are: what tests that any engine must pass are instantiated with.
 std::vector<std::string> engine_names();
 Abilities abilities_of(std::string_view engine);
+bool is_bpf(std::string_view engine);  // one of those that share the programs of src/engines/bpf
 
 // A blocking socket on a host, connected as `leg` says; receiving gives up after `patience`. Invalid, with the reason
 // in errno, where there is no connection.

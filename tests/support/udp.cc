@@ -30,6 +30,8 @@ UdpSocket::UdpSocket(const lab::Host& host, const Endpoint& local)
     : fd_(host.run([&] { return open_socket(Protocol::udp, local.ip.family()); })) {
     const SockAddr address(local);
     EXPECT_EQ(bind(fd_.get(), address.get(), address.size()), 0) << local.str() << ": " << strerror(errno);
+    // For bursts: the kernel counts a page for each frame that a program in the driver has seen.
+    set_option(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20);
     local_ = local_endpoint(fd_.get());
 }
 

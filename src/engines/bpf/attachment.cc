@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
@@ -19,10 +20,28 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view link_prefix = "link_";
-constexpr std::string_view prefix_of(Hook hook) { return hook == Hook::arrives ? "link_in_" : "link_out_"; }
+constexpr std::string_view prefix_of(Hook hook) {
+    switch (hook) {
+        case Hook::arrives:
+            return "link_in_";
+        case Hook::leaves:
+            return "link_out_";
+        case Hook::driver:
+            return "link_driver_";
+    }
+    return {};
+}
 
-// BPF_TCX_INGRESS and BPF_TCX_EGRESS, which Linux 6.1's headers lack.
-constexpr auto type_of(Hook hook) { return static_cast<bpf_attach_type>(hook == Hook::arrives ? 46 : 47); }
+constexpr auto tcx_ingress = static_cast<bpf_attach_type>(46);  // which Linux 6.1's headers lack
+constexpr auto tcx_egress = static_cast<bpf_attach_type>(47);
+
+int make_link(Hook hook, int program, int device) {
+    if (hook != Hook::driver) {
+        return ::bpf_link_create(program, device, hook == Hook::arrives ? tcx_ingress : tcx_egress, nullptr);
+    }
+    LIBBPF_OPTS(bpf_link_create_opts, in_driver, .flags = XDP_FLAGS_DRV_MODE);
+    return ::bpf_link_create(program, device, BPF_XDP, &in_driver);
+}
 
 fs::path pin_of(Hook hook, const fs::path& folder, int index) {
     return folder / fmt::format("{}{}", prefix_of(hook), index);
@@ -35,14 +54,30 @@ Result<> attach_one(Hook hook, int program, const Link& link, const fs::path& pi
         return system_error(fmt::format("replacing the program on {}", link.name));
     }
     if (there) ::unlink(pin.c_str());
-    const Fd made(::bpf_link_create(program, link.index, type_of(hook), nullptr));
+    const Fd made(make_link(hook, program, link.index));
     if (!made && errno == ENODEV) return {};  // it has just gone
     if (!made) return system_error(fmt::format("attaching to {}", link.name));
     if (::bpf_obj_pin(made.get(), pin.c_str()) != 0) return system_error(pin.string());
     return {};
 }
 
+void detach_others(Hook hook, const std::set<fs::path>& wanted, const fs::path& folder) {
+    std::vector<fs::path> stale;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+        if (entry.path().filename().string().starts_with(prefix_of(hook)) && !wanted.contains(entry.path()))
+            stale.push_back(entry.path());
+    }
+    for (const fs::path& pin : stale) unpin_link(pin);
+}
+
 }  // namespace
+
+void unpin_link(const fs::path& pin) {
+    // The kernel lets go of a link some time after its pin, but detaches it at once.
+    if (const Fd link(::bpf_obj_get(pin.c_str())); link) (void)::bpf_link_detach(link.get());
+    ::unlink(pin.c_str());
+}
 
 bool is_link(const fs::path& pin) { return pin.filename().string().starts_with(link_prefix); }
 
@@ -61,15 +96,26 @@ Result<> attach(Hook hook, int program, const std::vector<Link>& links, const fs
         if (auto attached = attach_one(hook, program, link, pin); !attached) return attached;
         wanted.insert(pin);
     }
-    std::vector<fs::path> stale;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-        if (entry.path().filename().string().starts_with(prefix_of(hook)) && !wanted.contains(entry.path()))
-            stale.push_back(entry.path());
-    }
-    for (const fs::path& pin : stale) ::unlink(pin.c_str());
+    detach_others(hook, wanted, folder);
     return {};
 }
+
+std::vector<std::string> attach_to_drivers(int program, const std::vector<Link>& links, const fs::path& folder) {
+    std::vector<std::string> obstacles;
+    std::set<fs::path> taken;
+    for (const Link& link : links) {
+        const fs::path pin = pin_of(Hook::driver, folder, link.index);
+        if (auto attached = attach_one(Hook::driver, program, link, pin); !attached) {
+            obstacles.push_back(attached.error().message);
+        } else {
+            taken.insert(pin);
+        }
+    }
+    detach_others(Hook::driver, taken, folder);
+    return obstacles;
+}
+
+void detach(Hook hook, const fs::path& folder) { detach_others(hook, {}, folder); }
 
 bool is_attached(Hook hook, const fs::path& folder) {
     std::error_code error;

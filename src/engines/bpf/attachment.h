@@ -1,4 +1,5 @@
-// Where packets meet our program: TCX, the hook of a network device that outlives who attached to it (Linux 6.6).
+// Where packets meet our programs: TCX, the hook of a network device that outlives who attached to it (Linux 6.6), and
+// XDP, the hook in its driver.
 #pragma once
 
 #include <filesystem>
@@ -14,11 +15,21 @@ bool is_link(const std::filesystem::path& pin);  // by its name
 // The index of its device; 0: that is gone. Nothing: it cannot be told.
 std::optional<uint32_t> device_of(const std::filesystem::path& pin);
 
-enum class Hook { arrives, leaves };
+// Detaches it, and takes the pin away.
+void unpin_link(const std::filesystem::path& pin);
+
+enum class Hook { arrives, leaves, driver };
 
 // Puts the program on this hook of these links and of no others. What runs there already is replaced without a packet
 // passing in between, and stays behind programs of others that came before it.
 Result<> attach(Hook hook, int program, const std::vector<Link>& links, const std::filesystem::path& folder);
+
+// The same for Hook::driver, but for links whose driver does not take the program; what they carry meets the others.
+// Returns why, a line for each.
+std::vector<std::string> attach_to_drivers(int program, const std::vector<Link>& links,
+                                           const std::filesystem::path& folder);
+
+void detach(Hook hook, const std::filesystem::path& folder);  // everywhere
 
 bool is_attached(Hook hook, const std::filesystem::path& folder);  // anywhere
 

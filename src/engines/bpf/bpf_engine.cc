@@ -22,6 +22,7 @@
 #include "engines/bpf/kernel.h"
 #include "engines/bpf/pins.h"
 #include "engines/bpf/settings.h"
+#include "engines/bpf/settle.h"
 #include "engines/bpf/sweeper.h"
 #include "engines/forwarding.h"
 #include "engines/free_ports.h"
@@ -29,44 +30,13 @@
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
 #include "net/sysctl.h"
+#include "net/xdp_links.h"
 
 namespace hairpin {
 namespace bpf {
 namespace {
 
 constexpr std::string_view accept_local = "net.ipv4.conf.lo.accept_local";
-
-template <class Key, class Value>
-Result<> fill(Table<Key, Value>& table, const KernelMap<Key, Value>& map) {
-    auto all = map.all();
-    if (!all) return all.error();
-    table = *std::move(all);
-    return {};
-}
-
-// What is new or another, put into a map; or what is no more, taken out of it.
-template <class Key, class Value>
-Result<> add(const KernelMap<Key, Value>& map, const Table<Key, Value>& before, const Table<Key, Value>& now) {
-    for (const auto& [key, value] : now) {
-        const auto there = before.find(key);
-        if (there != before.end() && std::memcmp(&there->second, &value, sizeof value) == 0) continue;
-        if (auto put = map.put(key, value); !put) return put;
-    }
-    return {};
-}
-template <class Key, class Value>
-void drop(const KernelMap<Key, Value>& map, const Table<Key, Value>& before, const Table<Key, Value>& now) {
-    for (const auto& [key, value] : before) {
-        if (!now.contains(key)) map.remove(key);
-    }
-}
-
-template <class Value>
-uint32_t beyond(const Table<uint32_t, Value>& table) {
-    uint32_t first = 0;
-    for (const auto& [key, value] : table) first = std::max(first, key + 1);
-    return first;
-}
 
 // The ports that the gateway's own clients get: the kernel does not know which of them translated flows have.
 void add_clients_ports(std::vector<uint16_t>& ports) {
@@ -85,11 +55,14 @@ bool has_own_backend(const Desired& desired) {
     });
 }
 
-class TcEngine final : public Engine {
-public:
-    explicit TcEngine(EngineOptions options) : options_(std::move(options)) {}
+// Where packets of flows that are under way are sent on.
+enum class Lane { stack, driver };
 
-    std::string_view name() const override { return "tc"; }
+class BpfEngine final : public Engine {
+public:
+    BpfEngine(Lane lane, EngineOptions options) : lane_(lane), options_(std::move(options)) {}
+
+    std::string_view name() const override { return lane_ == Lane::driver ? "xdp" : "tc"; }
     Abilities abilities() const override { return packet_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
     Result<> check(const Desired& desired) override;
@@ -104,12 +77,15 @@ private:
     Result<> take_over();
     Result<> set_sysctls(const Desired& desired);
     Result<> name_slots(const Desired& desired);
-    Result<> settle(const Tables& before, const Tables& now);
+    void use_drivers();
+    void follow_drivers();
+    void mark_drivers(Table<uint32_t, hp_link>& links) const;
     void end_stale_udp(const Desired* replaced);
     std::string name_of(uint32_t slot) const;
 
+    const Lane lane_;
     const EngineOptions options_;
-    NamespaceLock lock_{"hairpin-tc"};
+    NamespaceLock lock_{"hairpin-bpf"};
     std::optional<Kernel> kernel_;
     std::filesystem::path folder_;
     std::optional<Compiler> compiler_;
@@ -119,9 +95,11 @@ private:
     std::unordered_map<uint32_t, std::string> names_;                   // by slot
     std::unordered_map<uint32_t, std::chrono::milliseconds> udp_rest_;  // by slot
     Sweeper sweeper_;
+    std::vector<XdpLink> drivers_;        // as they were last told of
+    std::vector<std::string> obstacles_;  // to the use of some, as they were told to the operator
 };
 
-std::vector<Gap> TcEngine::gaps(const Ruleset& ruleset) const {
+std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
     auto gaps = packet_gaps(ruleset, "the kernel's half counts the flows of the whole gateway only");
     const auto udp = std::ranges::find_if(
         ruleset.services(), [](const Service& service) { return includes(service.protocols, Protocol::udp); });
@@ -151,49 +129,41 @@ Result<> check_links(const Topology& topology) {
     return {};
 }
 
-Result<> TcEngine::check(const Desired& desired) {
+Result<> BpfEngine::check(const Desired& desired) {
     if (auto able = check_kernel(); !able) return able;
     if (auto served = check_links(desired.topology); !served) return served;
     const auto off = forwarding_off(desired, options_.set_sysctls);
     return off ? Result<>() : off.error();
 }
 
-bool TcEngine::has_traces() {
+bool BpfEngine::has_traces() {
     const auto folder = pin_folder();
     std::error_code error;
     return folder && std::filesystem::exists(*folder, error);
 }
 
-Result<> TcEngine::take_over() {
+Result<> BpfEngine::take_over() {
     const auto folder = pin_folder();
     if (!folder) return folder.error();
     if (auto made = make_pin_folder(*folder); !made) return made;
-    auto kernel = Kernel::load(*folder);
+    auto kernel = Kernel::load(*folder, lane_ == Lane::driver);
     if (!kernel) return kernel.error();
-    const Maps& maps = kernel->maps();
-    Tables there;
-    Table<uint32_t, hp_counts> counts;
-    if (auto done = fill(there.endpoints, maps.endpoints); !done) return done;
-    if (auto done = fill(there.backends, maps.backends); !done) return done;
-    if (auto done = fill(there.rules, maps.rules); !done) return done;
-    if (auto done = fill(there.networks, maps.networks); !done) return done;
-    if (auto done = fill(there.guarded, maps.guarded); !done) return done;
-    if (auto done = fill(counts, maps.counts); !done) return done;
-    there.settings = maps.settings.get(0).value_or(hp_settings{});
-    uint32_t first = std::max(beyond(there.backends), beyond(there.rules));
-    for (const auto& [key, value] : there.networks) first = std::max(first, key.network + 1);
-    for (const auto& [slot, count] : counts) {
+    auto there = read_tables(kernel->maps());
+    if (!there) return there.error();
+    const auto counts = kernel->maps().counts.all();
+    if (!counts) return counts.error();
+    for (const auto& [slot, count] : *counts) {
         slots_.emplace(count.name, slot);
         names_.emplace(slot, count.name);
     }
-    tables_ = std::move(there);
-    compiler_.emplace(first);
+    compiler_.emplace(first_free_number(*there));
+    tables_ = *std::move(there);
     folder_ = *folder;
     kernel_ = *std::move(kernel);
     return {};
 }
 
-Result<> TcEngine::set_sysctls(const Desired& desired) {
+Result<> BpfEngine::set_sysctls(const Desired& desired) {
     const auto off = forwarding_off(desired, options_.set_sysctls);
     if (!off) return off.error();
     for (const Setting& setting : *off) {
@@ -205,7 +175,7 @@ Result<> TcEngine::set_sysctls(const Desired& desired) {
 }
 
 // Every service is counted under its name, so that it goes on where it stopped.
-Result<> TcEngine::name_slots(const Desired& desired) {
+Result<> BpfEngine::name_slots(const Desired& desired) {
     uint32_t next = 0;
     for (const auto& [slot, name] : names_) next = std::max(next, slot + 1);
     for (const Service& service : desired.ruleset.services()) {
@@ -227,23 +197,7 @@ Result<> TcEngine::name_slots(const Desired& desired) {
     return {};
 }
 
-Result<> TcEngine::settle(const Tables& before, const Tables& now) {
-    const Maps& maps = kernel_->maps();
-    if (auto put = maps.settings.put(0, now.settings); !put) return put;
-    if (auto done = add(maps.networks, before.networks, now.networks); !done) return done;
-    if (auto done = add(maps.rules, before.rules, now.rules); !done) return done;
-    if (auto done = add(maps.backends, before.backends, now.backends); !done) return done;
-    if (auto done = add(maps.guarded, before.guarded, now.guarded); !done) return done;
-    if (auto done = add(maps.endpoints, before.endpoints, now.endpoints); !done) return done;
-    drop(maps.endpoints, before.endpoints, now.endpoints);
-    drop(maps.guarded, before.guarded, now.guarded);
-    drop(maps.backends, before.backends, now.backends);
-    drop(maps.rules, before.rules, now.rules);
-    drop(maps.networks, before.networks, now.networks);
-    return {};
-}
-
-Result<> TcEngine::apply(std::shared_ptr<const Desired> desired) {
+Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto alone = lock_.take(); !alone) return alone;
     if (!kernel_) {
         if (auto able = check(*desired); !able) return able;
@@ -263,6 +217,7 @@ Result<> TcEngine::apply(std::shared_ptr<const Desired> desired) {
     }
     if (auto named = name_slots(*desired); !named) return named;
     Tables now = compiler_->compile(*desired, *ports, [&](const Service& service) { return slots_.at(service.name); });
+    mark_drivers(now.links);
     const auto links = ethernet_links(desired->topology.links());
     // Before what it is for, and for as long as flows may need it: until clear().
     if (has_own_backend(*desired) || is_attached(Hook::leaves, folder_)) {
@@ -270,20 +225,73 @@ Result<> TcEngine::apply(std::shared_ptr<const Desired> desired) {
             return attached;
         }
     }
-    auto done = settle(tables_, now);
+    const Maps& maps = kernel_->maps();
+    auto done = settle(maps, tables_, now);
     if (done) done = attach(Hook::arrives, kernel_->program(Hook::arrives), links, folder_);
     if (!done) {
-        (void)settle(now, tables_);
+        (void)settle(maps, now, tables_);
         return done;
     }
     tables_ = std::move(now);
     const auto replaced = std::exchange(desired_, std::move(desired));
+    if (lane_ == Lane::driver) {
+        use_drivers();
+    } else {
+        detach(Hook::driver, folder_);
+    }
     end_stale_udp(replaced.get());
     return {};
 }
 
+// Frames of another VLAN look like those of the trunk where a driver takes tags off, and no program there could tell.
+bool is_trunk(const Topology& topology, int index) {
+    return std::ranges::any_of(topology.links(), [&](const Link& link) { return link.trunk == index; });
+}
+
+const XdpLink* find_driver(const std::vector<XdpLink>& drivers, int index) {
+    const auto found = std::ranges::find(drivers, index, &XdpLink::index);
+    return found != drivers.end() ? &*found : nullptr;
+}
+
+// Packets of links that are left out take the way of the tc engine, so nothing fails here.
+void BpfEngine::use_drivers() {
+    const Topology& topology = desired_->topology;
+    auto drivers = xdp_links();
+    std::vector<Link> links = ethernet_links(topology.links());
+    std::erase_if(links, [&](const Link& link) {
+        const XdpLink* driver = drivers ? find_driver(*drivers, link.index) : nullptr;
+        return !driver || !driver->runs || is_trunk(topology, link.index);
+    });
+    auto obstacles = attach_to_drivers(kernel_->program(Hook::driver), links, folder_);
+    if (!drivers) obstacles.push_back(drivers.error().message);
+    if (drivers && links.empty()) obstacles.emplace_back("no link here has a driver that runs XDP");
+    if (obstacles != obstacles_) {
+        for (const std::string& obstacle : obstacles) {
+            options_.on_event({Event::Level::warning, obstacle + "; what it concerns goes the way of engine tc"});
+        }
+        obstacles_ = std::move(obstacles);
+    }
+    follow_drivers();
+}
+
+// What they take may depend on what runs in them, and on settings of theirs.
+void BpfEngine::follow_drivers() {
+    auto drivers = xdp_links();
+    if (!drivers || *drivers == drivers_) return;
+    drivers_ = *std::move(drivers);
+    mark_drivers(tables_.links);
+    for (const auto& [index, link] : tables_.links) (void)kernel_->maps().links.put(index, link);
+}
+
+void BpfEngine::mark_drivers(Table<uint32_t, hp_link>& links) const {
+    for (auto& [index, link] : links) {
+        const XdpLink* driver = find_driver(drivers_, static_cast<int>(index));
+        link.takes_frames = driver && driver->takes_frames;
+    }
+}
+
 // UDP has no connections, so a flow ends with its endpoint, its backend and its rules.
-void TcEngine::end_stale_udp(const Desired* replaced) {
+void BpfEngine::end_stale_udp(const Desired* replaced) {
     std::vector<FlowState> stale;
     const auto done = visit_flows(*kernel_, [&](const FlowState& flow) {
         if (flow.protocol() != Protocol::udp) return;
@@ -300,12 +308,12 @@ void TcEngine::end_stale_udp(const Desired* replaced) {
     if (!done) options_.on_event({Event::Level::warning, done.error().message});
 }
 
-std::string TcEngine::name_of(uint32_t slot) const {
+std::string BpfEngine::name_of(uint32_t slot) const {
     const auto known = names_.find(slot);
     return known != names_.end() ? known->second : std::string();
 }
 
-Result<Stats> TcEngine::stats() {
+Result<Stats> BpfEngine::stats() {
     if (!desired_) return Stats{};
     std::map<uint32_t, ServiceStats> rows;
     // Flows first: what is shown of a flow is never more than what is counted of it.
@@ -339,7 +347,7 @@ Result<Stats> TcEngine::stats() {
     return stats;
 }
 
-Result<> TcEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
+Result<> BpfEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     if (!desired_) return {};
     const uint32_t time = now();
     return visit_flows(*kernel_, [&](const FlowState& flow) {
@@ -354,8 +362,9 @@ Result<> TcEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     });
 }
 
-void TcEngine::tend() {
+void BpfEngine::tend() {
     if (!kernel_) return;
+    if (lane_ == Lane::driver) follow_drivers();
     const Service unset;
     sweeper_.sweep(*kernel_, [&](uint32_t slot) {
         const auto known = udp_rest_.find(slot);
@@ -363,7 +372,7 @@ void TcEngine::tend() {
     });
 }
 
-Result<> TcEngine::clear() {
+Result<> BpfEngine::clear() {
     if (auto alone = lock_.take(); !alone) return alone;
     const auto folder = pin_folder();
     if (!folder) return folder.error();
@@ -382,7 +391,11 @@ Result<> TcEngine::clear() {
 }  // namespace bpf
 
 std::unique_ptr<Engine> make_tc_engine(EngineOptions options) {
-    return std::make_unique<bpf::TcEngine>(std::move(options));
+    return std::make_unique<bpf::BpfEngine>(bpf::Lane::stack, std::move(options));
+}
+
+std::unique_ptr<Engine> make_xdp_engine(EngineOptions options) {
+    return std::make_unique<bpf::BpfEngine>(bpf::Lane::driver, std::move(options));
 }
 
 }  // namespace hairpin

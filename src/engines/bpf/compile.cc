@@ -76,11 +76,10 @@ public:
 
     void add_surroundings() {
         for (const Link& link : topology_.links()) {
-            const auto index = static_cast<size_t>(link.index);
-            if (link.name == "lo" || index >= HP_MOST_LINKS) continue;
-            if (!faces_only_outside(ruleset_, topology_, link.index)) continue;
-            auto& byte = tables.settings.outside[index / 8];
-            byte = static_cast<uint8_t>(byte | 1U << (index % 8));
+            hp_link about{};
+            std::ranges::copy(link.mac, about.mac);
+            about.outside = link.name != "lo" && faces_only_outside(ruleset_, topology_, link.index);
+            tables.links.emplace(link.index, about);
         }
         for (const Family family : all_families) {
             add_networks(HP_INSIDE, regions(topology_, family,

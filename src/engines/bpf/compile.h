@@ -27,6 +27,7 @@ struct Tables {
     Table<uint32_t, hp_rules> rules;
     Table<hp_network, uint32_t> networks;
     Table<hp_address, uint32_t> guarded;
+    Table<uint32_t, hp_link> links;
     hp_settings settings{};
 };
 

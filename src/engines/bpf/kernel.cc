@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <nat_tc.skel.h>
+#include <nat_xdp.skel.h>
 #include <sys/utsname.h>
 
 #include <cstdio>
@@ -51,36 +52,50 @@ Maps maps_of(const nat_tc& skeleton) {
             .networks = typed<hp_network, uint32_t>(maps.hp_networks),
             .guarded = typed<hp_address, uint32_t>(maps.hp_guarded),
             .settings = typed<uint32_t, hp_settings>(maps.hp_settings),
+            .links = typed<uint32_t, hp_link>(maps.hp_links),
             .counts = typed<uint32_t, hp_counts>(maps.hp_counts),
             .swept = typed<uint32_t, hp_swept>(maps.hp_swept_of),
             .halves = typed<hp_tuple, hp_half>(maps.hp_halves),
             .sysctls = typed<hp_sysctl, hp_sysctl>(maps.hp_sysctls)};
 }
 
-}  // namespace
-
-void Kernel::Destroy::operator()(nat_tc* skeleton) const { nat_tc__destroy(skeleton); }
-
-Result<Kernel> Kernel::load(const std::filesystem::path& folder) {
-    complaints.clear();
-    ::libbpf_set_print(complain);
-    Kernel kernel;
-    kernel.skeleton_.reset(nat_tc__open());
-    if (!kernel.skeleton_) return system_error("opening the BPF program");
-    kernel.skeleton_->rodata->hp_flag_ipv6 = linux_version() >= std::pair(6, 16) ? 1 << 7 : 0;  // BPF_F_IPV6
+// Both programs find the same maps by their pins.
+Result<> pin_maps(bpf_object* object, const std::filesystem::path& folder) {
     bpf_map* map = nullptr;
-    bpf_object__for_each_map(map, kernel.skeleton_->obj) {
-        if (map == kernel.skeleton_->maps.hp_drafts || ::bpf_map__is_internal(map)) continue;
+    bpf_object__for_each_map(map, object) {
+        if (::bpf_map__name(map) == std::string_view("hp_drafts") || ::bpf_map__is_internal(map)) continue;
         const auto pin = folder / ::bpf_map__name(map);
         if (const int error = ::bpf_map__set_pin_path(map, pin.c_str())) return libbpf_error(pin.string(), error);
     }
-    if (const int error = nat_tc__load(kernel.skeleton_.get())) return libbpf_error("loading the BPF program", error);
-    kernel.maps_ = maps_of(*kernel.skeleton_);
+    return {};
+}
+
+}  // namespace
+
+void Kernel::Destroy::operator()(nat_tc* skeleton) const { nat_tc__destroy(skeleton); }
+void Kernel::Destroy::operator()(nat_xdp* skeleton) const { nat_xdp__destroy(skeleton); }
+
+Result<Kernel> Kernel::load(const std::filesystem::path& folder, bool with_driver) {
+    complaints.clear();
+    ::libbpf_set_print(complain);
+    Kernel kernel;
+    kernel.tc_.reset(nat_tc__open());
+    if (!kernel.tc_) return system_error("opening the BPF program");
+    kernel.tc_->rodata->hp_flag_ipv6 = linux_version() >= std::pair(6, 16) ? 1 << 7 : 0;  // BPF_F_IPV6
+    if (auto pinned = pin_maps(kernel.tc_->obj, folder); !pinned) return pinned.error();
+    if (const int error = nat_tc__load(kernel.tc_.get())) return libbpf_error("loading the BPF program", error);
+    kernel.maps_ = maps_of(*kernel.tc_);
+    if (!with_driver) return kernel;
+    kernel.xdp_.reset(nat_xdp__open());
+    if (!kernel.xdp_) return system_error("opening the XDP program");
+    if (auto pinned = pin_maps(kernel.xdp_->obj, folder); !pinned) return pinned.error();
+    if (const int error = nat_xdp__load(kernel.xdp_.get())) return libbpf_error("loading the XDP program", error);
     return kernel;
 }
 
 int Kernel::program(Hook hook) const {
-    return ::bpf_program__fd(hook == Hook::arrives ? skeleton_->progs.hp_arrives : skeleton_->progs.hp_leaves);
+    if (hook == Hook::driver) return ::bpf_program__fd(xdp_->progs.hp_in_driver);
+    return ::bpf_program__fd(hook == Hook::arrives ? tc_->progs.hp_arrives : tc_->progs.hp_leaves);
 }
 
 Result<> check_kernel() {

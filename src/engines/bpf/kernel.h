@@ -1,4 +1,4 @@
-// The kernel's half of the engine: its program and its maps, made or taken over.
+// The kernel's half of the engine: its programs and their maps, made or taken over.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include "engines/bpf/kernel_map.h"
 
 struct nat_tc;
+struct nat_xdp;
 
 namespace hairpin::bpf {
 
@@ -19,6 +20,7 @@ struct Maps {
     KernelMap<hp_network, uint32_t> networks;
     KernelMap<hp_address, uint32_t> guarded;
     KernelMap<uint32_t, hp_settings> settings;
+    KernelMap<uint32_t, hp_link> links;
     KernelMap<uint32_t, hp_counts> counts;
     KernelMap<uint32_t, hp_swept> swept;
     KernelMap<hp_tuple, hp_half> halves;
@@ -28,19 +30,21 @@ struct Maps {
 // Acts on the network namespace of the thread that makes it. One thread uses it.
 class Kernel {
 public:
-    // Loads the program. Maps that are pinned in the folder are taken over with all that they hold, others made and
-    // pinned. Whoever closes it leaves all of that in place.
-    static Result<Kernel> load(const std::filesystem::path& folder);
+    // Loads the programs; that of Hook::driver only on demand. Maps that are pinned in the folder are taken over with
+    // all that they hold, others made and pinned. Whoever closes it leaves all of that in place.
+    static Result<Kernel> load(const std::filesystem::path& folder, bool with_driver);
 
-    int program(Hook hook) const;
+    int program(Hook hook) const;  // a descriptor; precondition: it was loaded
 
     const Maps& maps() const { return *maps_; }
 
 private:
     struct Destroy {
         void operator()(nat_tc* skeleton) const;
+        void operator()(nat_xdp* skeleton) const;
     };
-    std::unique_ptr<nat_tc, Destroy> skeleton_;
+    std::unique_ptr<nat_tc, Destroy> tc_;
+    std::unique_ptr<nat_xdp, Destroy> xdp_;
     std::optional<Maps> maps_;
 };
 

@@ -71,8 +71,7 @@ Result<> remove_pins(const fs::path& folder) {
     if (error) return {};
     std::stable_partition(pins.begin(), pins.end(), is_link);
     for (const fs::path& pin : pins) {
-        // The kernel lets go of a link some time after its pin, but detaches it at once.
-        if (const Fd link(is_link(pin) ? ::bpf_obj_get(pin.c_str()) : -1); link) (void)::bpf_link_detach(link.get());
+        if (is_link(pin)) unpin_link(pin);
         if (::unlink(pin.c_str()) != 0 && errno != ENOENT) return system_error(pin.string());
     }
     if (::rmdir(folder.c_str()) != 0 && errno != ENOENT) return system_error(folder.string());

@@ -15,7 +15,7 @@ enum {
     HP_MOST_NETWORKS = 1 << 20,
     HP_MOST_HALVES = 1 << 21, /* of flows: two each */
     HP_MOST_FRAGMENTS = 1 << 12,
-    HP_MOST_LINKS = 1 << 16, /* the indices of links that can be told to face outside */
+    HP_MOST_LINKS = 1 << 16, /* the indices of links lie below */
 
     HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of CLOCK_MONOTONIC_COARSE, 17 ms */
 
@@ -163,7 +163,13 @@ struct hp_sysctl {
 struct hp_settings {
     __u32 first_port; /* of those that translated sources get, host order */
     __u32 ports;
-    __u8 outside[HP_MOST_LINKS / 8]; /* a bit for each link that faces only outside */
+};
+
+/* By its index. */
+struct hp_link {
+    __u8 mac[6];
+    __u8 outside;      /* it faces only outside */
+    __u8 takes_frames; /* its driver sends what another's has received */
 };
 
 #ifdef __cplusplus
@@ -180,3 +186,4 @@ HP_ASSERT_SIZE(hp_network, 24);
 HP_ASSERT_SIZE(hp_hop, 24);
 HP_ASSERT_SIZE(hp_half, 96);
 HP_ASSERT_SIZE(hp_fragment, 40);
+HP_ASSERT_SIZE(hp_link, 8);

@@ -15,19 +15,9 @@
 #define HP_LOOPBACK 1 /* the index of `lo`, in every network namespace */
 #define HP_TRIES 256  /* of ports, in a row from a random one */
 
-static __always_inline __u32 hp_now(void) { return (__u32)(bpf_ktime_get_coarse_ns() >> HP_TICK_BITS); }
-
 static __always_inline struct hp_settings* hp_told(void) {
     const __u32 zero = 0;
     return bpf_map_lookup_elem(&hp_settings, &zero);
-}
-
-static __always_inline int hp_is_outside(__u32 link) {
-    const struct hp_settings* settings = hp_told();
-    if (!settings || link >= HP_MOST_LINKS) return 0;
-    __u32 byte = link / 8;
-    asm volatile("" : "+r"(byte)); /* else the mask, which the verifier needs, is taken for superfluous */
-    return settings->outside[byte & (sizeof settings->outside - 1)] >> (link % 8) & 1;
 }
 
 static __always_inline int hp_closed(const struct hp_half* half) {

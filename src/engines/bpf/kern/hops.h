@@ -29,12 +29,12 @@ static __always_inline void hp_route(struct __sk_buff* skb, const struct hp_pack
     route->way = HP_KNOWN;
     route->link = hop->link;
     route->mtu = hop->mtu;
-    if ((__s32)(hop->until - now) > 0) return;
     if (half->marks & (HP_VIA_LOOPBACK | HP_STAYS)) {
         route->link = HP_LOOPBACK;
         route->mtu = ~0U;
         return;
     }
+    if ((__s32)(hop->until - now) > 0) return;
     const struct hp_tuple* to = &half->translated;
     const int v4 = hp_is_v4(&to->destination);
     struct bpf_fib_lookup fib;

@@ -1,7 +1,7 @@
 /* ICMP errors about flows, translated for those who sent what they are about (RFC 5508, RFC 4443). */
 #pragma once
 
-#include "engines/bpf/kern/rewrite.h"
+#include "engines/bpf/kern/send.h"
 
 /* The packet that an error quotes, as it was when it was translated. */
 struct hp_quote {

@@ -33,6 +33,13 @@ struct {
     __type(value, struct hp_settings);
 } hp_settings SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, HP_MOST_LINKS);
+    __type(key, __u32);
+    __type(value, struct hp_link);
+} hp_links SEC(".maps");
+
 /* Made by the daemon, counted up here. */
 HP_TABLE(hp_counts, __u32, struct hp_counts, HP_MOST_SERVICES);
 
@@ -63,3 +70,11 @@ struct {
     __type(key, __u32);
     __type(value, struct hp_draft);
 } hp_drafts SEC(".maps");
+
+/* In ticks: the clock of the flows. */
+static __always_inline __u32 hp_now(void) { return (__u32)(bpf_ktime_get_coarse_ns() >> HP_TICK_BITS); }
+
+static __always_inline int hp_is_outside(__u32 link) {
+    const struct hp_link* about = bpf_map_lookup_elem(&hp_links, &link);
+    return about && about->outside;
+}

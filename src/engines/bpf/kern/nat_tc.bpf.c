@@ -25,6 +25,8 @@
 #define TCX_NEXT -1
 #define TCX_DROP 2
 
+typedef struct __sk_buff hp_frame;
+
 #include "engines/bpf/kern/answer.h"
 #include "engines/bpf/kern/icmp.h"
 
@@ -116,7 +118,7 @@ HP_APART int hp_look(struct __sk_buff* skb, struct hp_packet* packet) {
     if (!hp_at(skb, 0, HP_NEEDED)) {
         bpf_skb_pull_data(skb, skb->len < HP_NEEDED ? skb->len : HP_NEEDED);
     }
-    return hp_parse(skb, packet);
+    return hp_parse(skb, (__be16)skb->protocol, packet);
 }
 
 SEC("tc")

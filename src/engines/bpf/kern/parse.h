@@ -1,4 +1,4 @@
-/* What a packet is. Whatever is not understood is not ours. */
+/* What a packet is. Whatever is not understood is not ours. hp_frame: the context of the program that includes this. */
 #pragma once
 
 #include "engines/bpf/kern/address.h"
@@ -37,17 +37,17 @@ struct hp_packet {
 #define HP_IP sizeof(struct ethhdr) /* where the IP header begins */
 
 /* In assembly, for clang 14 would keep a pointer into the context, which the verifier forbids. */
-#define HP_CONTEXT(skb, field)                                                                                      \
-    ({                                                                                                              \
-        void* _pointer;                                                                                             \
-        asm volatile("%0 = *(u32 *)(%1 + %2)" : "=r"(_pointer) : "r"(skb), "i"(offsetof(struct __sk_buff, field))); \
-        _pointer;                                                                                                   \
+#define HP_CONTEXT(frame, field)                                                                              \
+    ({                                                                                                        \
+        void* _pointer;                                                                                       \
+        asm volatile("%0 = *(u32 *)(%1 + %2)" : "=r"(_pointer) : "r"(frame), "i"(offsetof(hp_frame, field))); \
+        _pointer;                                                                                             \
     })
 
 /* A pointer to `size` bytes of the packet at `offset`, or null. The mask tells the verifier what is known anyway. */
-static __always_inline void* hp_at(struct __sk_buff* skb, __u32 offset, __u32 size) {
-    void* data = HP_CONTEXT(skb, data);
-    void* end = HP_CONTEXT(skb, data_end);
+static __always_inline void* hp_at(hp_frame* frame, __u32 offset, __u32 size) {
+    void* data = HP_CONTEXT(frame, data);
+    void* end = HP_CONTEXT(frame, data_end);
     data += offset & 0x3ff;
     return data + size <= end ? data : 0;
 }
@@ -63,23 +63,23 @@ struct hp_icmp {
 enum { HP_ICMP_UNREACHABLE = 3, HP_ICMP_EXPIRED = 11, HP_ICMP_PARAMETER = 12 };
 enum { HP_ICMP6_UNREACHABLE = 1, HP_ICMP6_TOO_BIG = 2, HP_ICMP6_EXPIRED = 3, HP_ICMP6_FIRST_QUERY = 128 };
 
-static __always_inline enum hp_kind hp_parse_v4_error(struct __sk_buff* skb, const struct hp_packet* packet) {
-    const struct hp_icmp* icmp = hp_at(skb, packet->payload, sizeof *icmp);
+static __always_inline enum hp_kind hp_parse_v4_error(hp_frame* frame, const struct hp_packet* packet) {
+    const struct hp_icmp* icmp = hp_at(frame, packet->payload, sizeof *icmp);
     if (!icmp) return HP_FOREIGN;
     return icmp->type == HP_ICMP_UNREACHABLE || icmp->type == HP_ICMP_EXPIRED || icmp->type == HP_ICMP_PARAMETER
                ? HP_ERROR
                : HP_FOREIGN;
 }
 
-static __always_inline enum hp_kind hp_parse_v6_error(struct __sk_buff* skb, const struct hp_packet* packet) {
-    const struct hp_icmp* icmp = hp_at(skb, packet->payload, sizeof *icmp);
+static __always_inline enum hp_kind hp_parse_v6_error(hp_frame* frame, const struct hp_packet* packet) {
+    const struct hp_icmp* icmp = hp_at(frame, packet->payload, sizeof *icmp);
     if (!icmp) return HP_FOREIGN;
     return icmp->type < HP_ICMP6_FIRST_QUERY ? HP_ERROR : HP_FOREIGN;
 }
 
-static __always_inline enum hp_kind hp_parse_ports(struct __sk_buff* skb, struct hp_packet* packet) {
+static __always_inline enum hp_kind hp_parse_ports(hp_frame* frame, struct hp_packet* packet) {
     if (packet->tuple.protocol == IPPROTO_TCP) {
-        const struct tcphdr* tcp = hp_at(skb, packet->payload, sizeof *tcp);
+        const struct tcphdr* tcp = hp_at(frame, packet->payload, sizeof *tcp);
         if (!tcp) return HP_FOREIGN;
         packet->tuple.source_port = tcp->source;
         packet->tuple.destination_port = tcp->dest;
@@ -87,7 +87,7 @@ static __always_inline enum hp_kind hp_parse_ports(struct __sk_buff* skb, struct
         packet->header = tcp->doff * 4;
         return HP_WHOLE;
     }
-    const struct udphdr* udp = hp_at(skb, packet->payload, sizeof *udp);
+    const struct udphdr* udp = hp_at(frame, packet->payload, sizeof *udp);
     if (!udp) return HP_FOREIGN;
     packet->tuple.source_port = udp->source;
     packet->tuple.destination_port = udp->dest;
@@ -97,8 +97,8 @@ static __always_inline enum hp_kind hp_parse_ports(struct __sk_buff* skb, struct
 
 static __always_inline int hp_has_ports(__u8 protocol) { return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP; }
 
-static __always_inline enum hp_kind hp_parse_v4(struct __sk_buff* skb, struct hp_packet* packet) {
-    const struct iphdr* ip = hp_at(skb, HP_IP, sizeof *ip);
+static __always_inline enum hp_kind hp_parse_v4(hp_frame* frame, struct hp_packet* packet) {
+    const struct iphdr* ip = hp_at(frame, HP_IP, sizeof *ip);
     if (!ip || ip->version != 4 || ip->ihl < 5) return HP_FOREIGN;
     packet->payload = HP_IP + ip->ihl * 4;
     packet->length = bpf_ntohs(ip->tot_len);
@@ -111,8 +111,8 @@ static __always_inline enum hp_kind hp_parse_v4(struct __sk_buff* skb, struct hp
     packet->id = ip->id;
     if (fragment & HP_IP_OFFSET) return hp_has_ports(ip->protocol) ? HP_LATER : HP_FOREIGN;
     packet->first = !!(fragment & HP_IP_MORE);
-    if (hp_has_ports(ip->protocol)) return hp_parse_ports(skb, packet);
-    return ip->protocol == IPPROTO_ICMP && !packet->first ? hp_parse_v4_error(skb, packet) : HP_FOREIGN;
+    if (hp_has_ports(ip->protocol)) return hp_parse_ports(frame, packet);
+    return ip->protocol == IPPROTO_ICMP && !packet->first ? hp_parse_v4_error(frame, packet) : HP_FOREIGN;
 }
 
 struct hp_option_header {
@@ -132,8 +132,8 @@ static __always_inline int hp_is_extension(__u8 header) {
            header == IPPROTO_ROUTING;
 }
 
-static __always_inline enum hp_kind hp_parse_v6(struct __sk_buff* skb, struct hp_packet* packet) {
-    const struct ipv6hdr* ip = hp_at(skb, HP_IP, sizeof *ip);
+static __always_inline enum hp_kind hp_parse_v6(hp_frame* frame, struct hp_packet* packet) {
+    const struct ipv6hdr* ip = hp_at(frame, HP_IP, sizeof *ip);
     if (!ip || ip->version != 6) return HP_FOREIGN;
     packet->payload = HP_IP + sizeof *ip;
     packet->length = sizeof *ip + bpf_ntohs(ip->payload_len);
@@ -145,7 +145,7 @@ static __always_inline enum hp_kind hp_parse_v6(struct __sk_buff* skb, struct hp
     __u8 next = ip->nexthdr;
     for (int i = 0; i < HP_MOST_HEADERS && hp_is_extension(next); ++i) {
         if (next == IPPROTO_FRAGMENT) {
-            const struct hp_fragment_header* fragment = hp_at(skb, packet->payload, sizeof *fragment);
+            const struct hp_fragment_header* fragment = hp_at(frame, packet->payload, sizeof *fragment);
             if (!fragment) return HP_FOREIGN;
             packet->id = fragment->id;
             next = fragment->next;
@@ -157,19 +157,20 @@ static __always_inline enum hp_kind hp_parse_v6(struct __sk_buff* skb, struct hp
             packet->first = !!(fragment->offset_and_more & bpf_htons(1));
             continue;
         }
-        const struct hp_option_header* option = hp_at(skb, packet->payload, sizeof *option);
+        const struct hp_option_header* option = hp_at(frame, packet->payload, sizeof *option);
         if (!option) return HP_FOREIGN;
         next = option->next;
         packet->payload += (option->length + 1) * 8;
         if (packet->payload > 0x300) return HP_FOREIGN;
     }
     packet->tuple.protocol = next;
-    if (hp_has_ports(next)) return hp_parse_ports(skb, packet);
-    return next == IPPROTO_ICMPV6 && !packet->first ? hp_parse_v6_error(skb, packet) : HP_FOREIGN;
+    if (hp_has_ports(next)) return hp_parse_ports(frame, packet);
+    return next == IPPROTO_ICMPV6 && !packet->first ? hp_parse_v6_error(frame, packet) : HP_FOREIGN;
 }
 
-static __always_inline enum hp_kind hp_parse(struct __sk_buff* skb, struct hp_packet* packet) {
-    if (skb->protocol == bpf_htons(ETH_P_IP)) return hp_parse_v4(skb, packet);
-    if (skb->protocol == bpf_htons(ETH_P_IPV6)) return hp_parse_v6(skb, packet);
+/* `protocol`: what the frame says of its content (ETH_P_IP), in network byte order. */
+static __always_inline enum hp_kind hp_parse(hp_frame* frame, __be16 protocol, struct hp_packet* packet) {
+    if (protocol == bpf_htons(ETH_P_IP)) return hp_parse_v4(frame, packet);
+    if (protocol == bpf_htons(ETH_P_IPV6)) return hp_parse_v6(frame, packet);
     return HP_FOREIGN;
 }

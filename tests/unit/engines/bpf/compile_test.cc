@@ -78,7 +78,8 @@ TEST(BpfCompiler, PlacesAreToldApartAsPathsAre) {
     EXPECT_TRUE(lies_in(tables, peers, "10.0.0.3"));
     EXPECT_FALSE(lies_in(tables, peers, "10.0.1.7"));
     EXPECT_FALSE(lies_in(tables, peers, "1.0.0.100"));
-    EXPECT_EQ(tables.settings.outside[0], 1 << 2) << "ext, the second link";
+    EXPECT_EQ(tables.links.at(2).outside, 1) << "ext";
+    EXPECT_EQ(tables.links.at(3).outside, 0) << "int";
     EXPECT_EQ(tables.settings.first_port, 40000u);
     EXPECT_EQ(tables.settings.ports, 10000u);
 }

@@ -1,0 +1,97 @@
+/* Sends packets of flows that are under way from the driver of one link to that of another, before the kernel has made
+ * anything of them.
+ *
+ * Theory of operation. Whatever takes thought is passed on as it came, to nat_tc on the same link: what begins or ends
+ * a flow, errors, fragments, what the next link does not take, and a packet of each flow once a second, for which the
+ * hop is looked up again. So nothing is decided here, and a link whose driver cannot run this loses nothing but speed.
+ */
+#include <linux/bpf.h>
+/* first, the others lack its types */
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+typedef struct xdp_md hp_frame;
+
+#include "engines/bpf/kern/maps.h"
+#include "engines/bpf/kern/rewrite.h"
+
+/* Frames to others come here, too, where a switch does not know better or somebody listens in. */
+static __always_inline int hp_is_for(const struct hp_link* link, const struct ethhdr* ethernet) {
+    const __u16* a = (const __u16*)link->mac;
+    const __u16* b = (const __u16*)ethernet->h_dest;
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
+/* Says nothing of the flow that nat_tc would have to hear. */
+static __always_inline int hp_is_plain(const struct hp_packet* packet, const struct hp_half* half) {
+    if (packet->tuple.protocol != IPPROTO_TCP) return 1;
+    if (packet->tcp_flags & (HP_TCP_SYN | HP_TCP_FIN | HP_TCP_RST) || half->marks & HP_RESET) return 0;
+    return half->direction == HP_TO_CLIENT || half->marks & HP_ESTABLISHED;
+}
+
+static __always_inline int hp_hop_is_known(const struct hp_packet* packet, const struct hp_half* half, __u32 now) {
+    if ((__s32)(half->hop.until - now) <= 0 || packet->length > half->hop.mtu || packet->hops_left <= 1) return 0;
+    const __u32 link = half->hop.link;
+    const struct hp_link* out = bpf_map_lookup_elem(&hp_links, &link);
+    return out && out->takes_frames;
+}
+
+static __always_inline __u16* hp_check_of(hp_frame* frame, const struct hp_packet* packet) {
+    const __u32 offset =
+        packet->tuple.protocol == IPPROTO_UDP ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check);
+    return hp_at(frame, packet->payload + offset, sizeof(__u16));
+}
+
+/* A sender on this machine may leave the sum to whoever puts the packet on a wire, and nobody here would: its field
+ * holds that of the pseudo header alone. One of 65,536 others looks the same, which does no harm. */
+static __always_inline int hp_is_partial(const struct hp_packet* packet, __u16 check) {
+    const struct hp_tuple* tuple = &packet->tuple;
+    __u64 sum = bpf_htons(tuple->protocol) + (__u64)bpf_htonl(packet->length - (packet->payload - HP_IP));
+    for (int i = 0; i < 4; ++i) sum += (__u64)tuple->source.word[i] + tuple->destination.word[i];
+    if (hp_is_v4(&tuple->source)) sum += 2 * (__u64)(__u32)~HP_MAPPED; /* the third words, taken back */
+    return check == hp_fold16(sum);
+}
+
+static __always_inline void hp_translate_ports(const struct hp_half* half, __be16* ports, __u16* check) {
+    ports[0] = half->translated.source_port;
+    ports[1] = half->translated.destination_port;
+    const int udp = half->translated.protocol == IPPROTO_UDP;
+    if (udp && !*check) return; /* there is none (RFC 768) */
+    const __u16 changed = hp_changed(*check, (__u64)half->addresses_changed + half->ports_changed);
+    *check = udp && !changed ? 0xffff : changed;
+}
+
+SEC("xdp")
+int hp_in_driver(struct xdp_md* frame) {
+    const __u32 from = frame->ingress_ifindex;
+    struct ethhdr* ethernet = hp_at(frame, 0, sizeof *ethernet);
+    const struct hp_link* link = bpf_map_lookup_elem(&hp_links, &from);
+    if (!ethernet || !link || !hp_is_for(link, ethernet)) return XDP_PASS;
+    struct hp_packet packet = {0};
+    if (hp_parse(frame, ethernet->h_proto, &packet) != HP_WHOLE || packet.first) return XDP_PASS;
+    struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &packet.tuple);
+    if (!half || (half->marks & HP_FROM_INSIDE && link->outside)) return XDP_PASS;
+    const __u32 now = hp_now();
+    if (!hp_is_plain(&packet, half) || !hp_hop_is_known(&packet, half, now)) return XDP_PASS;
+
+    __be16* ports = hp_at(frame, packet.payload, 2 * sizeof *ports);
+    __u16* check = hp_check_of(frame, &packet);
+    if (!ports || !check || hp_is_partial(&packet, *check)) return XDP_PASS;
+    if (hp_rewrite_ip(frame, &half->translated, 1)) return XDP_PASS;
+    hp_translate_ports(half, ports, check);
+    __builtin_memcpy(ethernet->h_dest, half->hop.to, sizeof ethernet->h_dest);
+    __builtin_memcpy(ethernet->h_source, half->hop.from, sizeof ethernet->h_source);
+    half->seen = now;
+    __sync_fetch_and_add(&half->bytes, packet.length);
+    return (int)bpf_redirect(half->hop.link, 0);
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
