@@ -30,6 +30,7 @@ constexpr uint16_t identification = 0x8000;
 constexpr size_t identification_at = 18;
 constexpr size_t last_source_byte_at = 29;
 constexpr size_t source_port_at = 34;
+constexpr size_t payload_at = 42;
 using Frame = std::array<uint8_t, frame_size>;
 
 Fd bpf(bpf_cmd command, bpf_attr& attribute) {
@@ -70,7 +71,7 @@ std::vector<bpf_insn> dropper() { return {set(0, XDP_DROP), leave}; }
 
 // Writes the frame anew each time, since the kernel uses the page again with what the way has changed in it, and gives
 // it one of `flows` sources: 62,500 ports, then the last byte of the address. The identification makes up for that byte
-// in the header's checksum.
+// in the header's checksum, and two words of the payload make up for both in that of UDP.
 std::vector<bpf_insn> sender(const Frame& frame, uint32_t flows) {
     const auto addresses = static_cast<int32_t>((flows + ports - 1) / ports);
     std::vector<bpf_insn> program = {
@@ -96,12 +97,15 @@ std::vector<bpf_insn> sender(const Frame& frame, uint32_t flows) {
         compute(BPF_ADD, 0, first_port),
         network_order(0),
         store(BPF_H, source_port_at, 0),
+        compute(BPF_XOR, 0, 0xffff),
+        store(BPF_H, payload_at, 0),
         compute(BPF_RSH, 7, 16),
         compute(BPF_MOD, 7, addresses),
         set(0, identification),
         insn(BPF_ALU | BPF_SUB | BPF_X, 0, 7, 0, 0),
         network_order(0),
         store(BPF_H, identification_at, 0),
+        store(BPF_H, payload_at + 2, 0),
         compute(BPF_ADD, 7, frame[last_source_byte_at]),
         store(BPF_B, last_source_byte_at, 7),
         set(0, XDP_TX),
@@ -113,15 +117,13 @@ std::vector<bpf_insn> sender(const Frame& frame, uint32_t flows) {
 
 // --- The frame
 
-// RFC 1071, of a header whose own checksum field is zero.
-uint16_t checksum(std::span<const uint8_t> header) {
-    uint32_t sum = 0;
+// RFC 1071, of bytes in which the checksum's own field is zero.
+uint16_t checksum(std::span<const uint8_t> header, uint32_t sum = 0) {
     for (size_t i = 0; i < header.size(); i += 2) sum += static_cast<uint32_t>(header[i] << 8 | header[i + 1]);
     while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
     return static_cast<uint16_t>(~sum);
 }
 
-// Without a checksum in the UDP header, which IPv4 allows (RFC 768).
 Frame frame_of(const Mac& from, const Mac& to, const Ip& source, const Endpoint& destination) {
     constexpr size_t ip = 14;
     constexpr size_t udp = ip + 20;
@@ -142,6 +144,12 @@ Frame frame_of(const Mac& from, const Mac& to, const Ip& source, const Endpoint&
     put(ip + 10, checksum(std::span(frame).subspan<ip, 20>()));
     put(udp + 2, destination.port);
     put(udp + 4, frame_size - udp);
+    put(payload_at, 0xffff);  // for the port, which is zero here
+    put(payload_at + 2, identification);
+    // The pseudo header: both addresses, the protocol, the length (RFC 768).
+    const uint16_t addresses = checksum(std::span(frame).subspan<ip + 12, 8>());
+    const uint32_t pseudo = static_cast<uint16_t>(~addresses) + IPPROTO_UDP + uint32_t{frame_size - udp};
+    put(udp + 6, checksum(std::span(frame).subspan<udp>(), pseudo));
     return frame;
 }
 

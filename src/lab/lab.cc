@@ -59,6 +59,7 @@ void raise_descriptor_limit() {
 Result<std::unique_ptr<Lab>> Lab::start(Plan plan, Options options) {
     std::unique_ptr<Lab> lab(new Lab(std::move(plan), std::move(options)));
     if (auto built = lab->build(); !built) return with_notes(built.error().within("the lab"), lab->plan_);
+    if (lab->options_.prepare) lab->options_.prepare(*lab);
     if (auto started = lab->start_daemon(); !started) return with_notes(started.error(), lab->plan_);
     return lab;
 }

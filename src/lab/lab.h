@@ -20,11 +20,14 @@
 
 namespace hairpin::lab {
 
+class Lab;
+
 struct Options {
     // What runs in the gateway: argv, such as {"/proc/self/exe", "run", "-c", FILE, "--engine", ENGINE}. It serves when
     // it has written "ready: " to its standard output or standard error. Empty: nothing, and there is no daemon() and
     // no daemon_log().
     std::vector<std::string> command;
+    std::function<void(const Lab&)> prepare{};  // called when the network stands, before the daemon starts
     std::chrono::milliseconds ready_timeout{10'000};
     std::chrono::milliseconds answer_timeout{3'000};  // for one answer to one probe
 };

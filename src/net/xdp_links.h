@@ -14,8 +14,7 @@ struct XdpLink {
     bool operator==(const XdpLink&) const = default;
 };
 
-// The links of the calling thread's network namespace that can do any of it. An error before Linux 6.3, which does not
-// tell.
+// The links of the calling thread's network namespace that can do any of it (Linux 6.3).
 Result<std::vector<XdpLink>> xdp_links();
 
 }  // namespace hairpin

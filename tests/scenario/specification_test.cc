@@ -13,12 +13,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <random>
 
 #include "config/config.h"
 #include "engines/registry.h"
 #include "lab/prober.h"
-#include "model/validate.h"
+#include "support/random_services.h"
 #include "support/test_lab.h"
 
 namespace hairpin {
@@ -33,64 +32,6 @@ services:
   a4: {listen: "1.0.0.1:7000-7002", backends: ["10.0.0.2:7000-7002", "10.0.0.3:7000-7002", "10.0.5.2:7000-7002"]}
   a6: {listen: "[2001:db8::1]:7000-7002", backends: ["[fd00::2]:7000-7002", "[fd00::3]:7000-7002"]}
 )";
-constexpr int server_ports = 3;
-constexpr uint16_t first_server_port = 7000;
-constexpr auto backend_addresses =
-    std::to_array<std::string_view>({"10.0.0.2", "10.0.0.3", "10.0.5.2", "fd00::2", "fd00::3"});
-constexpr auto listen_addresses =
-    std::to_array<std::string_view>({"1.0.0.1", "2001:db8::1", "10.0.0.1", "fd00::1", "0.0.0.0", "::"});
-
-class Random {
-public:
-    explicit Random(uint32_t seed) : engine_(seed) {}
-
-    size_t below(size_t end) { return std::uniform_int_distribution<size_t>(0, end - 1)(engine_); }
-    Ip one_of(std::span<const std::string_view> addresses) { return *Ip::parse(addresses[below(addresses.size())]); }
-
-    Service service(size_t number) {
-        Service made;
-        made.name = fmt::format("s{}", number);
-        made.protocols = static_cast<Protocols>(below(3));
-        made.source = static_cast<SourcePolicy>(below(names_of<SourcePolicy>.size()));
-        if (made.source == SourcePolicy::map) {
-            made.source_map = {*Prefix::parse("10.99.0.0/24")};
-            if (below(2)) made.source_map.push_back(*Prefix::parse("fd99::/64"));
-        }
-        made.balance = static_cast<Balance>(below(2));
-        const size_t ports = 1 + below(server_ports);
-        for (size_t i = below(2); i < 2; ++i) {
-            made.listen.push_back({one_of(listen_addresses), range(1000 + 10 * below(20) + below(5), ports)});
-        }
-        for (size_t i = below(3); i < 3; ++i) {
-            const size_t first = first_server_port + below(server_ports + 1 - ports);
-            made.backends.push_back({{one_of(backend_addresses), range(first, ports)}});
-        }
-        return made;
-    }
-
-private:
-    static PortRange range(size_t first, size_t size) {
-        return {static_cast<uint16_t>(first), static_cast<uint16_t>(first + size - 1)};
-    }
-
-    std::mt19937 engine_;
-};
-
-bool is_served(const Engine& engine, const std::vector<Service>& services, const Topology& topology) {
-    if (!validate(services, &topology).empty()) return false;
-    return std::ranges::none_of(engine.gaps(Ruleset(services)), &Gap::fatal);
-}
-
-// Some services that go together, and that the engine does not refuse.
-std::vector<Service> services_for(const Engine& engine, const Topology& topology, Random& random) {
-    std::vector<Service> services;
-    for (size_t number = 0; services.size() < 6 && number < 100; ++number) {
-        services.push_back(random.service(number));
-        if (!is_served(engine, services, topology)) services.pop_back();
-    }
-    return services;
-}
-
 std::string quoted(const EndpointRange& endpoint) { return fmt::format("\"{}\"", endpoint.str()); }
 
 // As somebody would write them.
@@ -116,7 +57,7 @@ protected:
     Specification() : lab_(servers_yaml, GetParam()), engine_(find_engine(GetParam())->make({})) {}
 
     // Everybody asks every service for some port of each of its endpoints.
-    void check(const std::vector<Service>& services, Random& random) {
+    void check(const std::vector<Service>& services, RandomServices& random) {
         const Ruleset ruleset(services);
         for (const Service& service : ruleset.services()) {
             for (const EndpointRange& listen : service.listen) {
@@ -194,9 +135,9 @@ TEST_P(Specification, BackendsSeeWhatTranslateSays) {
     ASSERT_TRUE(lab_);
     const char* given = std::getenv("HAIRPIN_SEED");
     const auto seed = static_cast<uint32_t>(given ? std::strtoul(given, nullptr, 10) : 20);
-    Random random(seed);
+    RandomServices random(seed);
     for (int round = 0; round < 40; ++round) {
-        const auto services = services_for(*engine_, lab_->plan().topology, random);
+        const auto services = random.some(*engine_, lab_->plan().topology);
         const std::string yaml = to_yaml(services);
         SCOPED_TRACE(fmt::format("HAIRPIN_SEED={}, round {}:\n{}", seed, round, yaml));
         ASSERT_EQ(parse_config(yaml, "random.yaml").services, services);

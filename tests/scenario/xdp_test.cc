@@ -1,4 +1,4 @@
-// Packets of flows that are under way go from driver to driver, and nobody can tell but by the time it takes.
+// Packets of flows that are under way go from driver to driver, and are what they would have been by the other way.
 //
 //   client ──── ext ─── gateway ─── int ──── switch ──── server1, server2, peer
 //                 driver ───> driver
@@ -16,12 +16,7 @@ namespace {
 
 class Xdp : public testing::TestWithParam<Place> {
 protected:
-    void SetUp() override {
-        ASSERT_TRUE(lab_);
-        // A veth takes frames from another driver only while its other end receives by NAPI, which GRO turns on.
-        command(lab_->host("client"), "ethtool -K eth0 gro on");
-        command(lab_->switch_host(), "ethtool -K gateway gro on");
-    }
+    void SetUp() override { ASSERT_TRUE(lab_); }
 
     struct Passage {
         std::string came;  // a packet's bytes at the other end
@@ -74,6 +69,7 @@ TEST_P(Xdp, PacketsAreTheSameByEitherWay) {
 
 // Sockets on a machine of veths leave that to a device, of which there is none.
 TEST_P(Xdp, PacketsWithoutTheirChecksumArriveWithIt) {
+    for (const lab::Host* host : {&client_host_, &backend_host_}) command(*host, "ethtool -K eth0 tx on >/dev/null");
     ASSERT_TRUE(wait_for([&] { return to_backend("until drivers are used").by_driver; }));
     const UdpSocket client(client_host_, {client_.ip, 0});
     const UdpSocket server(backend_host_, backend_);
@@ -87,7 +83,6 @@ TEST_P(Xdp, PacketsWithoutTheirChecksumArriveWithIt) {
 }
 
 TEST_P(Xdp, StreamsGoByDriversWhereTheyBringTheirChecksums) {
-    for (const lab::Host* host : {&client_host_, &backend_host_}) command(*host, "ethtool -K eth0 tx off >/dev/null");
     const Fd listener = listen_on(backend_host_, backend_);
     const Meeting meeting = meet(client_host_, service_, {&listener});
     ASSERT_TRUE(meeting.conversation) << strerror(meeting.refused_with);
@@ -120,6 +115,31 @@ TEST_P(Xdp, FramesToOthersAreLeftAlone) {
     const auto came = at_backend.until([](const Packet& p) { return p.payload() == "ours"; });
     EXPECT_TRUE(std::ranges::none_of(
         came, [&](const Packet& p) { return p.to == backend_ && p.payload() == "to another router"; }));
+}
+
+// A program in the driver must not be the way around a guard.
+TEST_P(Xdp, PacketsWithForgedSourcesAreStopped) {
+    if (client_.ip != at("10.0.0.50").ip && client_.ip != at("fd00::50").ip) return;  // not from inside
+    ASSERT_TRUE(wait_for([&] { return to_backend("ours").by_driver; }));
+    const Capture at_backend(backend_host_);
+    send_packet(lab_->host("client"), udp_packet(client_, service_, "forged", fields));
+    EXPECT_TRUE(wait_for([&] { return to_backend("ours").by_driver; }));
+    const auto came = at_backend.until([](const Packet& p) { return p.payload() == "ours"; });
+    EXPECT_TRUE(std::ranges::none_of(came, [](const Packet& p) { return p.payload() == "forged"; }));
+}
+
+// A driver that takes no more frames loses those that it is sent, for as long as it is believed to take them.
+TEST_P(Xdp, PacketsGoTheOtherWayWhereADriverTakesNoFrames) {
+    ASSERT_TRUE(wait_for([&] { return to_backend("ours").by_driver; }));
+    command(lab_->switch_host(), "ethtool -K gateway gro off >/dev/null");
+    const std::string packet = udp_packet(client_, service_, "after", fields);
+    const PacketSender sender(client_host_, client_.ip.family());
+    const UdpSocket backend(backend_host_, backend_);
+    EXPECT_TRUE(wait_for([&] {
+        sender.send(packet);
+        return backend.receive(std::chrono::milliseconds(100)).has_value();
+    }));
+    EXPECT_FALSE(to_backend("by the stack").by_driver);
 }
 
 INSTANTIATE_TEST_SUITE_P(From, Xdp, testing::Values(external_v4, peer_v4, external_v6, peer_v6), name_of_place);

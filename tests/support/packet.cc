@@ -52,14 +52,24 @@ std::string_view text_of(std::span<const uint8_t> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// RFC 1071; over the pseudo-header too, which ICMP of IPv4 has not. It goes to `at`, where zeros were.
-void fill_checksum(std::string& content, int protocol, const Ip& from, const Ip& to, size_t at) {
+uint16_t folded(uint32_t sum) {
+    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<uint16_t>(sum);
+}
+
+// RFC 1071; over the pseudo-header too, which ICMP of IPv4 has not.
+uint16_t sum_with_pseudo_header(std::string_view content, int protocol, const Ip& from, const Ip& to) {
     uint32_t sum = sum_of(content);
     if (protocol != IPPROTO_ICMP) {
         sum += sum_of(text_of(from.network_bytes())) + sum_of(text_of(to.network_bytes())) +
                static_cast<uint32_t>(protocol) + static_cast<uint32_t>(content.size());
     }
-    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+    return folded(sum);
+}
+
+// It goes to `at`, where zeros were.
+void fill_checksum(std::string& content, int protocol, const Ip& from, const Ip& to, size_t at) {
+    const uint16_t sum = sum_with_pseudo_header(content, protocol, from, to);
     const uint16_t checksum = htons(static_cast<uint16_t>(~sum));
     memcpy(content.data() + at, &checksum, sizeof checksum);
 }
@@ -202,6 +212,22 @@ std::string icmp_packet(const Ip& from, const Ip& to, const IcmpError& error) {
     const int protocol = from.is_v4() ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
     fill_checksum(content, protocol, from, to, offsetof(icmp6_hdr, icmp6_cksum));
     return ip_packet(protocol, from, to, content, {});
+}
+
+std::string with_header_checksum(std::string packet) {
+    auto header = header_in<iphdr>(packet);
+    if (header.version != 4) return packet;
+    header.check = 0;
+    header.check = htons(static_cast<uint16_t>(~folded(sum_of(bytes_of(header)))));
+    return packet.replace(0, sizeof header, bytes_of(header));
+}
+
+bool has_right_checksums(const Packet& packet) {
+    const bool v4 = packet.from.ip.is_v4();
+    const std::string_view header(packet.bytes.data(), packet.bytes.size() - packet.content.size());
+    if (v4 && folded(sum_of(header)) != 0xffff) return false;
+    if (v4 && packet.protocol == IPPROTO_UDP && header_in<udphdr>(packet.content).check == 0) return true;
+    return sum_with_pseudo_header(packet.content, packet.protocol, packet.from.ip, packet.to.ip) == 0xffff;
 }
 
 std::vector<std::string> fragments_of(const std::string& packet, size_t size, uint16_t id) {

@@ -18,6 +18,9 @@ inline constexpr std::chrono::milliseconds patience{10'000};  // for what should
 // Waits until the condition holds; false once the time is over.
 bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds timeout = patience);
 
+// Runs a line of shell on a host; the test fails if that does.
+void command(const lab::Host& host, const std::string& line);
+
 // A file in the temporary directory that is gone with this object.
 class TemporaryFile {
 public:
@@ -38,7 +41,8 @@ private:
 class TestLab {
 public:
     enum class Backends { answer, none };  // none: the test opens its own
-    // `wrapper`: runs what follows it, as {"prlimit", "--nofile=100"} does.
+    // With the xdp engine the links behave as those of network cards do: their drivers take frames, and checksums are
+    // made before. `wrapper`: runs what follows it, as {"prlimit", "--nofile=100"} does.
     explicit TestLab(std::string_view yaml, const std::string& engine = "proxy", Backends backends = Backends::answer,
                      std::vector<std::string> wrapper = {});
 

@@ -76,10 +76,6 @@ const lab::Host& host_with(const TestLab& lab, const Endpoint& endpoint) {
     return lab->host("gateway");
 }
 
-void command(const lab::Host& host, const std::string& line) {
-    EXPECT_EQ(host.run([&] { return std::system(line.c_str()); }), 0) << line;
-}
-
 uint64_t kernel_counter(const lab::Host& host, const std::string& group, const std::string& name) {
     // The thread's own: /proc/net is that of the process's first thread.
     const bool v6 = group.ends_with('6');

@@ -57,9 +57,6 @@ Endpoint exchange(const UdpSocket& client, const Endpoint& service, const UdpSoc
 // Who holds the endpoint's address: the plan decides which backend is "server1".
 const lab::Host& host_with(const TestLab& lab, const Endpoint& endpoint);
 
-// Runs a line of shell on a host; the test fails if that does.
-void command(const lab::Host& host, const std::string& line);
-
 // One of the host's counters, such as {"Icmp", "InMsgs"} of /proc/net/snmp and netstat, or {"Icmp6", "InMsgs"} of
 // snmp6.
 uint64_t kernel_counter(const lab::Host& host, const std::string& group, const std::string& name);

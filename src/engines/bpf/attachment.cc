@@ -100,13 +100,14 @@ Result<> attach(Hook hook, int program, const std::vector<Link>& links, const fs
     return {};
 }
 
-std::vector<std::string> attach_to_drivers(int program, const std::vector<Link>& links, const fs::path& folder) {
-    std::vector<std::string> obstacles;
+std::map<std::string, std::string> attach_to_drivers(int program, const std::vector<Link>& links,
+                                                     const fs::path& folder) {
+    std::map<std::string, std::string> obstacles;
     std::set<fs::path> taken;
     for (const Link& link : links) {
         const fs::path pin = pin_of(Hook::driver, folder, link.index);
         if (auto attached = attach_one(Hook::driver, program, link, pin); !attached) {
-            obstacles.push_back(attached.error().message);
+            obstacles.emplace(link.name, attached.error().message);
         } else {
             taken.insert(pin);
         }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -25,9 +27,9 @@ enum class Hook { arrives, leaves, driver };
 Result<> attach(Hook hook, int program, const std::vector<Link>& links, const std::filesystem::path& folder);
 
 // The same for Hook::driver, but for links whose driver does not take the program; what they carry meets the others.
-// Returns why, a line for each.
-std::vector<std::string> attach_to_drivers(int program, const std::vector<Link>& links,
-                                           const std::filesystem::path& folder);
+// Returns why, by the link's name.
+std::map<std::string, std::string> attach_to_drivers(int program, const std::vector<Link>& links,
+                                                     const std::filesystem::path& folder);
 
 void detach(Hook hook, const std::filesystem::path& folder);  // everywhere
 

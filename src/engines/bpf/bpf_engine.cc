@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <net/if.h>
 
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -78,8 +79,7 @@ private:
     Result<> set_sysctls(const Desired& desired);
     Result<> name_slots(const Desired& desired);
     void use_drivers();
-    void follow_drivers();
-    void mark_drivers(Table<uint32_t, hp_link>& links) const;
+    std::vector<XdpLink> vouch_for_drivers();  // as they are now
     void end_stale_udp(const Desired* replaced);
     std::string name_of(uint32_t slot) const;
 
@@ -95,8 +95,7 @@ private:
     std::unordered_map<uint32_t, std::string> names_;                   // by slot
     std::unordered_map<uint32_t, std::chrono::milliseconds> udp_rest_;  // by slot
     Sweeper sweeper_;
-    std::vector<XdpLink> drivers_;        // as they were last told of
-    std::vector<std::string> obstacles_;  // to the use of some, as they were told to the operator
+    std::map<std::string, std::string> obstacles_;  // by link: why its driver is not used, as the operator was told
 };
 
 std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
@@ -139,7 +138,7 @@ Result<> BpfEngine::check(const Desired& desired) {
 bool BpfEngine::has_traces() {
     const auto folder = pin_folder();
     std::error_code error;
-    return folder && std::filesystem::exists(*folder, error);
+    return folder && (std::filesystem::exists(*folder, error) || !folders_of_other_versions(*folder).empty());
 }
 
 Result<> BpfEngine::take_over() {
@@ -217,7 +216,10 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     }
     if (auto named = name_slots(*desired); !named) return named;
     Tables now = compiler_->compile(*desired, *ports, [&](const Service& service) { return slots_.at(service.name); });
-    mark_drivers(now.links);
+    for (auto& [index, link] : now.links) {
+        const auto there = tables_.links.find(index);
+        if (there != tables_.links.end()) link.takes_frames_until = there->second.takes_frames_until;
+    }
     const auto links = ethernet_links(desired->topology.links());
     // Before what it is for, and for as long as flows may need it: until clear().
     if (has_own_backend(*desired) || is_attached(Hook::leaves, folder_)) {
@@ -239,55 +241,72 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     } else {
         detach(Hook::driver, folder_);
     }
+    for (const auto& old : folders_of_other_versions(folder_)) (void)remove_pins(old);
     end_stale_udp(replaced.get());
     return {};
 }
 
-// Frames of another VLAN look like those of the trunk where a driver takes tags off, and no program there could tell.
-bool is_trunk(const Topology& topology, int index) {
-    return std::ranges::any_of(topology.links(), [&](const Link& link) { return link.trunk == index; });
-}
+constexpr uint32_t vouched_for = 5'000'000'000 >> HP_TICK_BITS;  // ticks; renewed about every second
 
 const XdpLink* find_driver(const std::vector<XdpLink>& drivers, int index) {
     const auto found = std::ranges::find(drivers, index, &XdpLink::index);
     return found != drivers.end() ? &*found : nullptr;
 }
 
+// Why no program of ours is to run in its driver; empty: it may.
+std::string_view obstacle_to(const Link& link, const std::vector<XdpLink>& drivers, const Topology& topology) {
+    const auto& links = topology.links();
+    const XdpLink* driver = find_driver(drivers, link.index);
+    if (!driver || !driver->runs) return "its driver runs no XDP";
+    // Where a driver takes tags off, frames of a VLAN look like others; and those of a port would seem to be its own.
+    if (std::ranges::find(links, link.index, &Link::trunk) != links.end()) return "it carries VLANs";
+    if (std::ranges::find(links, link.index, &Link::master) != links.end()) return "it is made of other links";
+    return "";
+}
+
 // Packets of links that are left out take the way of the tc engine, so nothing fails here.
 void BpfEngine::use_drivers() {
     const Topology& topology = desired_->topology;
-    auto drivers = xdp_links();
     std::vector<Link> links = ethernet_links(topology.links());
-    std::erase_if(links, [&](const Link& link) {
-        const XdpLink* driver = drivers ? find_driver(*drivers, link.index) : nullptr;
-        return !driver || !driver->runs || is_trunk(topology, link.index);
-    });
-    auto obstacles = attach_to_drivers(kernel_->program(Hook::driver), links, folder_);
-    if (!drivers) obstacles.push_back(drivers.error().message);
-    if (drivers && links.empty()) obstacles.emplace_back("no link here has a driver that runs XDP");
-    if (obstacles != obstacles_) {
-        for (const std::string& obstacle : obstacles) {
-            options_.on_event({Event::Level::warning, obstacle + "; what it concerns goes the way of engine tc"});
+    std::erase_if(links, [](const Link& link) { return link.name == "lo"; });
+    const auto before = xdp_links();
+    std::map<std::string, std::string> obstacles;
+    std::vector<Link> able;
+    for (const Link& link : links) {
+        const std::string obstacle(before ? obstacle_to(link, *before, topology) : before.error().message);
+        if (obstacle.empty()) {
+            able.push_back(link);
+        } else {
+            obstacles.emplace(link.name, obstacle);
         }
-        obstacles_ = std::move(obstacles);
     }
-    follow_drivers();
+    obstacles.merge(attach_to_drivers(kernel_->program(Hook::driver), able, folder_));
+    const auto drivers = vouch_for_drivers();  // some take frames only while a program runs in them
+    for (const Link& link : able) {
+        const XdpLink* driver = find_driver(drivers, link.index);
+        if (!driver || !driver->takes_frames) obstacles.emplace(link.name, "its driver takes no frames from others");
+    }
+    for (const auto& [link, why] : obstacles) {
+        const auto told = obstacles_.find(link);
+        if (told != obstacles_.end() && told->second == why) continue;
+        options_.on_event(
+            {Event::Level::warning, fmt::format("{}: {}; what it carries goes the way of engine tc", link, why)});
+    }
+    obstacles_ = std::move(obstacles);
 }
 
-// What they take may depend on what runs in them, and on settings of theirs.
-void BpfEngine::follow_drivers() {
+// What a driver takes may depend on settings of its link, so nobody may rely on it for long. Without us, all goes by
+// the programs behind the drivers.
+std::vector<XdpLink> BpfEngine::vouch_for_drivers() {
     auto drivers = xdp_links();
-    if (!drivers || *drivers == drivers_) return;
-    drivers_ = *std::move(drivers);
-    mark_drivers(tables_.links);
-    for (const auto& [index, link] : tables_.links) (void)kernel_->maps().links.put(index, link);
-}
-
-void BpfEngine::mark_drivers(Table<uint32_t, hp_link>& links) const {
-    for (auto& [index, link] : links) {
-        const XdpLink* driver = find_driver(drivers_, static_cast<int>(index));
-        link.takes_frames = driver && driver->takes_frames;
+    if (!drivers) return {};
+    const uint32_t until = now() + vouched_for;
+    for (auto& [index, link] : tables_.links) {
+        const XdpLink* driver = find_driver(*drivers, static_cast<int>(index));
+        link.takes_frames_until = driver && driver->takes_frames ? until : now();
+        (void)kernel_->maps().links.put(index, link);
     }
+    return *std::move(drivers);
 }
 
 // UDP has no connections, so a flow ends with its endpoint, its backend and its rules.
@@ -364,7 +383,7 @@ Result<> BpfEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
 
 void BpfEngine::tend() {
     if (!kernel_) return;
-    if (lane_ == Lane::driver) follow_drivers();
+    if (lane_ == Lane::driver) (void)vouch_for_drivers();
     const Service unset;
     sweeper_.sweep(*kernel_, [&](uint32_t slot) {
         const auto known = udp_rest_.find(slot);
@@ -377,6 +396,9 @@ Result<> BpfEngine::clear() {
     const auto folder = pin_folder();
     if (!folder) return folder.error();
     auto restored = restore_settings(*folder);
+    for (const auto& old : folders_of_other_versions(*folder)) {
+        if (auto removed = remove_pins(old); !removed) return removed;
+    }
     if (auto removed = remove_pins(*folder); !removed) return removed;
     kernel_.reset();
     compiler_.reset();
@@ -384,6 +406,8 @@ Result<> BpfEngine::clear() {
     tables_ = {};
     slots_.clear();
     names_.clear();
+    udp_rest_.clear();
+    obstacles_.clear();
     return restored;
 }
 

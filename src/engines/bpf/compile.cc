@@ -76,6 +76,7 @@ public:
 
     void add_surroundings() {
         for (const Link& link : topology_.links()) {
+            if (link.index >= HP_MOST_LINKS) continue;
             hp_link about{};
             std::ranges::copy(link.mac, about.mac);
             about.outside = link.name != "lo" && faces_only_outside(ruleset_, topology_, link.index);

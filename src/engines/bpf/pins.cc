@@ -51,6 +51,19 @@ Result<fs::path> pin_folder() {
     return root / "hairpin" / fmt::format("{}-{}", static_cast<int>(HP_VERSION), cookie);
 }
 
+std::vector<fs::path> folders_of_other_versions(const fs::path& folder) {
+    const auto cookie_of = [](const fs::path& path) {
+        const std::string name = path.filename().string();
+        return name.substr(std::min(name.find('-'), name.size()));
+    };
+    std::vector<fs::path> others;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder.parent_path(), ignored)) {
+        if (entry.path() != folder && cookie_of(entry.path()) == cookie_of(folder)) others.push_back(entry.path());
+    }
+    return others;
+}
+
 Result<> make_pin_folder(const fs::path& folder) {
     if (auto mounted = mount_root(); !mounted) return mounted;
     std::error_code error;

@@ -21,6 +21,11 @@ uint32_t beyond(const Table<uint32_t, Value>& table) {
     return first;
 }
 
+bool is_zero(const hp_link& link) {
+    const hp_link zero{};
+    return std::memcmp(&link, &zero, sizeof link) == 0;
+}
+
 // Puts what is new or another into a map.
 template <class Key, class Value>
 Result<> add(const KernelMap<Key, Value>& map, const Table<Key, Value>& before, const Table<Key, Value>& now) {
@@ -49,6 +54,10 @@ Result<Tables> read_tables(const Maps& maps) {
     if (auto done = fill(tables.rules, maps.rules); !done) return done.error();
     if (auto done = fill(tables.networks, maps.networks); !done) return done.error();
     if (auto done = fill(tables.guarded, maps.guarded); !done) return done.error();
+    const auto links = maps.links.visit_all([&](const uint32_t& index, const hp_link& link) {
+        if (!is_zero(link)) tables.links.emplace(index, link);
+    });
+    if (!links) return links.error();
     tables.settings = maps.settings.get(0).value_or(hp_settings{});
     return tables;
 }

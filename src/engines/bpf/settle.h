@@ -5,7 +5,7 @@
 
 namespace hairpin::bpf {
 
-// Those that outlived the daemon that filled them. Links are not among them: who serves tells all of them anew.
+// Those that outlived the daemon that filled them.
 Result<Tables> read_tables(const Maps& maps);
 
 // One that nothing in the tables has, nor any above it.

@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 2, /* of everything below */
+    HP_VERSION = 3, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
@@ -168,8 +168,10 @@ struct hp_settings {
 /* By its index. */
 struct hp_link {
     __u8 mac[6];
-    __u8 outside;      /* it faces only outside */
-    __u8 takes_frames; /* its driver sends what another's has received */
+    __u8 outside; /* it faces only outside */
+    __u8 zero;
+    __u32 takes_frames_until; /* the tick from which nobody vouches any more that its driver sends what another's has
+                                 received */
 };
 
 #ifdef __cplusplus
@@ -186,4 +188,4 @@ HP_ASSERT_SIZE(hp_network, 24);
 HP_ASSERT_SIZE(hp_hop, 24);
 HP_ASSERT_SIZE(hp_half, 96);
 HP_ASSERT_SIZE(hp_fragment, 40);
-HP_ASSERT_SIZE(hp_link, 8);
+HP_ASSERT_SIZE(hp_link, 12);

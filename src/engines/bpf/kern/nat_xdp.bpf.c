@@ -3,7 +3,7 @@
  *
  * Theory of operation. Whatever takes thought is passed on as it came, to nat_tc on the same link: what begins or ends
  * a flow, errors, fragments, what the next link does not take, and a packet of each flow once a second, for which the
- * hop is looked up again. So nothing is decided here, and a link whose driver cannot run this loses nothing but speed.
+ * hop is looked up again. So nothing is decided here, and a link whose driver cannot run this is served all the same.
  */
 #include <linux/bpf.h>
 /* first, the others lack its types */
@@ -37,11 +37,12 @@ static __always_inline int hp_is_plain(const struct hp_packet* packet, const str
     return half->direction == HP_TO_CLIENT || half->marks & HP_ESTABLISHED;
 }
 
-static __always_inline int hp_hop_is_known(const struct hp_packet* packet, const struct hp_half* half, __u32 now) {
-    if ((__s32)(half->hop.until - now) <= 0 || packet->length > half->hop.mtu || packet->hops_left <= 1) return 0;
-    const __u32 link = half->hop.link;
+/* Copied, for nat_tc may put another hop in its place meanwhile. */
+static __always_inline int hp_may_send_on(const struct hp_packet* packet, const struct hp_hop* hop, __u32 now) {
+    if ((__s32)(hop->until - now) <= 0 || packet->length > hop->mtu || packet->hops_left <= 1) return 0;
+    const __u32 link = hop->link;
     const struct hp_link* out = bpf_map_lookup_elem(&hp_links, &link);
-    return out && out->takes_frames;
+    return out && (__s32)(out->takes_frames_until - now) > 0;
 }
 
 static __always_inline __u16* hp_check_of(hp_frame* frame, const struct hp_packet* packet) {
@@ -51,22 +52,21 @@ static __always_inline __u16* hp_check_of(hp_frame* frame, const struct hp_packe
 }
 
 /* A sender on this machine may leave the sum to whoever puts the packet on a wire, and nobody here would: its field
- * holds that of the pseudo header alone. One of 65,536 others looks the same, which does no harm. */
-static __always_inline int hp_is_partial(const struct hp_packet* packet, __u16 check) {
+ * holds that of the pseudo header alone. One of 65,536 others looks the same, which does no harm. A tunnel without a
+ * sum may hold such a packet. */
+static __always_inline int hp_may_be_partial(const struct hp_packet* packet, __u16 check) {
+    if (!check) return 1;
     const struct hp_tuple* tuple = &packet->tuple;
     __u64 sum = bpf_htons(tuple->protocol) + (__u64)bpf_htonl(packet->length - (packet->payload - HP_IP));
-    for (int i = 0; i < 4; ++i) sum += (__u64)tuple->source.word[i] + tuple->destination.word[i];
-    if (hp_is_v4(&tuple->source)) sum += 2 * (__u64)(__u32)~HP_MAPPED; /* the third words, taken back */
+    for (int i = 0; i < 4; ++i) sum += (__u64)tuple->source.word[i] + tuple->destination.word[i]; /* HP_MAPPED is 0 */
     return check == hp_fold16(sum);
 }
 
 static __always_inline void hp_translate_ports(const struct hp_half* half, __be16* ports, __u16* check) {
     ports[0] = half->translated.source_port;
     ports[1] = half->translated.destination_port;
-    const int udp = half->translated.protocol == IPPROTO_UDP;
-    if (udp && !*check) return; /* there is none (RFC 768) */
     const __u16 changed = hp_changed(*check, (__u64)half->addresses_changed + half->ports_changed);
-    *check = udp && !changed ? 0xffff : changed;
+    *check = changed || half->translated.protocol != IPPROTO_UDP ? changed : 0xffff; /* 0: none (RFC 768) */
 }
 
 SEC("xdp")
@@ -80,18 +80,19 @@ int hp_in_driver(struct xdp_md* frame) {
     struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &packet.tuple);
     if (!half || (half->marks & HP_FROM_INSIDE && link->outside)) return XDP_PASS;
     const __u32 now = hp_now();
-    if (!hp_is_plain(&packet, half) || !hp_hop_is_known(&packet, half, now)) return XDP_PASS;
+    const struct hp_hop hop = half->hop;
+    if (!hp_is_plain(&packet, half) || !hp_may_send_on(&packet, &hop, now)) return XDP_PASS;
 
     __be16* ports = hp_at(frame, packet.payload, 2 * sizeof *ports);
     __u16* check = hp_check_of(frame, &packet);
-    if (!ports || !check || hp_is_partial(&packet, *check)) return XDP_PASS;
+    if (!ports || !check || hp_may_be_partial(&packet, *check)) return XDP_PASS;
     if (hp_rewrite_ip(frame, &half->translated, 1)) return XDP_PASS;
     hp_translate_ports(half, ports, check);
-    __builtin_memcpy(ethernet->h_dest, half->hop.to, sizeof ethernet->h_dest);
-    __builtin_memcpy(ethernet->h_source, half->hop.from, sizeof ethernet->h_source);
+    __builtin_memcpy(ethernet->h_dest, hop.to, sizeof ethernet->h_dest);
+    __builtin_memcpy(ethernet->h_source, hop.from, sizeof ethernet->h_source);
     half->seen = now;
     __sync_fetch_and_add(&half->bytes, packet.length);
-    return (int)bpf_redirect(half->hop.link, 0);
+    return (int)bpf_redirect(hop.link, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -19,7 +19,9 @@ hp_half half(uint8_t protocol, unsigned marks = 0) {
     return half;
 }
 
-FlowState flow(uint8_t protocol, unsigned marks = 0) { return {.asked = {}, .forth = half(protocol, marks), .back = {}}; }
+FlowState flow(uint8_t protocol, unsigned marks = 0) {
+    return {.asked = {}, .forth = half(protocol, marks), .back = {}};
+}
 
 constexpr milliseconds udp = minutes(5);
 

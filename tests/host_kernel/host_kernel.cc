@@ -1,0 +1,336 @@
+#include "host_kernel.h"
+
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <random>
+#include <span>
+#include <string_view>
+
+#include "engines/bpf/convert.h"
+
+extern "C" {
+struct host_table {
+    const void* of;
+    unsigned kind;
+    unsigned key_size;
+    unsigned value_size;
+};
+int hp_arrives(__sk_buff* skb);
+int hp_leaves(__sk_buff* skb);
+int hp_in_driver(xdp_md* frame);
+// The tables, by other names, since entries have some of these; what they look like is the affair of the programs.
+extern char endpoints_table asm("hp_endpoints");
+extern char backends_table asm("hp_backends");
+extern char rules_table asm("hp_rules_of");
+extern char guarded_table asm("hp_guarded");
+extern char networks_table asm("hp_networks");
+extern char settings_table asm("hp_settings");
+extern char links_table asm("hp_links");
+extern char counts_table asm("hp_counts");
+extern char halves_table asm("hp_halves");
+}
+
+namespace hairpin::bpf {
+namespace {
+
+// A table of the kernel. Values stay where they are while they live, for programs hold pointers to them.
+class HostTable {
+public:
+    static std::string bytes(const void* from, size_t size) { return {static_cast<const char*>(from), size}; }
+
+    char* find(const std::string& key) {
+        const auto found = entries_.find(key);
+        return found != entries_.end() ? found->second.get() : nullptr;
+    }
+    char* put(const std::string& key, const void* value, size_t size) {
+        auto& entry = entries_[key];
+        if (!entry) entry = std::make_unique<char[]>(size);
+        std::memcpy(entry.get(), value, size);
+        return entry.get();
+    }
+    bool remove(const std::string& key) {
+        const auto found = entries_.find(key);
+        if (found == entries_.end()) return false;
+        removed_.push_back(std::move(found->second));  // the program that does this may still read it
+        entries_.erase(found);
+        return true;
+    }
+    void forget_removed() { removed_.clear(); }
+
+    // The longest prefix that holds the key's own bits. A key begins with its length in bits.
+    char* find_prefix(const std::string& key) {
+        uint32_t wanted = 0;
+        std::memcpy(&wanted, key.data(), sizeof wanted);
+        char* best = nullptr;
+        uint32_t best_length = 0;
+        for (auto& [prefix, value] : entries_) {
+            uint32_t length = 0;
+            std::memcpy(&length, prefix.data(), sizeof length);
+            if (length > wanted || (best && length < best_length) || !same_bits(prefix, key, length)) continue;
+            best = value.get();
+            best_length = length;
+        }
+        return best;
+    }
+
+private:
+    static bool same_bits(const std::string& a, const std::string& b, uint32_t bits) {
+        constexpr size_t begin = sizeof(uint32_t);
+        if (a.compare(begin, bits / 8, b, begin, bits / 8) != 0) return false;
+        if (bits % 8 == 0) return true;
+        const auto different = static_cast<uint8_t>(a[begin + bits / 8] ^ b[begin + bits / 8]);
+        return different >> (8 - bits % 8) == 0;
+    }
+
+    std::map<std::string, std::unique_ptr<char[]>> entries_;
+    std::vector<std::unique_ptr<char[]>> removed_;
+};
+
+struct State {
+    std::map<const void*, HostTable> tables;
+    HostKernel::Routing routing;
+    std::unique_ptr<char[]> memory;  // ends where the frame ends
+    size_t size = 0;
+    bool partial = false;
+    bool in_driver = false;  // which program runs
+    Verdict verdict;
+    uint64_t now = 1'000'000'000'000;
+    std::mt19937 random{1};
+
+    // As in the kernel, what follows the Ethernet header is aligned.
+    static constexpr size_t pad = 2;
+
+    void hold(std::string_view frame) {
+        memory = std::make_unique<char[]>(pad + frame.size());
+        std::ranges::copy(frame, memory.get() + pad);
+        size = frame.size();
+    }
+    char* data() const { return memory.get() + pad; }
+    std::string frame() const { return {data(), size}; }
+    bool holds(uint32_t offset, size_t bytes) const { return offset <= size && bytes <= size - offset; }
+};
+std::unique_ptr<State> state;
+
+constexpr int tc_redirect = 7;
+constexpr int tc_drop = 2;
+constexpr int ethernet = 14;
+
+template <class Key, class Value>
+void fill(const void* table, const Table<Key, Value>& entries) {
+    for (const auto& [key, value] : entries) {
+        state->tables[table].put(HostTable::bytes(&key, sizeof key), &value, sizeof value);
+    }
+}
+
+template <class Value>
+std::string number(Value value) {
+    return HostTable::bytes(&value, sizeof value);
+}
+
+uint32_t added(uint32_t a, uint32_t b) { return a + b + (a + b < a ? 1 : 0); }
+uint16_t folded(uint32_t sum) {
+    sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<uint16_t>((sum & 0xffff) + (sum >> 16));
+}
+
+Ip destination_of(const bpf_fib_lookup& asked) {
+    const bool v4 = asked.family == AF_INET;
+    const auto* bytes =
+        v4 ? reinterpret_cast<const uint8_t*>(&asked.ipv4_dst) : reinterpret_cast<const uint8_t*>(asked.ipv6_dst);
+    return v4 ? Ip::from_network(std::span<const uint8_t, 4>(bytes, 4))
+              : Ip::from_network(std::span<const uint8_t, 16>(bytes, 16));
+}
+
+__sk_buff context_of(int link) {
+    __sk_buff skb{};
+    skb.len = static_cast<uint32_t>(state->size);
+    skb.pkt_type = PACKET_HOST;
+    skb.ifindex = static_cast<uint32_t>(link);
+    skb.ingress_ifindex = skb.ifindex;
+    uint16_t protocol = 0;
+    if (state->size >= ethernet) std::memcpy(&protocol, state->data() + ethernet - 2, sizeof protocol);
+    skb.protocol = protocol;
+    return skb;
+}
+
+Verdict concluded(bool sends, bool drops) {
+    Verdict verdict = sends ? state->verdict : Verdict{};
+    verdict.action = sends ? Verdict::Action::send : drops ? Verdict::Action::drop : Verdict::Action::pass;
+    verdict.frame = state->frame();
+    for (auto& [name, table] : state->tables) table.forget_removed();
+    return verdict;
+}
+
+Verdict run_tc(int (*program)(__sk_buff*), int link, const std::string& frame, bool partial) {
+    state->hold(frame);
+    state->partial = partial;
+    state->in_driver = false;
+    state->verdict = {};
+    __sk_buff skb = context_of(link);
+    const int action = program(&skb);
+    return concluded(action == tc_redirect, action == tc_drop);
+}
+
+}  // namespace
+
+HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing) {
+    state = std::make_unique<State>();
+    state->routing = std::move(routing);
+    fill(&endpoints_table, tables.endpoints);
+    fill(&backends_table, tables.backends);
+    fill(&rules_table, tables.rules);
+    fill(&guarded_table, tables.guarded);
+    fill(&networks_table, tables.networks);
+    fill(&links_table, tables.links);
+    state->tables[&settings_table].put(number(uint32_t{0}), &tables.settings, sizeof tables.settings);
+    for (uint32_t slot = 0; slot < services; ++slot) {
+        const hp_counts none{};
+        state->tables[&counts_table].put(number(slot), &none, sizeof none);
+    }
+}
+
+HostKernel::~HostKernel() { state.reset(); }
+
+Verdict HostKernel::arrives(int link, const std::string& frame, bool partial) {
+    return run_tc(hp_arrives, link, frame, partial);
+}
+
+Verdict HostKernel::leaves(int link, const std::string& frame) { return run_tc(hp_leaves, link, frame, false); }
+
+Verdict HostKernel::in_driver(int link, const std::string& frame) {
+    state->hold(frame);
+    state->in_driver = true;
+    state->verdict = {};
+    xdp_md context{};
+    context.ingress_ifindex = static_cast<uint32_t>(link);
+    const int action = hp_in_driver(&context);
+    return concluded(action == XDP_REDIRECT, action == XDP_DROP);
+}
+
+std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
+    const char* found = state->tables[&halves_table].find(HostTable::bytes(&key, sizeof key));
+    if (!found) return {};
+    hp_half half;
+    std::memcpy(&half, found, sizeof half);
+    return half;
+}
+
+hp_counts HostKernel::counts(uint32_t slot) const {
+    hp_counts counts;
+    std::memcpy(&counts, state->tables[&counts_table].find(number(slot)), sizeof counts);
+    return counts;
+}
+
+void HostKernel::pass_time(std::chrono::nanoseconds time) { state->now += static_cast<uint64_t>(time.count()); }
+
+}  // namespace hairpin::bpf
+
+// --- What the programs ask of the kernel (bpf-helpers(7))
+
+using hairpin::bpf::HostTable;
+using hairpin::bpf::state;
+
+extern "C" {
+
+void* host_data() { return state->data(); }
+void* host_data_end() { return state->data() + state->size; }
+
+void* host_lookup(host_table table, const void* key) {
+    HostTable& entries = state->tables[table.of];
+    const std::string bytes = HostTable::bytes(key, table.key_size);
+    if (table.kind == BPF_MAP_TYPE_LPM_TRIE) return entries.find_prefix(bytes);
+    char* found = entries.find(bytes);
+    const bool is_array = table.kind == BPF_MAP_TYPE_ARRAY || table.kind == BPF_MAP_TYPE_PERCPU_ARRAY;
+    if (found || !is_array) return found;
+    const std::string zeros(table.value_size, '\0');
+    return entries.put(bytes, zeros.data(), zeros.size());
+}
+
+long host_update(host_table table, const void* key, const void* value, uint64_t flags) {
+    HostTable& entries = state->tables[table.of];
+    const std::string bytes = HostTable::bytes(key, table.key_size);
+    if (flags == BPF_NOEXIST && entries.find(bytes)) return -EEXIST;
+    entries.put(bytes, value, table.value_size);
+    return 0;
+}
+
+long host_delete(host_table table, const void* key) {
+    return state->tables[table.of].remove(HostTable::bytes(key, table.key_size)) ? 0 : -ENOENT;
+}
+
+uint64_t bpf_ktime_get_coarse_ns() { return state->now; }
+uint32_t bpf_get_prandom_u32() { return static_cast<uint32_t>(state->random()); }
+
+long bpf_redirect(uint32_t link, uint64_t flags) {
+    state->verdict.link = static_cast<int>(link);
+    state->verdict.inward = flags == BPF_F_INGRESS;
+    return state->in_driver ? XDP_REDIRECT : hairpin::bpf::tc_redirect;
+}
+
+long bpf_redirect_neigh(uint32_t link, void*, int, uint64_t) {
+    state->verdict.link = static_cast<int>(link);
+    state->verdict.resolved = true;
+    return hairpin::bpf::tc_redirect;
+}
+
+long look_up_route(void*, bpf_fib_lookup* asked, int, uint32_t) asm("bpf_fib_lookup");
+long look_up_route(void*, bpf_fib_lookup* asked, int, uint32_t) {
+    const auto route = state->routing(hairpin::bpf::destination_of(*asked));
+    if (!route) return BPF_FIB_LKUP_RET_UNREACHABLE;
+    const uint32_t length = asked->tot_len;
+    asked->mtu_result = static_cast<uint16_t>(route->mtu);
+    if (length > route->mtu) return BPF_FIB_LKUP_RET_FRAG_NEEDED;
+    asked->ifindex = static_cast<uint32_t>(route->link);
+    std::memset(asked->smac, route->link, sizeof asked->smac);
+    std::memset(asked->dmac, 0xd0, sizeof asked->dmac);
+    return BPF_FIB_LKUP_RET_SUCCESS;
+}
+
+// net/core/filter.c and utils.c, where `from` is 0 and `to` a difference.
+long bpf_l4_csum_replace(void*, uint32_t offset, uint64_t, uint64_t to, uint64_t flags) {
+    using namespace hairpin::bpf;
+    if (!state->holds(offset, sizeof(uint16_t))) return -EFAULT;
+    uint16_t check = 0;
+    std::memcpy(&check, state->data() + offset, sizeof check);
+    const bool may_be_none = (flags & BPF_F_MARK_MANGLED_0) != 0;
+    if (may_be_none && check == 0) return 0;
+    const auto difference = static_cast<uint32_t>(to);
+    if (!state->partial) {
+        check = static_cast<uint16_t>(~folded(added(difference, static_cast<uint16_t>(~check))));
+    } else if ((flags & BPF_F_PSEUDO_HDR) != 0) {
+        check = folded(added(difference, check));
+    }
+    if (may_be_none && check == 0) check = 0xffff;
+    std::memcpy(state->data() + offset, &check, sizeof check);
+    return 0;
+}
+
+long bpf_skb_pull_data(void*, uint32_t size) { return size <= state->size ? 0 : -ENOMEM; }
+
+long bpf_skb_load_bytes(const void*, uint32_t offset, void* to, uint32_t size) {
+    if (!state->holds(offset, size)) return -EFAULT;
+    std::memcpy(to, state->data() + offset, size);
+    return 0;
+}
+
+long bpf_skb_change_tail(void*, uint32_t size, uint64_t) {
+    std::string frame = state->frame();
+    frame.resize(size);
+    state->hold(frame);
+    return 0;
+}
+
+long bpf_skb_adjust_room(void*, int32_t room, uint32_t, uint64_t) {
+    std::string frame = state->frame();
+    if (room < 0 || frame.size() < hairpin::bpf::ethernet) return -EINVAL;
+    frame.insert(hairpin::bpf::ethernet, static_cast<size_t>(room), '\0');
+    state->hold(frame);
+    return 0;
+}
+}

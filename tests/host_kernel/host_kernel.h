@@ -1,0 +1,49 @@
+// The kernel's half of the bpf engines on a bench: its programs, compiled for this machine, with tables that a test
+// fills and frames that it makes. What they do to a frame is seen at once, without privileges, and by the sanitizers:
+// a frame ends where its memory ends.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "engines/bpf/compile.h"
+
+namespace hairpin::bpf {
+
+// What a program made of a frame.
+struct Verdict {
+    enum class Action { pass, drop, send };
+    Action action = Action::pass;
+    int link = 0;           // send: by which link
+    bool inward = false;    // send: as if it had come by that link
+    bool resolved = false;  // send: by the kernel's own neighbour code, which puts the addresses on it
+    std::string frame;      // from its Ethernet header on
+};
+
+// One thread uses it, and there is one at a time: the programs know of no other.
+class HostKernel {
+public:
+    // Where the kernel would route a packet to, and what that link takes. Nothing: nowhere.
+    struct Route {
+        int link = 0;
+        uint32_t mtu = 1500;
+    };
+    using Routing = std::function<std::optional<Route>(const Ip& destination)>;
+
+    HostKernel(const Tables& tables, size_t services, Routing routing);
+    ~HostKernel();
+    HostKernel(const HostKernel&) = delete;
+    HostKernel& operator=(const HostKernel&) = delete;
+
+    // A frame that has come by a link, and is for the gateway. `partial`: its checksum is left to a device.
+    Verdict arrives(int link, const std::string& frame, bool partial = false);
+    Verdict leaves(int link, const std::string& frame);
+    Verdict in_driver(int link, const std::string& frame);
+
+    std::optional<hp_half> half(const hp_tuple& key) const;
+    hp_counts counts(uint32_t slot) const;
+    void pass_time(std::chrono::nanoseconds time);
+};
+
+}  // namespace hairpin::bpf

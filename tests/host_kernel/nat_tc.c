@@ -1,0 +1,1 @@
+#include "engines/bpf/kern/nat_tc.bpf.c"

@@ -1,0 +1,64 @@
+#include "support/random_services.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "model/validate.h"
+
+namespace hairpin {
+namespace {
+
+constexpr int server_ports = 3;
+constexpr uint16_t first_server_port = 7000;
+constexpr auto backend_addresses =
+    std::to_array<std::string_view>({"10.0.0.2", "10.0.0.3", "10.0.5.2", "fd00::2", "fd00::3"});
+constexpr auto listen_addresses =
+    std::to_array<std::string_view>({"1.0.0.1", "2001:db8::1", "10.0.0.1", "fd00::1", "0.0.0.0", "::"});
+
+PortRange range(size_t first, size_t size) {
+    return {static_cast<uint16_t>(first), static_cast<uint16_t>(first + size - 1)};
+}
+
+bool is_served(const Engine& engine, const std::vector<Service>& services, const Topology& topology) {
+    if (!validate(services, &topology).empty()) return false;
+    return std::ranges::none_of(engine.gaps(Ruleset(services)), &Gap::fatal);
+}
+
+}  // namespace
+
+Ip RandomServices::one_of(std::span<const std::string_view> addresses) {
+    return *Ip::parse(addresses[below(addresses.size())]);
+}
+
+Service RandomServices::service(size_t number) {
+    Service made;
+    made.name = fmt::format("s{}", number);
+    made.protocols = static_cast<Protocols>(below(3));
+    made.source = static_cast<SourcePolicy>(below(names_of<SourcePolicy>.size()));
+    if (made.source == SourcePolicy::map) {
+        made.source_map = {*Prefix::parse("10.99.0.0/24")};
+        if (below(2)) made.source_map.push_back(*Prefix::parse("fd99::/64"));
+    }
+    made.balance = static_cast<Balance>(below(2));
+    const size_t ports = 1 + below(server_ports);
+    for (size_t i = below(2); i < 2; ++i) {
+        made.listen.push_back({one_of(listen_addresses), range(1000 + 10 * below(20) + below(5), ports)});
+    }
+    for (size_t i = below(3); i < 3; ++i) {
+        const size_t first = first_server_port + below(server_ports + 1 - ports);
+        made.backends.push_back({{one_of(backend_addresses), range(first, ports)}});
+    }
+    return made;
+}
+
+std::vector<Service> RandomServices::some(const Engine& engine, const Topology& topology) {
+    std::vector<Service> services;
+    for (size_t number = 0; services.size() < 6 && number < 100; ++number) {
+        services.push_back(service(number));
+        if (!is_served(engine, services, topology)) services.pop_back();
+    }
+    return services;
+}
+
+}  // namespace hairpin
