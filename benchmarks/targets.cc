@@ -24,6 +24,12 @@ constexpr std::string_view datagrams = "[figures and profile](decisions/0010-dat
 constexpr std::string_view guards =
     "[what it does beside translating](decisions/0011-nft-one-hook-for-established-packets.md#figures)";
 
+constexpr std::string_view lookups =
+    "[waiting for memory](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-packet-goes)";
+
+constexpr std::string_view attaching =
+    "[attaching](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-start-goes)";
+
 bool holds(const Target& target, double value) {
     return more_is_better(target.key.metric) ? value >= target.bound : value <= target.bound;
 }
@@ -101,13 +107,15 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
         all.push_back({{"bulk-1", path, Metric::throughput}, tc, no_balancer, 1.0});
         all.push_back({{"pps-64", path, Metric::rate}, tc, no_balancer, 0.95});
     }
-    all.push_back({{"pps-40000", external, Metric::rate}, tc, {Contestant::direct}, 0.95});
+    all.push_back({{"pps-40000", external, Metric::rate}, tc, {Contestant::direct}, 0.95, lookups});
     all.push_back({{"pps-64", external, Metric::rate}, tc, engine_nft, 1.2});
     all.push_back({{"pps-64", Path::peer, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-40000", external, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-64", external, Metric::rate}, xdp, {Contestant::direct}, 3.0});
-    for (const Contestant engine : {proxy, nft, tc, xdp})
-        all.push_back({{"start", external, Metric::time}, engine, {}, 0.05});
+    for (const Contestant engine : {proxy, nft}) all.push_back({{"start", external, Metric::time}, engine, {}, 0.05});
+    for (const Contestant engine : {tc, xdp}) {
+        all.push_back({{"start", external, Metric::time}, engine, {}, 0.05, attaching});
+    }
     return all;
 }
 

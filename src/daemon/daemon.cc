@@ -352,6 +352,7 @@ private:
     uint64_t drain(uint64_t alive) {
         const auto deadline = steady_clock::now() + settings_.drain_timeout;
         milliseconds pause = shortest_pause;
+        auto next_care = steady_clock::now();
         while (alive > 0 && steady_clock::now() < deadline) {
             const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
             const auto signal = wait_for_signal(std::clamp(left, milliseconds{0}, pause));
@@ -359,6 +360,10 @@ private:
             if (signal == SIGUSR1) log_stats();
             if (signal == SIGUSR2) calls_.answer();
             const auto began = steady_clock::now();
+            if (began >= next_care) {
+                within_memory("the engine's care", [this] { engine_->tend(); });
+                next_care = began + std::chrono::seconds(1);
+            }
             alive = active();
             pause = std::max(shortest_pause, pauses_for_one_look * since(began));
         }

@@ -1,6 +1,6 @@
 // The programs of the tc and xdp engines on any frames, one after the other: no access beyond a frame, no change of one
-// that the driver's program passes on, nor of the size of one that the others do. Each begins with its link and the low
-// byte of its length.
+// that the driver's program passes on, nor of the size of one that the others do. Each begins with a byte of choices,
+// such as its link, and the low byte of its length.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -19,6 +19,7 @@ bpf::Tables tables() {
         "defaults: {protocol: both}\n"
         "services:\n"
         "  v4: {listen: \"1.0.0.1:80-82\", backends: [\"10.0.0.2:80-82\", \"10.0.0.3:80-82\"]}\n"
+        "  own: {listen: \"1.0.0.1:90\", backends: \"10.0.0.1:90\"}\n"
         "  v6: {listen: \"[2001:db8::1]:80\", backends: \"[fd00::2]:80\", balance: source_hash}\n",
         "fuzz.yaml");
     if (!config.errors.empty()) std::abort();
@@ -27,7 +28,10 @@ bpf::Tables tables() {
         {{at("1.0.0.1"), 24, 2}, {at("10.0.0.1"), 24, 3}, {at("2001:db8::1"), 64, 2}, {at("fd00::1"), 64, 3}},
         {{Prefix::of(Ip::v4(0), 0), at("1.0.0.254"), 2}});
     bpf::Compiler compiler(0);
-    return compiler.compile({Ruleset(config.services), topology}, {40000, 40009}, [](const Service&) { return 0U; });
+    bpf::Tables tables =
+        compiler.compile({Ruleset(config.services), topology}, {40000, 40009}, [](const Service&) { return 0U; });
+    for (auto& [index, link] : tables.links) link.takes_frames_until = 1U << 30;
+    return tables;
 }
 
 }  // namespace
@@ -37,8 +41,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     bpf::HostKernel kernel(made, 1, [](const Ip& ip) { return bpf::HostKernel::Route{ip.is_private() ? 3 : 2, 150}; });
     std::string_view left(reinterpret_cast<const char*>(data), size);
     while (left.size() > 2) {
-        const int link = 1 + left[0] % 3;
-        const size_t length = static_cast<uint8_t>(left[1]) + (left[0] & 0x40 ? 256 : 0);
+        const auto choices = static_cast<uint8_t>(left[0]);
+        const int link = 1 + choices % 3;
+        const size_t length = static_cast<uint8_t>(left[1]) + (choices & 0x40 ? 256U : 0U);
+        if (choices & 0x80) kernel.pass_time(std::chrono::milliseconds(1100));
         const std::string frame(left.substr(2, length));
         left.remove_prefix(std::min(left.size(), 2 + length));
         using Action = bpf::Verdict::Action;

@@ -20,6 +20,7 @@ struct host_table {
     unsigned kind;
     unsigned key_size;
     unsigned value_size;
+    unsigned most;
 };
 int hp_arrives(__sk_buff* skb);
 int hp_leaves(__sk_buff* skb);
@@ -248,6 +249,9 @@ void* host_lookup(host_table table, const void* key) {
     char* found = entries.find(bytes);
     const bool is_array = table.kind == BPF_MAP_TYPE_ARRAY || table.kind == BPF_MAP_TYPE_PERCPU_ARRAY;
     if (found || !is_array) return found;
+    uint32_t index = 0;
+    std::memcpy(&index, key, sizeof index);
+    if (index >= table.most) return nullptr;
     const std::string zeros(table.value_size, '\0');
     return entries.put(bytes, zeros.data(), zeros.size());
 }
@@ -285,8 +289,9 @@ long look_up_route(void*, bpf_fib_lookup* asked, int, uint32_t) {
     if (!route) return BPF_FIB_LKUP_RET_UNREACHABLE;
     const uint32_t length = asked->tot_len;
     asked->mtu_result = static_cast<uint16_t>(route->mtu);
-    if (length > route->mtu) return BPF_FIB_LKUP_RET_FRAG_NEEDED;
     asked->ifindex = static_cast<uint32_t>(route->link);
+    if (!route->neighbour_known) return BPF_FIB_LKUP_RET_NO_NEIGH;
+    if (length > route->mtu) return BPF_FIB_LKUP_RET_FRAG_NEEDED;
     std::memset(asked->smac, route->link, sizeof asked->smac);
     std::memset(asked->dmac, 0xd0, sizeof asked->dmac);
     return BPF_FIB_LKUP_RET_SUCCESS;

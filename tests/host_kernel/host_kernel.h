@@ -1,6 +1,6 @@
 // The kernel's half of the bpf engines on a bench: its programs, compiled for this machine, with tables that a test
 // fills and frames that it makes. What they do to a frame is seen at once, without privileges, and by the sanitizers:
-// a frame ends where its memory ends.
+// a frame ends where its memory ends. There are no joined packets, no tags of VLANs and no full tables here.
 #pragma once
 
 #include <functional>
@@ -28,6 +28,7 @@ public:
     struct Route {
         int link = 0;
         uint32_t mtu = 1500;
+        bool neighbour_known = true;
     };
     using Routing = std::function<std::optional<Route>(const Ip& destination)>;
 

@@ -226,7 +226,7 @@ bool has_right_checksums(const Packet& packet) {
     const bool v4 = packet.from.ip.is_v4();
     const std::string_view header(packet.bytes.data(), packet.bytes.size() - packet.content.size());
     if (v4 && folded(sum_of(header)) != 0xffff) return false;
-    if (v4 && packet.protocol == IPPROTO_UDP && header_in<udphdr>(packet.content).check == 0) return true;
+    if (packet.protocol == IPPROTO_UDP && header_in<udphdr>(packet.content).check == 0) return false;  // none
     return sum_with_pseudo_header(packet.content, packet.protocol, packet.from.ip, packet.to.ip) == 0xffff;
 }
 

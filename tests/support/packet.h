@@ -62,8 +62,8 @@ std::string tcp_packet(const Endpoint& from, const Endpoint& to, const TcpFields
 std::string icmp_packet(const Ip& from, const Ip& to, const IcmpError& error);
 // Puts the right checksum into an IPv4 header; of IPv6, which has none, it is the packet itself.
 std::string with_header_checksum(std::string packet);
-// Whether the checksums of an IPv4 header, and of UDP, TCP, ICMP or ICMPv6 behind it, are right (RFC 1071). UDP over
-// IPv4 may do without. Precondition: it is whole, and over IPv6 has no extension header.
+// Whether the checksums of an IPv4 header, and of UDP, TCP, ICMP or ICMPv6 behind it, are there and right (RFC 1071).
+// Precondition: it is whole, and over IPv6 has no extension header.
 bool has_right_checksums(const Packet& packet);
 // The pieces of an IPv4 packet, each with `size` bytes, a multiple of 8.
 std::vector<std::string> fragments_of(const std::string& packet, size_t size, uint16_t id);

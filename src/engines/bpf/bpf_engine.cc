@@ -79,7 +79,7 @@ private:
     Result<> set_sysctls(const Desired& desired);
     Result<> name_slots(const Desired& desired);
     void use_drivers();
-    std::vector<XdpLink> vouch_for_drivers();  // as they are now
+    Result<std::vector<XdpLink>> vouch_for_drivers();  // as they are now
     void end_stale_udp(const Desired* replaced);
     std::string name_of(uint32_t slot) const;
 
@@ -113,9 +113,16 @@ std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
     return gaps;
 }
 
-// Every link by which clients may come.
+// Those by which clients may come and that can be served.
+std::vector<Link> served_links(const Topology& topology) {
+    std::vector<Link> links = ethernet_links(topology.links());
+    std::erase_if(links, [](const Link& link) { return link.index >= HP_MOST_LINKS; });
+    return links;
+}
+
+// All by which clients may come can.
 Result<> check_links(const Topology& topology) {
-    const auto links = ethernet_links(topology.links());
+    const auto links = served_links(topology);
     for (const Link& link : topology.links()) {
         if (link.index >= HP_MOST_LINKS) {
             return Error{fmt::format("{} has the index {}: only those below {} can be told apart; use engine: nft",
@@ -154,6 +161,9 @@ Result<> BpfEngine::take_over() {
     for (const auto& [slot, count] : *counts) {
         slots_.emplace(count.name, slot);
         names_.emplace(slot, count.name);
+    }
+    for (const auto& old : folders_of_other_versions(*folder)) {
+        if (auto inherited = inherit_notes(*kernel, old); !inherited) return inherited;
     }
     compiler_.emplace(first_free_number(*there));
     tables_ = *std::move(there);
@@ -220,7 +230,7 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         const auto there = tables_.links.find(index);
         if (there != tables_.links.end()) link.takes_frames_until = there->second.takes_frames_until;
     }
-    const auto links = ethernet_links(desired->topology.links());
+    const auto links = served_links(desired->topology);
     // Before what it is for, and for as long as flows may need it: until clear().
     if (has_own_backend(*desired) || is_attached(Hook::leaves, folder_)) {
         if (auto attached = attach(Hook::leaves, kernel_->program(Hook::leaves), links, folder_); !attached) {
@@ -236,12 +246,16 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     }
     tables_ = std::move(now);
     const auto replaced = std::exchange(desired_, std::move(desired));
+    for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
+        if (auto removed = remove_pins(old); !removed)
+            options_.on_event({Event::Level::warning, removed.error().message});
+        options_.on_event({Event::Level::warning, "flows of a hairpin with other tables have ended"});
+    }
     if (lane_ == Lane::driver) {
         use_drivers();
     } else {
         detach(Hook::driver, folder_);
     }
-    for (const auto& old : folders_of_other_versions(folder_)) (void)remove_pins(old);
     end_stale_udp(replaced.get());
     return {};
 }
@@ -267,12 +281,11 @@ std::string_view obstacle_to(const Link& link, const std::vector<XdpLink>& drive
 // Packets of links that are left out take the way of the tc engine, so nothing fails here.
 void BpfEngine::use_drivers() {
     const Topology& topology = desired_->topology;
-    std::vector<Link> links = ethernet_links(topology.links());
-    std::erase_if(links, [](const Link& link) { return link.name == "lo"; });
     const auto before = xdp_links();
     std::map<std::string, std::string> obstacles;
     std::vector<Link> able;
-    for (const Link& link : links) {
+    for (const Link& link : served_links(topology)) {
+        if (link.name == "lo") continue;
         const std::string obstacle(before ? obstacle_to(link, *before, topology) : before.error().message);
         if (obstacle.empty()) {
             able.push_back(link);
@@ -281,32 +294,33 @@ void BpfEngine::use_drivers() {
         }
     }
     obstacles.merge(attach_to_drivers(kernel_->program(Hook::driver), able, folder_));
+    for (auto& [link, why] : obstacles) why += "; what comes by it goes the way of engine tc";
     const auto drivers = vouch_for_drivers();  // some take frames only while a program runs in them
     for (const Link& link : able) {
-        const XdpLink* driver = find_driver(drivers, link.index);
-        if (!driver || !driver->takes_frames) obstacles.emplace(link.name, "its driver takes no frames from others");
+        const XdpLink* driver = drivers ? find_driver(*drivers, link.index) : nullptr;
+        if (driver && driver->takes_frames) continue;
+        const std::string why = drivers ? "its driver takes no frames from others" : drivers.error().message;
+        obstacles.emplace(link.name, why + "; what leaves by it goes the way of engine tc");
     }
     for (const auto& [link, why] : obstacles) {
         const auto told = obstacles_.find(link);
         if (told != obstacles_.end() && told->second == why) continue;
-        options_.on_event(
-            {Event::Level::warning, fmt::format("{}: {}; what it carries goes the way of engine tc", link, why)});
+        options_.on_event({Event::Level::warning, fmt::format("{}: {}", link, why)});
     }
     obstacles_ = std::move(obstacles);
 }
 
 // What a driver takes may depend on settings of its link, so nobody may rely on it for long. Without us, all goes by
 // the programs behind the drivers.
-std::vector<XdpLink> BpfEngine::vouch_for_drivers() {
+Result<std::vector<XdpLink>> BpfEngine::vouch_for_drivers() {
     auto drivers = xdp_links();
-    if (!drivers) return {};
-    const uint32_t until = now() + vouched_for;
+    if (!drivers) return drivers;
     for (auto& [index, link] : tables_.links) {
         const XdpLink* driver = find_driver(*drivers, static_cast<int>(index));
-        link.takes_frames_until = driver && driver->takes_frames ? until : now();
+        link.takes_frames_until = driver && driver->takes_frames ? now() + vouched_for : 0;
         (void)kernel_->maps().links.put(index, link);
     }
-    return *std::move(drivers);
+    return drivers;
 }
 
 // UDP has no connections, so a flow ends with its endpoint, its backend and its rules.
@@ -395,11 +409,13 @@ Result<> BpfEngine::clear() {
     if (auto alone = lock_.take(); !alone) return alone;
     const auto folder = pin_folder();
     if (!folder) return folder.error();
-    auto restored = restore_settings(*folder);
-    for (const auto& old : folders_of_other_versions(*folder)) {
-        if (auto removed = remove_pins(old); !removed) return removed;
+    std::vector<std::filesystem::path> folders = folders_of_other_versions(*folder);
+    folders.push_back(*folder);
+    Result<> cleared;
+    for (const auto& each : folders) {
+        if (auto restored = restore_settings(each); !restored) cleared = restored;
+        if (auto removed = remove_pins(each); !removed) cleared = removed;
     }
-    if (auto removed = remove_pins(*folder); !removed) return removed;
     kernel_.reset();
     compiler_.reset();
     desired_.reset();
@@ -408,7 +424,7 @@ Result<> BpfEngine::clear() {
     names_.clear();
     udp_rest_.clear();
     obstacles_.clear();
-    return restored;
+    return cleared;
 }
 
 }  // namespace

@@ -14,6 +14,13 @@ hp_sysctl note(const std::string& text) {
     return note;
 }
 
+// Those that are pinned in a folder; none where there are none.
+Result<Table<hp_sysctl, hp_sysctl>> notes_in(const std::filesystem::path& folder) {
+    const Fd map(::bpf_obj_get((folder / "hp_sysctls").c_str()));
+    if (!map) return Table<hp_sysctl, hp_sysctl>();
+    return KernelMap<hp_sysctl, hp_sysctl>(map.get(), "hp_sysctls").all();
+}
+
 }  // namespace
 
 Result<> set_until_clear(const Kernel& kernel, const Setting& setting, const std::function<void(const Event&)>& tell) {
@@ -28,10 +35,18 @@ Result<> set_until_clear(const Kernel& kernel, const Setting& setting, const std
     return {};
 }
 
+Result<> inherit_notes(const Kernel& kernel, const std::filesystem::path& folder) {
+    const auto notes = notes_in(folder);
+    if (!notes) return notes.error();
+    for (const auto& [key, was] : *notes) {
+        if (kernel.maps().sysctls.get(key)) continue;
+        if (auto put = kernel.maps().sysctls.put(key, was); !put) return put;
+    }
+    return {};
+}
+
 Result<> restore_settings(const std::filesystem::path& folder) {
-    const Fd map(::bpf_obj_get((folder / "hp_sysctls").c_str()));
-    if (!map) return {};
-    const auto notes = KernelMap<hp_sysctl, hp_sysctl>(map.get(), "hp_sysctls").all();
+    const auto notes = notes_in(folder);
     if (!notes) return notes.error();
     Result<> result;
     for (const auto& [key, was] : *notes) {

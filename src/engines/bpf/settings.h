@@ -14,6 +14,9 @@ namespace hairpin::bpf {
 // Sets one to "1" and notes what it was, unless it is so already.
 Result<> set_until_clear(const Kernel& kernel, const Setting& setting, const std::function<void(const Event&)>& tell);
 
+// Takes over the notes in a folder of another version of the tables.
+Result<> inherit_notes(const Kernel& kernel, const std::filesystem::path& folder);
+
 // Puts back what is noted.
 Result<> restore_settings(const std::filesystem::path& folder);
 

@@ -171,7 +171,7 @@ struct hp_link {
     __u8 outside; /* it faces only outside */
     __u8 zero;
     __u32 takes_frames_until; /* the tick from which nobody vouches any more that its driver sends what another's has
-                                 received */
+                                 received; 0: nobody does */
 };
 
 #ifdef __cplusplus

@@ -21,9 +21,11 @@ struct host_table {
     unsigned kind; /* enum bpf_map_type */
     unsigned key_size;
     unsigned value_size;
+    unsigned most; /* entries */
 };
-#define HOST_TABLE(map) \
-    ((struct host_table){(map), sizeof *(map)->type / sizeof(int), sizeof *(map)->key, sizeof *(map)->value})
+#define HOST_TABLE(map)                                                                                      \
+    ((struct host_table){(map), sizeof *(map)->type / sizeof(int), sizeof *(map)->key, sizeof *(map)->value, \
+                         sizeof *(map)->max_entries / sizeof(int)})
 
 void* host_lookup(struct host_table table, const void* key);
 long host_update(struct host_table table, const void* key, const void* value, __u64 flags);

@@ -69,5 +69,5 @@ static __always_inline void hp_route(struct __sk_buff* skb, const struct hp_pack
     hop->mtu = fib.mtu_result;
     __builtin_memcpy(hop->to, fib.dmac, sizeof hop->to);
     __builtin_memcpy(hop->from, fib.smac, sizeof hop->from);
-    __sync_lock_test_and_set(&hop->until, now + HP_HOP_LASTS); /* last: nat_xdp may be reading */
+    __sync_lock_test_and_set(&hop->until, now + HP_HOP_LASTS); /* nat_xdp may be reading */
 }

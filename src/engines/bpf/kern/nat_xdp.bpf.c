@@ -42,7 +42,7 @@ static __always_inline int hp_may_send_on(const struct hp_packet* packet, const 
     if ((__s32)(hop->until - now) <= 0 || packet->length > hop->mtu || packet->hops_left <= 1) return 0;
     const __u32 link = hop->link;
     const struct hp_link* out = bpf_map_lookup_elem(&hp_links, &link);
-    return out && (__s32)(out->takes_frames_until - now) > 0;
+    return out && out->takes_frames_until && (__s32)(out->takes_frames_until - now) > 0;
 }
 
 static __always_inline __u16* hp_check_of(hp_frame* frame, const struct hp_packet* packet) {

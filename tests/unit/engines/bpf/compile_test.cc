@@ -65,6 +65,13 @@ TEST(BpfCompiler, BackendsOfAnotherFamilyAreLeftOut) {
     EXPECT_EQ(tables.endpoints.begin()->second.backends, 1u);
 }
 
+TEST(BpfCompiler, LinksThatItsTableHasNoPlaceForAreLeftOut) {
+    Compiler compiler(0);
+    const Topology topology({{1, "lo"}, {2, "ext"}, {HP_MOST_LINKS, "late"}}, {}, {});
+    const Tables tables = compiled(compiler, {service("s", {"1.0.0.1:80"}, {"10.0.0.2:80"})}, topology);
+    EXPECT_EQ(tables.links.size(), 2u);
+}
+
 TEST(BpfCompiler, PlacesAreToldApartAsPathsAre) {
     Compiler compiler(0);
     const Tables tables = compiled(compiler, {service("s", {"1.0.0.1:80"}, {"10.0.0.2:80"})});
