@@ -30,6 +30,11 @@ constexpr std::string_view lookups =
 constexpr std::string_view attaching =
     "[attaching](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-start-goes)";
 
+constexpr std::string_view entries =
+    "[making two entries](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-connection-goes)";
+
+constexpr std::string_view generator = "[the drivers](decisions/0013-xdp-a-short-cut-before-tc.md#where-the-time-goes)";
+
 bool holds(const Target& target, double value) {
     return more_is_better(target.key.metric) ? value >= target.bound : value <= target.bound;
 }
@@ -101,7 +106,8 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     }
     for (const Path path : {external, Path::peer}) {
         const std::vector<Contestant> no_balancer = {path == external ? Contestant::direct : Contestant::routed};
-        for (const char* measure : {"connect-reset", "rr-1", "rr-16", "rr-256"}) {
+        all.push_back({{"connect-reset", path, Metric::rate}, tc, no_balancer, 1.0, entries});
+        for (const char* measure : {"rr-1", "rr-16", "rr-256"}) {
             all.push_back({{measure, path, Metric::rate}, tc, no_balancer, 1.0});
         }
         all.push_back({{"bulk-1", path, Metric::throughput}, tc, no_balancer, 1.0});
@@ -111,7 +117,7 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     all.push_back({{"pps-64", external, Metric::rate}, tc, engine_nft, 1.2});
     all.push_back({{"pps-64", Path::peer, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-40000", external, Metric::rate}, tc, engine_nft, 1.5});
-    all.push_back({{"pps-64", external, Metric::rate}, xdp, {Contestant::direct}, 3.0});
+    all.push_back({{"pps-64", external, Metric::rate}, xdp, {Contestant::direct}, 3.0, generator});
     for (const Contestant engine : {proxy, nft}) all.push_back({{"start", external, Metric::time}, engine, {}, 0.05});
     for (const Contestant engine : {tc, xdp}) {
         all.push_back({{"start", external, Metric::time}, engine, {}, 0.05, attaching});
