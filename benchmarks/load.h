@@ -1,5 +1,5 @@
-// Load that no program of Debian makes: connections that are opened to be ended, UDP sessions side by side, bursts of
-// datagrams, connections that are only held.
+// Load that no program of Debian makes: connections that are opened to be ended, UDP sessions side by side (sockperf
+// has one datagram under way at a time), bursts of datagrams, connections that are only held.
 #pragma once
 
 #include <chrono>

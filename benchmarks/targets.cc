@@ -24,8 +24,8 @@ constexpr std::string_view datagrams = "[figures and profile](decisions/0010-dat
 constexpr std::string_view guards =
     "[what it does beside translating](decisions/0011-nft-one-hook-for-established-packets.md#figures)";
 
-constexpr std::string_view lookups =
-    "[waiting for memory](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-packet-goes)";
+constexpr std::string_view packets =
+    "[what a packet takes](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-packet-goes)";
 
 constexpr std::string_view attaching =
     "[attaching](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-start-goes)";
@@ -108,12 +108,12 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
         const std::vector<Contestant> no_balancer = {path == external ? Contestant::direct : Contestant::routed};
         all.push_back({{"connect-reset", path, Metric::rate}, tc, no_balancer, 1.0, entries});
         for (const char* measure : {"rr-1", "rr-16", "rr-256"}) {
-            all.push_back({{measure, path, Metric::rate}, tc, no_balancer, 1.0});
+            all.push_back({{measure, path, Metric::rate}, tc, no_balancer, 1.0, packets});
         }
-        all.push_back({{"bulk-1", path, Metric::throughput}, tc, no_balancer, 1.0});
+        all.push_back({{"bulk-1", path, Metric::throughput}, tc, no_balancer, 1.0, packets});
         all.push_back({{"pps-64", path, Metric::rate}, tc, no_balancer, 0.95});
     }
-    all.push_back({{"pps-40000", external, Metric::rate}, tc, {Contestant::direct}, 0.95, lookups});
+    all.push_back({{"pps-40000", external, Metric::rate}, tc, {Contestant::direct}, 0.95, packets});
     all.push_back({{"pps-64", external, Metric::rate}, tc, engine_nft, 1.2});
     all.push_back({{"pps-64", Path::peer, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-40000", external, Metric::rate}, tc, engine_nft, 1.5});

@@ -5,7 +5,10 @@
 //
 // What the gateway's network stack has not seen has taken that way.
 #include <algorithm>
+#include <csignal>
+#include <memory>
 
+#include "support/binary.h"
 #include "support/packet.h"
 #include "support/places.h"
 #include "support/tcp.h"
@@ -44,6 +47,11 @@ protected:
         return pass(backend_host_, udp_packet(backend_, seen, payload, fields), client_host_, client_);
     }
 
+    static void kill(lab::Process& daemon) {
+        daemon.signal(SIGKILL);
+        EXPECT_TRUE(daemon.wait(patience));
+    }
+
     static constexpr IpFields fields{.hop_limit = 33, .traffic_class = 0xbb, .id = 4711, .dont_fragment = true};
     const TestLab lab_{one_service_a_family, "xdp", TestLab::Backends::none};
     const Endpoint client_{at(GetParam().client).ip, 40'000};
@@ -51,6 +59,7 @@ protected:
     const Endpoint backend_ = at(GetParam().backend);
     const lab::Host& client_host_ = host_with(lab_, client_);
     const lab::Host& backend_host_ = host_with(lab_, backend_);
+    std::unique_ptr<lab::Process> other_;  // a daemon in place of the lab's
 };
 
 TEST_P(Xdp, PacketsAreTheSameByEitherWay) {
@@ -148,6 +157,27 @@ TEST_P(Xdp, PacketsGoTheOtherWayWhereADriverTakesNoFrames) {
         return true;
     }));
     EXPECT_FALSE(to_backend("by the stack").by_driver);
+}
+
+// And back: flows live on, and go the way of the engine that serves.
+TEST_P(Xdp, FlowsAreTakenOverByTheTcEngine) {
+    const Passage first = to_backend("begins");
+    ASSERT_TRUE(wait_for([&] { return to_backend("ours").by_driver; }));
+    const TemporaryFile config(one_service_a_family);
+    for (const auto* engine : {"tc", "xdp"}) {
+        other_ ? kill(*other_) : lab_.kill_daemon();
+        ASSERT_TRUE(to_backend("meanwhile").came.size());
+        auto started = lab::Process::start(lab_->host("gateway"), {hairpin_binary(), "run", "-c", config.path(),
+                                                                   "--engine", engine, "--socket", lab_.socket()});
+        ASSERT_TRUE(started) << started.error().message;
+        other_ = *std::move(started);
+        ASSERT_TRUE(other_->wait_for_output("ready: ", patience)) << other_->output();
+        EXPECT_EQ(other_->output().find("the kernel still does"), std::string::npos) << other_->output();
+        const bool drivers = engine == std::string_view("xdp");
+        EXPECT_TRUE(wait_for([&] { return to_backend("ours").by_driver == drivers; }));
+        const Passage later = to_backend("begins");
+        EXPECT_EQ(read_packet(later.came).from, read_packet(first.came).from) << "the same flow";
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(From, XdpInside, testing::Values(peer_v4, peer_v6), name_of_place);

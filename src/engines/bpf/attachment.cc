@@ -39,7 +39,9 @@ int make_link(Hook hook, int program, int device) {
     if (hook != Hook::driver) {
         return ::bpf_link_create(program, device, hook == Hook::arrives ? tcx_ingress : tcx_egress, nullptr);
     }
-    LIBBPF_OPTS(bpf_link_create_opts, in_driver, .flags = XDP_FLAGS_DRV_MODE);
+    bpf_link_create_opts in_driver{};
+    in_driver.sz = sizeof in_driver;
+    in_driver.flags = XDP_FLAGS_DRV_MODE;
     return ::bpf_link_create(program, device, BPF_XDP, &in_driver);
 }
 
