@@ -59,8 +59,7 @@ Result<std::vector<XdpLink>> xdp_links() {
     int code = socket ? genl_connect(socket.get()) : -NLE_NOMEM;
     if (code == 0) nl_socket_modify_cb(socket.get(), NL_CB_VALID, NL_CB_CUSTOM, add_device, &links);
     if (code == 0) code = dump(socket.get());
-    if (code < 0)
-        return Error{std::string("what drivers can do with XDP: ") + nl_geterror(code)};
+    if (code < 0) return Error{std::string("what drivers can do with XDP: ") + nl_geterror(code)};
     return links;
 }
 
