@@ -182,7 +182,7 @@ std::vector<Measure> all_measures() {
     for (const int n : {1, 16, 256}) {
         all.push_back({fmt::format("rr-{}", n), fmt::format("requests over TCP, {} (wrk)", number_of(n, "connection")),
                        both, with_small_buffers, [n](const Arena& a, Path p) { return requests(a, p, n); },
-                       n == 16 ? both : none});
+                       n == 16 ? peer : none});
     }
     for (const int n : {1, 4, 8}) {
         all.push_back({fmt::format("bulk-{}", n), fmt::format("{} (iperf3)", number_of(n, "TCP stream")),
