@@ -222,12 +222,6 @@ std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
     return half;
 }
 
-hp_counts HostKernel::counts(uint32_t slot) const {
-    hp_counts counts;
-    std::memcpy(&counts, state->tables[&counts_table].find(number(slot)), sizeof counts);
-    return counts;
-}
-
 void HostKernel::pass_time(std::chrono::nanoseconds time) { state->now += static_cast<uint64_t>(time.count()); }
 
 }  // namespace hairpin::bpf

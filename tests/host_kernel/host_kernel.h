@@ -43,7 +43,6 @@ public:
     Verdict in_driver(int link, const std::string& frame);
 
     std::optional<hp_half> half(const hp_tuple& key) const;
-    hp_counts counts(uint32_t slot) const;
     void pass_time(std::chrono::nanoseconds time);
 };
 
