@@ -249,7 +249,8 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
         if (auto removed = remove_pins(old); !removed)
             options_.on_event({Event::Level::warning, removed.error().message});
-        options_.on_event({Event::Level::warning, "flows of a hairpin with other tables have ended"});
+        options_.on_event({Event::Level::warning,
+                           "live flows of another version of hairpin have ended: its tables have another layout"});
     }
     if (lane_ == Lane::driver) {
         use_drivers();
