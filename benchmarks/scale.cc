@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <map>
 
 #include "generator.h"
 #include "load.h"
@@ -36,12 +37,14 @@ Result<Sample> load(const Arena& arena, size_t number) {
     return Sample{{Metric::time, (*fresh)->seconds_to_ready()}};
 }
 
-// An arena with many services, opened when it is first wanted.
+// An engine's arena with many services, opened when it is first wanted.
 class Many {
 public:
+    explicit Many(Contestant engine) : engine_(engine) {}
+
     Result<const Arena*> arena() {
         if (!arena_) {
-            auto opened = Arena::open(Contestant::hairpin_nft, services(many));
+            auto opened = Arena::open(engine_, services(many));
             if (!opened) return opened.error();
             arena_ = *std::move(opened);
         }
@@ -79,11 +82,12 @@ private:
         return at == log.npos ? 0 : std::atof(log.c_str() + at + label.size());
     }
 
+    const Contestant engine_;
     std::unique_ptr<Arena> arena_;
     int version_ = 0;
 };
 
-bool is_nft(Contestant c) { return c == Contestant::hairpin_nft; }
+bool is_kernel_engine(Contestant c) { return is_hairpin(c) && c != Contestant::hairpin_proxy; }
 
 }  // namespace
 
@@ -93,22 +97,25 @@ std::vector<Measure> scale_measures() {
         all.push_back({fmt::format("load-{}", n),
                        fmt::format("from exec to ready, {} service{}", n, n == 1 ? "" : "s"),
                        {Path::external},
-                       is_nft,
+                       is_kernel_engine,
                        [n](const Arena& a, Path) { return load(a, n); },
                        {},
                        3});
     }
-    const auto shared = std::make_shared<Many>();
+    const auto shared = std::make_shared<std::map<Contestant, Many>>();
+    const auto of = [shared](const Arena& a) -> Many& {
+        return shared->try_emplace(a.contestant(), a.contestant()).first->second;
+    };
     all.push_back({"change",
                    fmt::format("SIGHUP that changes one of {} services", many),
                    {Path::external},
-                   is_nft,
-                   [shared](const Arena&, Path) { return shared->change(); }});
+                   is_kernel_engine,
+                   [of](const Arena& a, Path) { return of(a).change(); }});
     all.push_back({"services",
                    fmt::format("what {} services cost those who use one", many),
                    {Path::external, Path::peer},
-                   is_nft,
-                   [shared](const Arena& a, Path p) { return shared->cost(a, p); }});
+                   is_kernel_engine,
+                   [of](const Arena& a, Path p) { return of(a).cost(a, p); }});
     return all;
 }
 

@@ -112,6 +112,8 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
         }
         all.push_back({{"bulk-1", path, Metric::throughput}, tc, no_balancer, 1.0, packets});
         all.push_back({{"pps-64", path, Metric::rate}, tc, no_balancer, 0.95});
+        all.push_back({{"services", path, Metric::packet_cost}, tc, {}, 1.05});
+        all.push_back({{"services", path, Metric::connection_cost}, tc, {}, 1.05});
     }
     all.push_back({{"pps-40000", external, Metric::rate}, tc, {Contestant::direct}, 0.95, packets});
     all.push_back({{"pps-64", external, Metric::rate}, tc, engine_nft, 1.2});

@@ -25,6 +25,9 @@ struct host_table {
 int hp_arrives(__sk_buff* skb);
 int hp_leaves(__sk_buff* skb);
 int hp_in_driver(xdp_md* frame);
+int hp_insert(hp_direction direction);
+int hp_look_up(hp_request* request);
+int hp_take_away(hp_request* request);
 // The tables, by other names, since entries have some of these; what they look like is the affair of the programs.
 extern char endpoints_table asm("hp_endpoints");
 extern char backends_table asm("hp_backends");
@@ -34,7 +37,9 @@ extern char networks_table asm("hp_networks");
 extern char settings_table asm("hp_settings");
 extern char links_table asm("hp_links");
 extern char counts_table asm("hp_counts");
-extern char halves_table asm("hp_halves");
+extern char hashing_table asm("hp_hashing");
+extern char in_use_table asm("hp_in_use");
+extern char drafts_table asm("hp_drafts");
 }
 
 namespace hairpin::bpf {
@@ -63,6 +68,9 @@ public:
         return true;
     }
     void forget_removed() { removed_.clear(); }
+    void visit(const std::function<void(const std::string& key, const char* value)>& show) const {
+        for (const auto& [key, value] : entries_) show(key, value.get());
+    }
 
     // The longest prefix that holds the key's own bits. A key begins with its length in bits.
     char* find_prefix(const std::string& key) {
@@ -180,7 +188,7 @@ Verdict run_tc(int (*program)(__sk_buff*), int link, const std::string& frame, b
 
 }  // namespace
 
-HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing) {
+HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing, uint32_t slots) {
     state = std::make_unique<State>();
     state->routing = std::move(routing);
     fill(&endpoints_table, tables.endpoints);
@@ -190,6 +198,8 @@ HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing) {
     fill(&networks_table, tables.networks);
     fill(&links_table, tables.links);
     state->tables[&settings_table].put(number(uint32_t{0}), &tables.settings, sizeof tables.settings);
+    const hp_hashing hashing{.seed = 0x5eed, .slots = slots, .zero = 0};
+    state->tables[&hashing_table].put(number(uint32_t{0}), &hashing, sizeof hashing);
     for (uint32_t slot = 0; slot < services; ++slot) {
         const hp_counts none{};
         state->tables[&counts_table].put(number(slot), &none, sizeof none);
@@ -215,11 +225,34 @@ Verdict HostKernel::in_driver(int link, const std::string& frame) {
 }
 
 std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
-    const char* found = state->tables[&halves_table].find(HostTable::bytes(&key, sizeof key));
-    if (!found) return {};
-    hp_half half;
-    std::memcpy(&half, found, sizeof half);
-    return half;
+    hp_request request{.key = key, .half = {}, .now = 0, .zero = 0};
+    if (hp_look_up(&request) == 0) return {};
+    return request.half;
+}
+
+int HostKernel::insert(const hp_tuple& key, const hp_half& half) {
+    const hp_draft draft{.half = {{.key = key, .half = half}, {}}};
+    state->tables[&drafts_table].put(number(uint32_t{0}), &draft, sizeof draft);
+    return hp_insert(HP_TO_BACKEND);
+}
+
+void HostKernel::remove(const hp_tuple& key) {
+    hp_request request{.key = key, .half = {}, .now = static_cast<uint32_t>(state->now >> HP_TICK_BITS), .zero = 0};
+    hp_take_away(&request);
+}
+
+std::set<uint32_t> HostKernel::slots_in_use() const {
+    std::set<uint32_t> slots;
+    state->tables[&in_use_table].visit([&](const std::string& key, const char* value) {
+        uint32_t word = 0;
+        uint64_t bits = 0;
+        std::memcpy(&word, key.data(), sizeof word);
+        std::memcpy(&bits, value, sizeof bits);
+        for (uint32_t bit = 0; bit < 64; ++bit) {
+            if ((bits >> bit & 1) != 0) slots.insert(word * 64 + bit);
+        }
+    });
+    return slots;
 }
 
 void HostKernel::pass_time(std::chrono::nanoseconds time) { state->now += static_cast<uint64_t>(time.count()); }
@@ -286,7 +319,8 @@ long look_up_route(void*, bpf_fib_lookup* asked, int, uint32_t) {
     asked->ifindex = static_cast<uint32_t>(route->link);
     if (!route->neighbour_known) return BPF_FIB_LKUP_RET_NO_NEIGH;
     if (length > route->mtu) return BPF_FIB_LKUP_RET_FRAG_NEEDED;
-    std::memset(asked->smac, route->link, sizeof asked->smac);
+    const char* link = state->tables[&links_table].find(HostTable::bytes(&asked->ifindex, sizeof asked->ifindex));
+    if (link) std::memcpy(asked->smac, reinterpret_cast<const hp_link*>(link)->mac, sizeof asked->smac);
     std::memset(asked->dmac, 0xd0, sizeof asked->dmac);
     return BPF_FIB_LKUP_RET_SUCCESS;
 }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "engines/bpf/compile.h"
@@ -32,7 +33,8 @@ public:
     };
     using Routing = std::function<std::optional<Route>(const Ip& destination)>;
 
-    HostKernel(const Tables& tables, size_t services, Routing routing);
+    // `slots`: of the table of flows, a power of two above HP_AROUND. The fewer, the more lie where it is full.
+    HostKernel(const Tables& tables, size_t services, Routing routing, uint32_t slots = 64);
     ~HostKernel();
     HostKernel(const HostKernel&) = delete;
     HostKernel& operator=(const HostKernel&) = delete;
@@ -43,6 +45,9 @@ public:
     Verdict in_driver(int link, const std::string& frame);
 
     std::optional<hp_half> half(const hp_tuple& key) const;
+    int insert(const hp_tuple& key, const hp_half& half);  // 0, or a negative error number
+    void remove(const hp_tuple& key);
+    std::set<uint32_t> slots_in_use() const;
     void pass_time(std::chrono::nanoseconds time);
 };
 

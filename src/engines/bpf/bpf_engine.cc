@@ -19,6 +19,7 @@
 #include <unordered_map>
 
 #include "engines/bpf/attachment.h"
+#include "engines/bpf/clock.h"
 #include "engines/bpf/convert.h"
 #include "engines/bpf/kernel.h"
 #include "engines/bpf/pins.h"
@@ -335,7 +336,7 @@ void BpfEngine::end_stale_udp(const Desired* replaced) {
             replaced ? find_asked(replaced->ruleset, replaced->topology, Protocol::udp, asked) : std::nullopt;
         const bool same =
             now && (!former || treats_alike(*former->service, *now->service)) &&
-            leads_to(*now->service, *now->listen, asked.port, from_wire(flow.forth.translated).destination);
+            leads_to(*now->service, *now->listen, asked.port, from_wire(translated(flow.forth)).destination);
         if (!same) stale.push_back(flow);
     });
     for (const FlowState& flow : stale) forget(*kernel_, flow);
@@ -388,7 +389,7 @@ Result<> BpfEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
         visit({.service = name_of(flow.forth.service),
                .path = static_cast<Path>(flow.forth.path),
                .client = from_wire(flow.asked),
-               .backend = from_wire(flow.forth.translated),
+               .backend = from_wire(translated(flow.forth)),
                .ended = flow.ended(),
                .bytes_to_backend = flow.forth.bytes,
                .bytes_to_client = flow.bytes_to_client(),

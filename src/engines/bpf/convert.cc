@@ -30,6 +30,15 @@ Leg from_wire(const hp_tuple& tuple) {
             {from_wire(tuple.destination), ntohs(tuple.destination_port)}};
 }
 
+hp_tuple translated(const hp_half& half) {
+    return {.source = half.translated.source,
+            .destination = half.translated.destination,
+            .source_port = half.translated.source_port,
+            .destination_port = half.translated.destination_port,
+            .protocol = half.protocol,
+            .zero = {}};
+}
+
 hp_tuple reversed(const hp_tuple& tuple) {
     return {.source = tuple.destination,
             .destination = tuple.source,

@@ -5,8 +5,10 @@
 #include <nat_tc.skel.h>
 #include <nat_xdp.skel.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <random>
 
 #include "base/fd.h"
 
@@ -55,8 +57,16 @@ Maps maps_of(const nat_tc& skeleton) {
             .links = typed<uint32_t, hp_link>(maps.hp_links),
             .counts = typed<uint32_t, hp_counts>(maps.hp_counts),
             .swept = typed<uint32_t, hp_swept>(maps.hp_swept_of),
-            .halves = typed<hp_tuple, hp_half>(maps.hp_halves),
+            .hashing = typed<uint32_t, hp_hashing>(maps.hp_hashing),
             .sysctls = typed<hp_sysctl, hp_sysctl>(maps.hp_sysctls)};
+}
+
+Result<FlowTable> flows_of(const nat_tc& skeleton) {
+    return FlowTable::open({.slots = ::bpf_map__fd(skeleton.maps.hp_slots),
+                            .in_use = ::bpf_map__fd(skeleton.maps.hp_in_use),
+                            .look_up = ::bpf_program__fd(skeleton.progs.hp_look_up),
+                            .take_away = ::bpf_program__fd(skeleton.progs.hp_take_away)},
+                           typed<hp_tuple, hp_half>(skeleton.maps.hp_beyond));
 }
 
 // Both programs find the same maps by their pins.
@@ -70,6 +80,31 @@ Result<> pin_maps(bpf_object* object, const std::filesystem::path& folder) {
     return {};
 }
 
+// As many as those have that are there, for they are taken over.
+uint32_t slots_in(const std::filesystem::path& folder) {
+    const Fd pinned(::bpf_obj_get((folder / "hp_slots").c_str()));
+    bpf_map_info info{};
+    uint32_t size = sizeof info;
+    if (pinned && ::bpf_obj_get_info_by_fd(pinned.get(), &info, &size) == 0) return info.max_entries;
+    return slots_for(static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)));
+}
+
+template <class Skeleton>
+void set_slots(Skeleton& skeleton, uint32_t slots) {
+    ::bpf_map__set_max_entries(skeleton.maps.hp_slots, slots);
+    ::bpf_map__set_max_entries(skeleton.maps.hp_in_use, slots / 64);
+}
+
+// Once for a table: what lies in it was hashed so. Secret, so that nobody can fill one corner of it.
+Result<> seed(const KernelMap<uint32_t, hp_hashing>& map, uint32_t slots) {
+    hp_hashing hashing = map.get(0).value_or(hp_hashing{});
+    if (hashing.slots != 0) return {};
+    std::random_device random;
+    hashing.seed = uint64_t{random()} << 32 | random();
+    hashing.slots = slots;
+    return map.put(0, hashing);
+}
+
 }  // namespace
 
 void Kernel::Destroy::operator()(nat_tc* skeleton) const { nat_tc__destroy(skeleton); }
@@ -81,13 +116,20 @@ Result<Kernel> Kernel::load(const std::filesystem::path& folder, bool with_drive
     Kernel kernel;
     kernel.tc_.reset(nat_tc__open());
     if (!kernel.tc_) return system_error("opening the BPF program");
+    const uint32_t slots = slots_in(folder);
+    set_slots(*kernel.tc_, slots);
     kernel.tc_->rodata->hp_flag_ipv6 = linux_version() >= std::pair(6, 16) ? 1 << 7 : 0;  // BPF_F_IPV6
     if (auto pinned = pin_maps(kernel.tc_->obj, folder); !pinned) return pinned.error();
     if (const int error = nat_tc__load(kernel.tc_.get())) return libbpf_error("loading the BPF program", error);
     kernel.maps_ = maps_of(*kernel.tc_);
+    if (auto seeded = seed(kernel.maps_->hashing, slots); !seeded) return seeded.error();
+    auto flows = flows_of(*kernel.tc_);
+    if (!flows) return flows.error();
+    kernel.flows_ = *std::move(flows);
     if (!with_driver) return kernel;
     kernel.xdp_.reset(nat_xdp__open());
     if (!kernel.xdp_) return system_error("opening the XDP program");
+    set_slots(*kernel.xdp_, slots);
     if (auto pinned = pin_maps(kernel.xdp_->obj, folder); !pinned) return pinned.error();
     if (const int error = nat_xdp__load(kernel.xdp_.get())) return libbpf_error("loading the XDP program", error);
     return kernel;

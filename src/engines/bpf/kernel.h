@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "engines/bpf/attachment.h"
+#include "engines/bpf/flow_table.h"
 #include "engines/bpf/kernel_map.h"
 
 struct nat_tc;
@@ -23,7 +24,7 @@ struct Maps {
     KernelMap<uint32_t, hp_link> links;
     KernelMap<uint32_t, hp_counts> counts;
     KernelMap<uint32_t, hp_swept> swept;
-    KernelMap<hp_tuple, hp_half> halves;
+    KernelMap<uint32_t, hp_hashing> hashing;
     KernelMap<hp_sysctl, hp_sysctl> sysctls;
 };
 
@@ -37,6 +38,7 @@ public:
     int program(Hook hook) const;  // a descriptor; precondition: it was loaded
 
     const Maps& maps() const { return *maps_; }
+    const FlowTable& flows() const { return *flows_; }
 
 private:
     struct Destroy {
@@ -46,6 +48,7 @@ private:
     std::unique_ptr<nat_tc, Destroy> tc_;
     std::unique_ptr<nat_xdp, Destroy> xdp_;
     std::optional<Maps> maps_;
+    std::optional<FlowTable> flows_;
 };
 
 // Why this machine cannot run it, in one line; changes nothing.

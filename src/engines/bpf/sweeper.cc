@@ -2,8 +2,7 @@
 
 #include <netinet/in.h>
 
-#include <ctime>
-
+#include "engines/bpf/clock.h"
 #include "engines/bpf/convert.h"
 
 namespace hairpin::bpf {
@@ -18,17 +17,20 @@ constexpr size_t at_once = 1 << 16;  // halves that one call looks at
 
 bool same(const hp_tuple& a, const hp_tuple& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
+// The key of the other half.
+hp_tuple answer_to(const hp_half& half) { return reversed(translated(half)); }
+
 FlowState state_of(const Kernel& kernel, const hp_tuple& asked, const hp_half& forth) {
     FlowState flow{asked, forth, {}};
-    const auto back = kernel.maps().halves.get(reversed(forth.translated));
-    if (back && same(back->translated, reversed(asked))) flow.back = back;
+    const auto back = kernel.flows().get(answer_to(forth));
+    if (back && same(answer_to(*back), asked)) flow.back = back;
     return flow;
 }
 
 // A half to the client that no half to the backend leads to.
 bool is_orphan(const Kernel& kernel, const hp_tuple& key, const hp_half& back) {
-    const auto forth = kernel.maps().halves.get(reversed(back.translated));
-    return !forth || !same(forth->translated, reversed(key));
+    const auto forth = kernel.flows().get(answer_to(back));
+    return !forth || !same(answer_to(*forth), key);
 }
 
 void add_swept(const Kernel& kernel, const hp_half& half) {
@@ -50,26 +52,14 @@ uint32_t FlowState::seen() const {
     return back && static_cast<int32_t>(back->seen - forth.seen) > 0 ? back->seen : forth.seen;
 }
 
-uint32_t now() {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    const auto nanoseconds = static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
-    return static_cast<uint32_t>(nanoseconds >> HP_TICK_BITS);
-}
-
-std::chrono::nanoseconds since(uint32_t tick, uint32_t now) {
-    const auto ticks = static_cast<int32_t>(now - tick);
-    return std::chrono::nanoseconds(ticks > 0 ? static_cast<int64_t>(ticks) << HP_TICK_BITS : 0);
-}
-
 std::chrono::nanoseconds rest_of(const hp_half& forth, std::chrono::milliseconds udp) {
-    if (forth.translated.protocol == IPPROTO_UDP) return udp;
+    if (forth.protocol == IPPROTO_UDP) return udp;
     const bool closing = (forth.marks & (HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND | HP_RESET)) != 0;
     return closing || (forth.marks & HP_ESTABLISHED) == 0 ? std::chrono::nanoseconds(transitory) : established;
 }
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show) {
-    return kernel.maps().halves.visit_all([&](const hp_tuple& key, const hp_half& half) {
+    return kernel.flows().visit_all([&](const hp_tuple& key, const hp_half& half) {
         if (half.direction == HP_TO_BACKEND) show(state_of(kernel, key, half));
     });
 }
@@ -77,17 +67,17 @@ Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowSt
 // The half to the client last, for it holds the port.
 void forget(const Kernel& kernel, const FlowState& flow) {
     add_swept(kernel, flow.forth);
-    kernel.maps().halves.remove(flow.asked);
+    kernel.flows().remove(flow.asked);
     if (!flow.back) return;
     add_swept(kernel, *flow.back);
-    kernel.maps().halves.remove(reversed(flow.forth.translated));
+    kernel.flows().remove(answer_to(flow.forth));
 }
 
 void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest) {
     std::vector<FlowState> rested;
     std::vector<hp_tuple> orphans;
     const uint32_t time = now();
-    const auto done = kernel.maps().halves.visit(cursor_, at_once, [&](const hp_tuple& key, const hp_half& half) {
+    const auto done = kernel.flows().visit(cursor_, at_once, [&](const hp_tuple& key, const hp_half& half) {
         // Nearly all have just been seen, so the other half need not be asked for.
         if (half.direction == HP_TO_BACKEND) {
             const auto rest = rest_of(half, udp_rest(half.service));
@@ -100,11 +90,11 @@ void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milli
     });
     if (!done) cursor_ = {};
     for (const FlowState& flow : rested) {  // as they were a moment ago
-        const auto still = kernel.maps().halves.get(flow.asked);
+        const auto still = kernel.flows().get(flow.asked);
         if (!still || still->began != flow.forth.began) continue;
         if (state_of(kernel, flow.asked, *still).seen() == flow.seen()) forget(kernel, flow);
     }
-    for (const hp_tuple& key : orphans) kernel.maps().halves.remove(key);
+    for (const hp_tuple& key : orphans) kernel.flows().remove(key);
 }
 
 }  // namespace hairpin::bpf

@@ -21,11 +21,6 @@ struct FlowState {
     uint64_t bytes_to_client() const { return back ? back->bytes : 0; }
 };
 
-// The clock of hp_half::began and seen.
-uint32_t now();
-// 0 for what is yet to come: the kernel's half is a little ahead.
-std::chrono::nanoseconds since(uint32_t tick, uint32_t now);
-
 // How long a flow may rest (RFC 5382 REQ-5). After a reset as when it closes: it may be forged (RFC 7857 2.2).
 std::chrono::nanoseconds rest_of(const hp_half& forth, std::chrono::milliseconds udp);
 
@@ -41,7 +36,7 @@ public:
     void sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest);
 
 private:
-    KernelMap<hp_tuple, hp_half>::Cursor cursor_;
+    FlowTable::Cursor cursor_;
 };
 
 }  // namespace hairpin::bpf

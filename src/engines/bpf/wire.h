@@ -7,13 +7,16 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 3, /* of everything below */
+    HP_VERSION = 4, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
     HP_MOST_SERVICES = 1 << 18,
     HP_MOST_NETWORKS = 1 << 20,
-    HP_MOST_HALVES = 1 << 21, /* of flows: two each */
+    HP_MOST_BEYOND = 1 << 21, /* halves of flows, two each, for which hp_slots has no room */
+    HP_FEWEST_SLOTS = 1 << 14,
+    HP_MOST_SLOTS = 1 << 22,
+    HP_AROUND = 16, /* slots after its own in which a half may lie */
     HP_MOST_FRAGMENTS = 1 << 12,
     HP_MOST_LINKS = 1 << 16, /* the indices of links lie below */
 
@@ -37,6 +40,14 @@ struct hp_tuple {
     __be16 destination_port;
     __u8 protocol;
     __u8 zero[3];
+} __attribute__((aligned(8))); /* for it is compared eight bytes at a time */
+
+/* The same where the protocol is known. */
+struct hp_ends {
+    struct hp_address source;
+    struct hp_address destination;
+    __be16 source_port;
+    __be16 destination_port;
 };
 
 /* An external endpoint, and who answers there. */
@@ -117,27 +128,67 @@ enum hp_mark {
 
 struct hp_hop {
     __u32 until; /* the tick when it must be looked up again */
-    __u32 link;  /* its index */
-    __u32 mtu;
+    __u16 link;  /* its index: hp_links has the address that it sends from */
+    __u16 mtu;
     __u8 to[6];
-    __u8 from[6];
+    __u8 zero[2];
 };
 
-/* With its key and what the kernel puts before it, this makes three cache lines in a map without preallocation: the
- * second has all that a packet changes, the third what it becomes. Ticks wrap, so they are compared by their distance.
- */
+/* Ticks wrap, so they are compared by their distance. */
 struct hp_half {
+    __u64 bytes; /* of whole IP packets */
     __u32 service;
-    __u32 addresses_changed; /* what to add to a checksum: one's complement, unfolded */
-    __u32 ports_changed;
-    __u8 direction;
-    __u8 path;
-    __u16 marks;
     __u32 began; /* ticks */
     __u32 seen;
-    __u64 bytes;                /* of whole IP packets */
-    struct hp_tuple translated; /* how these packets leave */
+    __u16 addresses_changed; /* what to add to a checksum: one's complement */
+    __u16 ports_changed;
+    struct hp_ends translated; /* how these packets leave */
+    __u8 protocol;
+    __u8 direction;
+    __u8 path;
+    __u8 marks;
     struct hp_hop hop;
+};
+
+/* A place in the table of halves, of two cache lines that a processor fetches together. A half lies in its own slot, to
+ * which its key is hashed, or in one of the HP_AROUND after that, or in hp_beyond. */
+struct hp_slot {
+    struct hp_half half; /* first, so that a pointer to it is one to the slot: the verifier counts on that */
+    struct hp_tuple key;
+    __u32 state;  /* HP_LIVE, HP_BUSY, or the tick since which it is free, shifted to the left by HP_STATE_BITS */
+    __u32 around; /* where to look for the other halves whose own slot this is: a bit for each of the slots that follow,
+                     and above those how many there are in hp_beyond */
+};
+
+/* A flow that is about to be made; it does not fit on the stack. */
+struct hp_draft {
+    struct hp_drafted {
+        struct hp_tuple key;
+        struct hp_half half;
+    } half[2]; /* by direction */
+};
+
+enum {
+    HP_LIVE = 1,
+    HP_BUSY = 2, /* it is being filled or vacated */
+    HP_STATE_BITS = 2,
+    HP_ONE_BEYOND = 1 << HP_AROUND,
+    HP_MANY_BEYOND = HP_ONE_BEYOND * 0xfff0U,
+};
+
+/* Of the table of halves, for as long as it lives. */
+struct hp_hashing {
+    __u64 seed;
+    __u32 slots; /* a power of two */
+    __u32 zero;
+};
+
+/* What the daemon asks of the table, which only the kernel's half writes to. */
+struct hp_request {
+    struct hp_tuple key;
+    struct hp_half half; /* what was found */
+    __u32 now;           /* the tick */
+    __u32 zero;
 };
 
 /* The ports of a datagram of which only the first fragment tells them. */
@@ -185,7 +236,10 @@ HP_ASSERT_SIZE(hp_endpoint, 20);
 HP_ASSERT_SIZE(hp_backend, 40);
 HP_ASSERT_SIZE(hp_rules, 68);
 HP_ASSERT_SIZE(hp_network, 24);
-HP_ASSERT_SIZE(hp_hop, 24);
-HP_ASSERT_SIZE(hp_half, 96);
+HP_ASSERT_SIZE(hp_ends, 36);
+HP_ASSERT_SIZE(hp_hop, 16);
+HP_ASSERT_SIZE(hp_half, 80);
+HP_ASSERT_SIZE(hp_slot, 128);
+HP_ASSERT_SIZE(hp_hashing, 16);
 HP_ASSERT_SIZE(hp_fragment, 40);
 HP_ASSERT_SIZE(hp_link, 12);

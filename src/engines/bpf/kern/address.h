@@ -4,8 +4,8 @@
 #include "engines/bpf/wire.h"
 
 /* A function that the verifier judges once, for itself, and not again wherever it is called: so its pointers may be
- * null, and it returns a number. */
-#define HP_APART __attribute__((noinline))
+ * null, and it returns a number. Linux 6.1 takes what they point to for no key of a map: hence copies of those. */
+#define HP_APART __attribute__((noinline, weak))
 
 #define HP_MAPPED bpf_htonl(0xffff) /* the third word of an IPv4 address */
 
@@ -25,6 +25,12 @@ static __always_inline int hp_is_v4(const struct hp_address* address) {
 
 static __always_inline int hp_same(const struct hp_address* a, const struct hp_address* b) {
     return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->word[3] == b->word[3];
+}
+
+static __always_inline int hp_is_mac(const __u8* a, const __u8* b) {
+    const __u16* x = (const __u16*)a;
+    const __u16* y = (const __u16*)b;
+    return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
 }
 
 static __always_inline int hp_is_link_local(const struct hp_address* address) {

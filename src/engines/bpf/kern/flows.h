@@ -11,6 +11,7 @@
 #pragma once
 
 #include "engines/bpf/kern/choose.h"
+#include "engines/bpf/kern/insert.h"
 
 #define HP_LOOPBACK 1 /* the index of `lo`, in every network namespace */
 #define HP_TRIES 256  /* of ports, in a row from a random one */
@@ -21,43 +22,52 @@ static __always_inline struct hp_settings* hp_told(void) {
 }
 
 static __always_inline int hp_closed(const struct hp_half* half) {
-    const __u16 both = HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND;
+    const __u8 both = HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND;
     return half->marks & HP_RESET || (half->marks & both) == both;
 }
 
-/* The key of the other half of a flow: how its answers look when they arrive. */
-static __always_inline void hp_reversed(const struct hp_tuple* tuple, struct hp_tuple* reversed) {
-    reversed->source = tuple->destination;
-    reversed->destination = tuple->source;
-    reversed->source_port = tuple->destination_port;
-    reversed->destination_port = tuple->source_port;
-    reversed->protocol = tuple->protocol;
+static __always_inline struct hp_ends hp_ends_of(const struct hp_tuple* tuple) {
+    struct hp_ends ends = {tuple->source, tuple->destination, tuple->source_port, tuple->destination_port};
+    return ends;
+}
+
+/* How the answers to such packets look when they arrive. */
+static __always_inline void hp_reversed(const struct hp_ends* ends, __u8 protocol, struct hp_tuple* reversed) {
+    reversed->source = ends->destination;
+    reversed->destination = ends->source;
+    reversed->source_port = ends->destination_port;
+    reversed->destination_port = ends->source_port;
+    reversed->protocol = protocol;
     __builtin_memset(reversed->zero, 0, sizeof reversed->zero);
 }
 
-static __always_inline int hp_is_reverse(const struct hp_tuple* a, const struct hp_tuple* b) {
-    return hp_same(&a->source, &b->destination) && hp_same(&a->destination, &b->source) &&
-           a->source_port == b->destination_port && a->destination_port == b->source_port && a->protocol == b->protocol;
+/* Whether a half leads to packets that `answer` answers. */
+static __always_inline int hp_is_answered_by(const struct hp_half* half, const struct hp_tuple* answer) {
+    const struct hp_ends* to = &half->translated;
+    return hp_same(&to->source, &answer->destination) && hp_same(&to->destination, &answer->source) &&
+           to->source_port == answer->destination_port && to->destination_port == answer->source_port &&
+           half->protocol == answer->protocol;
 }
 
 /* The other half of the flow of a half, by its own key; null where it has gone, or belongs to another flow by now. */
 static __always_inline struct hp_half* hp_other(const struct hp_tuple* key, const struct hp_half* half) {
     struct hp_tuple reversed;
-    hp_reversed(&half->translated, &reversed);
-    struct hp_half* other = bpf_map_lookup_elem(&hp_halves, &reversed);
-    return other && hp_is_reverse(&other->translated, key) ? other : 0;
+    hp_reversed(&half->translated, half->protocol, &reversed);
+    struct hp_half* other = hp_find(&reversed);
+    return other && hp_is_answered_by(other, key) ? other : 0;
 }
 
-static __always_inline __u64 hp_tuple_ports_change(const struct hp_tuple* from, const struct hp_tuple* to) {
+static __always_inline __u64 hp_ports_change(const struct hp_tuple* from, const struct hp_ends* to) {
     return hp_port_change(from->source_port, to->source_port) +
            hp_port_change(from->destination_port, to->destination_port);
 }
 
 static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_tuple* key, __u32 now) {
-    const struct hp_tuple* to = &half->translated;
-    half->addresses_changed = hp_fold32(hp_address_change(&key->source, &to->source) +
+    const struct hp_ends* to = &half->translated;
+    half->protocol = key->protocol;
+    half->addresses_changed = hp_fold16(hp_address_change(&key->source, &to->source) +
                                         hp_address_change(&key->destination, &to->destination));
-    half->ports_changed = hp_fold32(hp_tuple_ports_change(key, to));
+    half->ports_changed = hp_fold16(hp_ports_change(key, to));
     half->began = half->seen = now;
     half->bytes = 0;
     __builtin_memset(&half->hop, 0, sizeof half->hop);
@@ -65,7 +75,8 @@ static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_t
 }
 
 static __always_inline void hp_count_ended(const struct hp_half* half) {
-    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &half->service);
+    const __u32 service = half->service;
+    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &service);
     if (counts) __sync_fetch_and_add(&counts->bytes[half->direction & 1], half->bytes);
 }
 
@@ -73,20 +84,21 @@ static __always_inline void hp_count_ended(const struct hp_half* half) {
 HP_APART int hp_forget(const struct hp_tuple* key, const struct hp_half* half) {
     if (!key || !half) return 0;
     struct hp_tuple reversed;
-    hp_reversed(&half->translated, &reversed);
+    hp_reversed(&half->translated, half->protocol, &reversed);
     const int to_backend = half->direction == HP_TO_BACKEND;
     const struct hp_half* other = hp_other(key, half);
     hp_count_ended(half);
     if (other) hp_count_ended(other);
-    if (to_backend || !other) bpf_map_delete_elem(&hp_halves, key);
-    if (other) bpf_map_delete_elem(&hp_halves, &reversed);
-    if (other && !to_backend) bpf_map_delete_elem(&hp_halves, key);
+    const __u32 now = hp_now();
+    if (to_backend || !other) hp_remove(key, now);
+    if (other) hp_remove(&reversed, now);
+    if (other && !to_backend) hp_remove(key, now);
     return 0;
 }
 
 /* Whether the half to the client that is in the way of a new flow may be overwritten. */
-static __always_inline int hp_may_replace(const struct hp_tuple* key, const struct hp_tuple* translated) {
-    const struct hp_half* there = bpf_map_lookup_elem(&hp_halves, key);
+static __always_inline int hp_may_replace(const struct hp_tuple* key, const struct hp_ends* translated) {
+    const struct hp_half* there = hp_find(key);
     if (!there) return 1;
     if (hp_closed(there)) {
         hp_count_ended(there);
@@ -99,10 +111,8 @@ static __always_inline int hp_may_replace(const struct hp_tuple* key, const stru
            there->translated.source_port == translated->source_port;
 }
 
-#define HP_TAKEN -17 /* EEXIST */
-
 struct hp_search {
-    struct hp_draft* draft;
+    struct hp_drafted* back;
     __u32 first_port; /* of the free ones */
     __u32 ports;
     __u32 start;
@@ -111,29 +121,30 @@ struct hp_search {
 
 /* Tries one port. In a loop of the kernel's, for the verifier would walk through one of ours. */
 static long hp_try_port(__u32 number, struct hp_search* search) {
-    struct hp_draft* draft = search->draft;
+    struct hp_drafted* back = search->back;
     const __u32 port = search->first_port + (search->start + number) % search->ports;
-    draft->back.destination_port = bpf_htons((__u16)port);
-    draft->back_half.ports_changed = hp_fold32(hp_tuple_ports_change(&draft->back, &draft->back_half.translated));
-    search->failed = (int)bpf_map_update_elem(&hp_halves, &draft->back, &draft->back_half, BPF_NOEXIST);
+    back->key.destination_port = bpf_htons((__u16)port);
+    back->half.ports_changed = hp_fold16(hp_ports_change(&back->key, &back->half.translated));
+    search->failed = hp_insert(HP_TO_CLIENT);
     return search->failed != HP_TAKEN;
 }
 
 /* Makes the half to the client, with a source port that no other flow to this backend has. */
-static __always_inline int hp_reserve(struct hp_draft* draft, const struct hp_tuple* asked, int keeps_port, __u32 now) {
-    struct hp_tuple* back = &draft->back;
-    back->destination_port = asked->source_port;
-    hp_fill_half(&draft->back_half, back, now);
+static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_tuple* asked, int keeps_port,
+                                      __u32 now) {
+    back->key.destination_port = asked->source_port;
+    hp_fill_half(&back->half, &back->key, now);
     if (keeps_port) {
-        long failed = bpf_map_update_elem(&hp_halves, back, &draft->back_half, BPF_NOEXIST);
-        if (failed == HP_TAKEN && hp_may_replace(back, &draft->back_half.translated)) {
-            failed = bpf_map_update_elem(&hp_halves, back, &draft->back_half, BPF_ANY);
+        int failed = hp_insert(HP_TO_CLIENT);
+        if (failed == HP_TAKEN && hp_may_replace(&back->key, &back->half.translated)) {
+            hp_remove(&back->key, now);
+            failed = hp_insert(HP_TO_CLIENT);
         }
-        if (failed != HP_TAKEN) return (int)failed;
+        if (failed != HP_TAKEN) return failed;
     }
     const struct hp_settings* settings = hp_told();
     if (!settings || !settings->ports) return HP_TAKEN;
-    struct hp_search search = {.draft = draft,
+    struct hp_search search = {.back = back,
                                .first_port = settings->first_port,
                                .ports = settings->ports,
                                .start = bpf_get_prandom_u32(),
@@ -144,8 +155,8 @@ static __always_inline int hp_reserve(struct hp_draft* draft, const struct hp_tu
 
 /* Whether the flow of a client's packet, by whichever processor it was made, is answered by such packets. */
 static __always_inline int hp_leads_to(const struct hp_tuple* asked, const struct hp_tuple* back) {
-    const struct hp_half* forth = bpf_map_lookup_elem(&hp_halves, asked);
-    return forth && hp_is_reverse(&forth->translated, back);
+    const struct hp_half* forth = hp_find(asked);
+    return forth && hp_is_answered_by(forth, back);
 }
 
 enum hp_opening {
@@ -157,12 +168,14 @@ enum hp_opening {
 /* Makes the flow that begins with this packet. */
 HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
     if (!packet || !endpoint) return HP_IGNORED;
-    const struct hp_tuple* asked = &packet->tuple;
-    const __u32 zero = 0;
+    const __u32 zero = 0, number = endpoint->rules, service = endpoint->service;
     struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
-    const struct hp_rules* rules = bpf_map_lookup_elem(&hp_rules_of, &endpoint->rules);
-    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &endpoint->service);
+    const struct hp_rules* rules = bpf_map_lookup_elem(&hp_rules_of, &number);
+    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &service);
     if (!draft || !rules || !counts) return HP_IGNORED;
+    struct hp_tuple* asked = &draft->half[HP_TO_BACKEND].key;
+    struct hp_tuple* back = &draft->half[HP_TO_CLIENT].key;
+    *asked = packet->tuple;
     const struct hp_backend* backend = hp_choose(asked, endpoint, rules, counts);
     if (!backend) return HP_IGNORED;
     const enum hp_path path = hp_path_of(&asked->source, backend);
@@ -174,13 +187,13 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     hp_show(&shown, asked, path, backend, rules);
 
     const __u32 now = hp_now();
-    struct hp_half* forth = &draft->forth_half;
-    struct hp_half* half = &draft->back_half;
+    struct hp_half* forth = &draft->half[HP_TO_BACKEND].half;
+    struct hp_half* half = &draft->half[HP_TO_CLIENT].half;
     half->translated.source = asked->destination;
     half->translated.source_port = asked->destination_port;
     half->translated.destination = asked->source;
     half->translated.destination_port = asked->source_port;
-    forth->translated.protocol = half->translated.protocol = draft->back.protocol = asked->protocol;
+    back->protocol = asked->protocol;
     forth->service = half->service = endpoint->service;
     forth->path = half->path = path;
     forth->direction = HP_TO_BACKEND;
@@ -194,21 +207,21 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
         half->marks |= HP_FROM_INSIDE;
     }
 
-    draft->back.source = backend->address;
-    draft->back.source_port = bpf_htons(backend->first_port + endpoint->offset);
-    draft->back.destination = shown.address;
-    const int failed = hp_reserve(draft, asked, shown.keeps_port, now);
+    back->source = backend->address;
+    back->source_port = bpf_htons(backend->first_port + endpoint->offset);
+    back->destination = shown.address;
+    const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, now);
     if (failed) {
         __sync_fetch_and_add(&counts->refused[failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY], 1);
         return HP_REFUSED;
     }
-    forth->translated.source = draft->back.destination;
-    forth->translated.source_port = draft->back.destination_port;
-    forth->translated.destination = draft->back.source;
-    forth->translated.destination_port = draft->back.source_port;
+    forth->translated.source = back->destination;
+    forth->translated.source_port = back->destination_port;
+    forth->translated.destination = back->source;
+    forth->translated.destination_port = back->source_port;
     hp_fill_half(forth, asked, now);
-    const long lost = bpf_map_update_elem(&hp_halves, asked, forth, BPF_NOEXIST);
-    if (lost && !hp_leads_to(asked, &draft->back)) bpf_map_delete_elem(&hp_halves, &draft->back);
+    const int lost = hp_insert(HP_TO_BACKEND);
+    if (lost && !hp_leads_to(asked, back)) hp_remove(back, now);
     if (lost && lost != HP_TAKEN) {
         __sync_fetch_and_add(&counts->refused[HP_REFUSED_MEMORY], 1);
         return HP_REFUSED;
@@ -225,12 +238,12 @@ static __always_inline void hp_follow(const struct hp_packet* packet, struct hp_
     }
     const __u8 ends = packet->tcp_flags & (HP_TCP_FIN | HP_TCP_RST);
     if (!ends && !(half->marks & HP_RESET)) return;
-    __u16 add = 0;
-    __u16 keep = (__u16)~0;
+    __u8 add = 0;
+    __u8 keep = (__u8)~0;
     if (packet->tcp_flags & HP_TCP_RST) {
         add = HP_RESET;
     } else {
-        keep = (__u16)~HP_RESET;
+        keep = (__u8)~HP_RESET;
         if (ends) add = half->direction == HP_TO_BACKEND ? HP_FIN_OF_CLIENT : HP_FIN_OF_BACKEND;
     }
     half->marks = (half->marks & keep) | add;

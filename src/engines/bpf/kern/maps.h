@@ -43,8 +43,32 @@ struct {
 /* Made by the daemon, counted up here. */
 HP_TABLE(hp_counts, __u32, struct hp_counts, HP_MOST_SERVICES);
 
-/* Made here, swept by the daemon. Never evicted: a full table refuses new flows. */
-HP_TABLE(hp_halves, struct hp_tuple, struct hp_half, HP_MOST_HALVES);
+/* The flows; table.h. How many slots there are the daemon says when it makes them. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE); /* the daemon reads it; and it begins on a page */
+    __uint(max_entries, HP_FEWEST_SLOTS);
+    __type(key, __u32);
+    __type(value, struct hp_slot);
+} hp_slots SEC(".maps");
+
+/* A bit for each slot that is taken, so that the daemon finds these quickly. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, HP_FEWEST_SLOTS / 64);
+    __type(key, __u32);
+    __type(value, __u64);
+} hp_in_use SEC(".maps");
+
+HP_TABLE(hp_beyond, struct hp_tuple, struct hp_half, HP_MOST_BEYOND);
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hp_hashing);
+} hp_hashing SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -56,13 +80,6 @@ struct {
 /* The daemon's own notes, here because what is pinned outlives it. */
 HP_TABLE(hp_swept_of, __u32, struct hp_swept, HP_MOST_SERVICES);
 HP_TABLE(hp_sysctls, struct hp_sysctl, struct hp_sysctl, 16);
-
-/* What does not fit on the stack. */
-struct hp_draft {
-    struct hp_tuple back; /* the key of the half to the client */
-    struct hp_half forth_half;
-    struct hp_half back_half;
-};
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -45,18 +45,21 @@ static __always_inline void hp_asked_of(const struct hp_tuple* tuple, struct hp_
  * address. A datagram may be the answer to one that the backend has sent for its own part. */
 static __always_inline int hp_is_intruder(struct __sk_buff* skb, const struct hp_packet* packet) {
     if (!hp_is_outside(skb->ifindex)) return 0;
-    if (!bpf_map_lookup_elem(&hp_guarded, &packet->tuple.destination)) return 0;
+    const struct hp_address destination = packet->tuple.destination;
+    if (!bpf_map_lookup_elem(&hp_guarded, &destination)) return 0;
     return hp_lies_in(HP_INSIDE, &packet->tuple.source) || (packet->tuple.protocol == IPPROTO_TCP && hp_begins(packet));
 }
 
 /* What is neither of a flow nor for a service. A connection that a client begins to a backend itself must not be taken
  * for an earlier one of the same ports that went through the service. */
-static __always_inline int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet) {
+HP_APART int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet) {
+    if (!packet) return TCX_NEXT;
     if (hp_is_intruder(skb, packet)) return TCX_DROP;
     if (packet->tuple.protocol != IPPROTO_TCP || !hp_begins(packet)) return TCX_NEXT;
+    const struct hp_ends asked = hp_ends_of(&packet->tuple);
     struct hp_tuple back;
-    hp_reversed(&packet->tuple, &back);
-    const struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &back);
+    hp_reversed(&asked, packet->tuple.protocol, &back);
+    const struct hp_half* half = hp_find(&back);
     if (half && hp_closed(half)) hp_forget(&back, half);
     return TCX_NEXT;
 }
@@ -69,7 +72,8 @@ static __always_inline void hp_fragment_of(const struct hp_packet* packet, struc
     fragment->protocol = packet->tuple.protocol;
 }
 
-static __always_inline int hp_recall_ports(struct hp_packet* packet) {
+HP_APART int hp_recall_ports(struct hp_packet* packet) {
+    if (!packet) return 0;
     struct hp_fragment fragment;
     hp_fragment_of(packet, &fragment);
     const struct hp_ports* ports = bpf_map_lookup_elem(&hp_fragments, &fragment);
@@ -79,11 +83,13 @@ static __always_inline int hp_recall_ports(struct hp_packet* packet) {
     return 1;
 }
 
-static __always_inline void hp_remember_ports(const struct hp_packet* packet) {
+HP_APART int hp_remember_ports(const struct hp_packet* packet) {
+    if (!packet) return 0;
     struct hp_fragment fragment;
     hp_fragment_of(packet, &fragment);
     const struct hp_ports ports = {packet->tuple.source_port, packet->tuple.destination_port};
     bpf_map_update_elem(&hp_fragments, &fragment, &ports, BPF_ANY);
+    return 0;
 }
 
 /* What of a flow's packet is the same whichever way it takes. */
@@ -130,7 +136,7 @@ int hp_arrives(struct __sk_buff* skb) {
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
     if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
 
-    struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &packet.tuple);
+    struct hp_half* half = hp_find(&packet.tuple);
     if (half && half->marks & HP_FROM_INSIDE && hp_is_outside(skb->ifindex)) return TCX_DROP; /* a forged address */
     if (half && packet.tuple.protocol == IPPROTO_TCP && kind == HP_WHOLE && hp_begins(&packet)) {
         if (hp_closed(half)) {
@@ -148,7 +154,7 @@ int hp_arrives(struct __sk_buff* skb) {
         if (kind != HP_WHOLE || !hp_begins(&packet)) return TCX_NEXT;
         const int opening = hp_open(&packet, skb->ifindex, endpoint);
         if (opening == HP_REFUSED) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
-        half = opening == HP_OPENED ? bpf_map_lookup_elem(&hp_halves, &packet.tuple) : 0;
+        half = opening == HP_OPENED ? hp_find(&packet.tuple) : 0;
         if (!half) return TCX_DROP;
     }
     if (packet.first) hp_remember_ports(&packet);
@@ -164,10 +170,26 @@ int hp_leaves(struct __sk_buff* skb) {
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 1);
     if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
-    struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &packet.tuple);
+    struct hp_half* half = hp_find(&packet.tuple);
     if (!half || !(half->marks & HP_FROM_GATEWAY)) return TCX_NEXT;
     if (packet.first) hp_remember_ports(&packet);
     return hp_translate(skb, &packet, half, hp_now(), kind == HP_WHOLE, 0) ? TCX_DROP : TCX_NEXT;
+}
+
+/* For the daemon, in its own time. Its copy of a half is as good as one of a moment ago. */
+SEC("syscall")
+int hp_look_up(struct hp_request* request) {
+    const struct hp_tuple key = request->key;
+    const struct hp_half* half = hp_find(&key);
+    if (!half) return 0;
+    request->half = *half;
+    return 1;
+}
+
+SEC("syscall")
+int hp_take_away(struct hp_request* request) {
+    const struct hp_tuple key = request->key;
+    return hp_remove(&key, request->now);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL"; /* for bpf_fib_lookup() */

@@ -20,15 +20,8 @@
 
 typedef struct xdp_md hp_frame;
 
-#include "engines/bpf/kern/maps.h"
 #include "engines/bpf/kern/rewrite.h"
-
-/* Frames to others come here, too, where a switch does not know better or somebody listens in. */
-static __always_inline int hp_is_for(const struct hp_link* link, const struct ethhdr* ethernet) {
-    const __u16* a = (const __u16*)link->mac;
-    const __u16* b = (const __u16*)ethernet->h_dest;
-    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
-}
+#include "engines/bpf/kern/table.h"
 
 /* Says nothing of the flow that nat_tc would have to hear. */
 static __always_inline int hp_is_plain(const struct hp_packet* packet, const struct hp_half* half) {
@@ -38,11 +31,12 @@ static __always_inline int hp_is_plain(const struct hp_packet* packet, const str
 }
 
 /* Copied, for nat_tc may put another hop in its place meanwhile. */
-static __always_inline int hp_may_send_on(const struct hp_packet* packet, const struct hp_hop* hop, __u32 now) {
+static __always_inline const struct hp_link* hp_may_send_on(const struct hp_packet* packet, const struct hp_hop* hop,
+                                                            __u32 now) {
     if ((__s32)(hop->until - now) <= 0 || packet->length > hop->mtu || packet->hops_left <= 1) return 0;
     const __u32 link = hop->link;
     const struct hp_link* out = bpf_map_lookup_elem(&hp_links, &link);
-    return out && out->takes_frames_until && (__s32)(out->takes_frames_until - now) > 0;
+    return out && out->takes_frames_until && (__s32)(out->takes_frames_until - now) > 0 ? out : 0;
 }
 
 static __always_inline __u16* hp_check_of(hp_frame* frame, const struct hp_packet* packet) {
@@ -66,7 +60,7 @@ static __always_inline void hp_translate_ports(const struct hp_half* half, __be1
     ports[0] = half->translated.source_port;
     ports[1] = half->translated.destination_port;
     const __u16 changed = hp_changed(*check, (__u64)half->addresses_changed + half->ports_changed);
-    *check = changed || half->translated.protocol != IPPROTO_UDP ? changed : 0xffff; /* 0: none (RFC 768) */
+    *check = changed || half->protocol != IPPROTO_UDP ? changed : 0xffff; /* 0: none (RFC 768) */
 }
 
 SEC("xdp")
@@ -74,14 +68,16 @@ int hp_in_driver(struct xdp_md* frame) {
     const __u32 from = frame->ingress_ifindex;
     struct ethhdr* ethernet = hp_at(frame, 0, sizeof *ethernet);
     const struct hp_link* link = bpf_map_lookup_elem(&hp_links, &from);
-    if (!ethernet || !link || !hp_is_for(link, ethernet)) return XDP_PASS;
+    /* Frames to others come here, too, where a switch does not know better or somebody listens in. */
+    if (!ethernet || !link || !hp_is_mac(link->mac, ethernet->h_dest)) return XDP_PASS;
     struct hp_packet packet = {0};
     if (hp_parse(frame, ethernet->h_proto, &packet) != HP_WHOLE || packet.first) return XDP_PASS;
-    struct hp_half* half = bpf_map_lookup_elem(&hp_halves, &packet.tuple);
+    struct hp_half* half = hp_find(&packet.tuple);
     if (!half || (half->marks & HP_FROM_INSIDE && link->outside)) return XDP_PASS;
     const __u32 now = hp_now();
     const struct hp_hop hop = half->hop;
-    if (!hp_is_plain(&packet, half) || !hp_may_send_on(&packet, &hop, now)) return XDP_PASS;
+    const struct hp_link* out = hp_may_send_on(&packet, &hop, now);
+    if (!out || !hp_is_plain(&packet, half)) return XDP_PASS;
 
     __be16* ports = hp_at(frame, packet.payload, 2 * sizeof *ports);
     __u16* check = hp_check_of(frame, &packet);
@@ -89,7 +85,7 @@ int hp_in_driver(struct xdp_md* frame) {
     if (hp_rewrite_ip(frame, &half->translated, 1)) return XDP_PASS;
     hp_translate_ports(half, ports, check);
     __builtin_memcpy(ethernet->h_dest, hop.to, sizeof ethernet->h_dest);
-    __builtin_memcpy(ethernet->h_source, hop.from, sizeof ethernet->h_source);
+    __builtin_memcpy(ethernet->h_source, out->mac, sizeof ethernet->h_source);
     half->seen = now;
     __sync_fetch_and_add(&half->bytes, packet.length);
     return (int)bpf_redirect(hop.link, 0);

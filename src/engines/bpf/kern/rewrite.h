@@ -4,7 +4,7 @@
 #include "engines/bpf/kern/parse.h"
 
 /* `hops`: 1 where the packet travels on, 0 where it has just begun. */
-static __always_inline int hp_rewrite_v4(hp_frame* frame, const struct hp_tuple* to, int hops) {
+static __always_inline int hp_rewrite_v4(hp_frame* frame, const struct hp_ends* to, int hops) {
     struct iphdr* ip = hp_at(frame, HP_IP, sizeof *ip);
     if (!ip) return -1;
     const __be32 source = to->source.word[3], destination = to->destination.word[3];
@@ -18,7 +18,7 @@ static __always_inline int hp_rewrite_v4(hp_frame* frame, const struct hp_tuple*
     return 0;
 }
 
-static __always_inline int hp_rewrite_v6(hp_frame* frame, const struct hp_tuple* to, int hops) {
+static __always_inline int hp_rewrite_v6(hp_frame* frame, const struct hp_ends* to, int hops) {
     struct ipv6hdr* ip = hp_at(frame, HP_IP, sizeof *ip);
     if (!ip) return -1;
     __builtin_memcpy(&ip->saddr, &to->source, sizeof to->source);
@@ -27,6 +27,6 @@ static __always_inline int hp_rewrite_v6(hp_frame* frame, const struct hp_tuple*
     return 0;
 }
 
-static __always_inline int hp_rewrite_ip(hp_frame* frame, const struct hp_tuple* to, int hops) {
+static __always_inline int hp_rewrite_ip(hp_frame* frame, const struct hp_ends* to, int hops) {
     return hp_is_v4(&to->source) ? hp_rewrite_v4(frame, to, hops) : hp_rewrite_v6(frame, to, hops);
 }

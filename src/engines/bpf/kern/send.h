@@ -15,12 +15,12 @@ static __always_inline __u64 hp_pseudo(const struct hp_address* address) {
 /* Where the checksum is partial, only the pseudo header's part is in it: addresses and ports are told apart. */
 static __always_inline int hp_rewrite_ports(struct __sk_buff* skb, const struct hp_packet* packet,
                                             const struct hp_half* half) {
-    const struct hp_tuple* to = &half->translated;
+    const struct hp_ends* to = &half->translated;
     __be16* ports = hp_at(skb, packet->payload, 2 * sizeof *ports);
     if (!ports) return -1;
     ports[0] = to->source_port;
     ports[1] = to->destination_port;
-    const int udp = to->protocol == IPPROTO_UDP;
+    const int udp = half->protocol == IPPROTO_UDP;
     const __u32 check = packet->payload + (udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check));
     const __u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0;
     if (hp_fold16(half->ports_changed) != 0xffff && bpf_l4_csum_replace(skb, check, 0, half->ports_changed, flags))
@@ -37,13 +37,14 @@ static __always_inline int hp_send(struct __sk_buff* skb, const struct hp_half* 
     /* The kernel looks for the next hop itself: the route of its own that a packet from `lo` has is none for this. */
     if (route->way == HP_RESOLVE) return (int)bpf_redirect_neigh(route->link, 0, 0, 0);
     struct ethhdr* ethernet = hp_at(skb, 0, sizeof *ethernet);
-    if (!ethernet) return TCX_DROP;
+    const struct hp_link* link = bpf_map_lookup_elem(&hp_links, &route->link);
+    if (!ethernet || !link) return TCX_DROP;
     if (cut || half->marks & HP_VIA_LOOPBACK) { /* the address of `lo` is all zeros */
         __builtin_memset(ethernet->h_dest, 0, sizeof ethernet->h_dest);
         __builtin_memset(ethernet->h_source, 0, sizeof ethernet->h_source);
         return (int)bpf_redirect(HP_LOOPBACK, BPF_F_INGRESS);
     }
     __builtin_memcpy(ethernet->h_dest, half->hop.to, sizeof ethernet->h_dest);
-    __builtin_memcpy(ethernet->h_source, half->hop.from, sizeof ethernet->h_source);
+    __builtin_memcpy(ethernet->h_source, link->mac, sizeof ethernet->h_source);
     return (int)bpf_redirect(route->link, 0);
 }

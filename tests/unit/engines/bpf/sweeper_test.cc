@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include "engines/bpf/clock.h"
+
 namespace hairpin::bpf {
 namespace {
 
@@ -14,8 +16,8 @@ using std::chrono::seconds;
 
 hp_half half(uint8_t protocol, unsigned marks = 0) {
     hp_half half{};
-    half.translated.protocol = protocol;
-    half.marks = static_cast<uint16_t>(marks);
+    half.protocol = protocol;
+    half.marks = static_cast<uint8_t>(marks);
     return half;
 }
 
