@@ -132,6 +132,7 @@ int run(const Options& options) {
         std::fflush(stdout);
         if (const auto shell = lab.shell(options.keep); !shell) return fail(shell.error());
     }
+    lab.stop_daemon();
     return lab::holds(rows) ? exit_ok : exit_failed;
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <map>
 #include <set>
@@ -136,6 +137,16 @@ Result<> Lab::start_daemon() {
     daemon_ = *std::move(started);
     if (daemon_->wait_for_output("ready: ", options_.ready_timeout)) return {};
     return Error{"the gateway's daemon did not become ready: " + words_of(options_.command) + "\n" + daemon_log()};
+}
+
+void Lab::stop_daemon() {
+    constexpr std::chrono::milliseconds for_live_flows{200};
+    constexpr std::chrono::seconds for_the_rest{10};
+    if (!daemon_) return;
+    daemon_->signal(SIGTERM);
+    if (daemon_->wait(for_live_flows)) return;
+    daemon_->signal(SIGTERM);  // insists
+    (void)daemon_->wait(for_the_rest);
 }
 
 std::vector<Row> Lab::prove(const std::function<void(const Row&)>& on_row) {

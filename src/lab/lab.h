@@ -56,6 +56,8 @@ public:
     const Host& switch_host() const { return *switch_; }  // ports are named as hosts; precondition: some host is inside
     Process& daemon() { return *daemon_; }
     Result<> start_daemon();  // another one, when that has ended
+    // In order, for an engine's state in the kernel may outlast the network that it is for.
+    void stop_daemon();
 
 private:
     Lab(Plan plan, Options options) : plan_(std::move(plan)), options_(std::move(options)) {}

@@ -9,27 +9,41 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <set>
 
 #include "base/fd.h"
+#include "engines/bpf/tc_filter.h"
+#include "net/linux_version.h"
 
 namespace hairpin::bpf {
 namespace {
 
 namespace fs = std::filesystem;
 
+// Names of pins, followed by the index of the device. A filter cannot be pinned, so its program is, in its name.
 constexpr std::string_view link_prefix = "link_";
-constexpr std::string_view prefix_of(Hook hook) {
+constexpr std::string_view filter_prefix = "filter_";
+constexpr std::string_view name_of(Hook hook) {
     switch (hook) {
         case Hook::arrives:
-            return "link_in_";
+            return "in_";
         case Hook::leaves:
-            return "link_out_";
+            return "out_";
         case Hook::driver:
-            return "link_driver_";
+            return "driver_";
     }
     return {};
+}
+
+bool has_tcx() {
+    static const bool has = linux_version() >= std::pair(6, 6);
+    return has;
+}
+
+std::string prefix_of(Hook hook) {
+    return fmt::format("{}{}", hook == Hook::driver || has_tcx() ? link_prefix : filter_prefix, name_of(hook));
 }
 
 constexpr auto tcx_ingress = static_cast<bpf_attach_type>(46);  // which Linux 6.1's headers lack
@@ -49,7 +63,15 @@ fs::path pin_of(Hook hook, const fs::path& folder, int index) {
     return folder / fmt::format("{}{}", prefix_of(hook), index);
 }
 
+Result<> attach_filter(Hook hook, int program, const Link& link, const fs::path& pin) {
+    const auto put = put_filter(link.index, hook == Hook::arrives ? Direction::in : Direction::out, program);
+    if (!put) return put.error().within(link.name);
+    ::unlink(pin.c_str());
+    return ::bpf_obj_pin(program, pin.c_str()) == 0 ? Result<>() : system_error(pin.string());
+}
+
 Result<> attach_one(Hook hook, int program, const Link& link, const fs::path& pin) {
+    if (hook != Hook::driver && !has_tcx()) return attach_filter(hook, program, link, pin);
     const Fd there(::bpf_obj_get(pin.c_str()));
     if (there && device_of(pin) != 0) {
         if (::bpf_link_update(there.get(), program, nullptr) == 0) return {};
@@ -70,18 +92,27 @@ void detach_others(Hook hook, const std::set<fs::path>& wanted, const fs::path& 
         if (entry.path().filename().string().starts_with(prefix_of(hook)) && !wanted.contains(entry.path()))
             stale.push_back(entry.path());
     }
-    for (const fs::path& pin : stale) unpin_link(pin);
+    for (const fs::path& pin : stale) detach(pin);
 }
 
 }  // namespace
 
-void unpin_link(const fs::path& pin) {
-    // The kernel lets go of a link some time after its pin, but detaches it at once.
-    if (const Fd link(::bpf_obj_get(pin.c_str())); link) (void)::bpf_link_detach(link.get());
+void detach(const fs::path& pin) {
+    const std::string name = pin.filename().string();
+    if (name.starts_with(filter_prefix)) {
+        const int link = std::atoi(name.c_str() + name.rfind('_') + 1);
+        remove_filter(link, name.find(name_of(Hook::arrives)) != name.npos ? Direction::in : Direction::out);
+    } else if (const Fd link(::bpf_obj_get(pin.c_str())); link) {
+        // The kernel lets go of a link some time after its pin, but detaches it at once.
+        (void)::bpf_link_detach(link.get());
+    }
     ::unlink(pin.c_str());
 }
 
-bool is_link(const fs::path& pin) { return pin.filename().string().starts_with(link_prefix); }
+bool is_attachment(const fs::path& pin) {
+    const std::string name = pin.filename().string();
+    return name.starts_with(link_prefix) || name.starts_with(filter_prefix);
+}
 
 std::optional<uint32_t> device_of(const fs::path& pin) {
     const Fd link(::bpf_obj_get(pin.c_str()));

@@ -1,5 +1,5 @@
-// Where packets meet our programs: TCX, the hook of a network device that outlives who attached to it (Linux 6.6), and
-// XDP, the hook in its driver.
+// Where packets meet our programs: TCX, the hook of a network device (Linux 6.6), or before that a filter of tc's; and
+// XDP, the hook in its driver. All outlive who attached to them.
 #pragma once
 
 #include <filesystem>
@@ -13,12 +13,12 @@
 
 namespace hairpin::bpf {
 
-bool is_link(const std::filesystem::path& pin);  // by its name
-// The index of its device; 0: that is gone. Nothing: it cannot be told.
+bool is_attachment(const std::filesystem::path& pin);  // by its name
+// The index of its device; 0: that is gone. Nothing: it cannot be told, as of a filter.
 std::optional<uint32_t> device_of(const std::filesystem::path& pin);
 
-// Detaches it, and takes the pin away.
-void unpin_link(const std::filesystem::path& pin);
+// Detaches what it stands for, and takes the pin away.
+void detach(const std::filesystem::path& pin);
 
 enum class Hook { arrives, leaves, driver };
 

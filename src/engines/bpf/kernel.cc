@@ -4,13 +4,13 @@
 #include <fmt/format.h>
 #include <nat_tc.skel.h>
 #include <nat_xdp.skel.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <random>
 
 #include "base/fd.h"
+#include "net/linux_version.h"
 
 namespace hairpin::bpf {
 namespace {
@@ -31,14 +31,6 @@ Error libbpf_error(std::string_view doing, int error) {
     while (complaints.ends_with('\n')) complaints.pop_back();
     if (!complaints.empty()) failure.message += fmt::format(" ({})", complaints);
     return failure;
-}
-
-std::pair<int, int> linux_version() {
-    utsname system{};
-    ::uname(&system);
-    std::pair version(0, 0);
-    (void)std::sscanf(system.release, "%d.%d", &version.first, &version.second);
-    return version;
 }
 
 template <class Key, class Value>
@@ -141,8 +133,8 @@ int Kernel::program(Hook hook) const {
 }
 
 Result<> check_kernel() {
-    if (const auto version = linux_version(); version < std::pair(6, 6)) {
-        return Error{fmt::format("Linux 6.6 or later is needed for TCX, this is {}.{}", version.first, version.second)};
+    if (const auto version = linux_version(); version < std::pair(6, 1)) {
+        return Error{fmt::format("Linux 6.1 or later is needed, this is {}.{}", version.first, version.second)};
     }
     const bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
                                 {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};

@@ -27,12 +27,12 @@ Result<> mount_root() {
     return system_error(fmt::format("mounting the BPF file system: run `mount -t bpf bpf {}`", root.string()));
 }
 
-// Links are dead when their device is gone, as those of a namespace that has ended are.
+// Links are dead when their device is gone, as those of a namespace that has ended are. Of filters that cannot be told.
 bool is_dead(const fs::path& folder) {
     std::error_code ignored;
     bool any = false;
     for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-        if (!is_link(entry.path())) continue;
+        if (!is_attachment(entry.path())) continue;
         if (device_of(entry.path()) != 0) return false;
         any = true;
     }
@@ -82,9 +82,9 @@ Result<> remove_pins(const fs::path& folder) {
     std::vector<fs::path> pins;
     for (const auto& entry : fs::directory_iterator(folder, error)) pins.push_back(entry.path());
     if (error) return {};
-    std::stable_partition(pins.begin(), pins.end(), is_link);
+    std::stable_partition(pins.begin(), pins.end(), is_attachment);
     for (const fs::path& pin : pins) {
-        if (is_link(pin)) unpin_link(pin);
+        if (is_attachment(pin)) detach(pin);
         if (::unlink(pin.c_str()) != 0 && errno != ENOENT) return system_error(pin.string());
     }
     if (::rmdir(folder.c_str()) != 0 && errno != ENOENT) return system_error(folder.string());

@@ -1,9 +1,13 @@
 #include "engines/nft/netfilter.h"
 
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
+#include <sys/socket.h>
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/fd.h"
 #include "engines/nft/table.h"
 
 namespace hairpin::nft {
@@ -51,12 +55,18 @@ Result<> each_object(const std::string& output, const char* kind, Visit visit) {
 
 void Netfilter::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
 
-Netfilter::Netfilter() : context_(nft_ctx_new(NFT_CTX_DEFAULT)) {
+Netfilter::Netfilter() = default;
+Netfilter::~Netfilter() = default;
+
+// libnftables ends the process where the kernel has no such socket.
+Result<> Netfilter::open() {
+    if (context_) return {};
+    if (!Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER))) return failure(std::strerror(errno));
+    context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
     nft_ctx_buffer_output(context_.get());
     nft_ctx_buffer_error(context_.get());
+    return {};
 }
-
-Netfilter::~Netfilter() = default;
 
 Result<> Netfilter::apply(const std::string& commands) {
     if (const auto done = run(commands); !done) return done.error();
@@ -80,6 +90,7 @@ Result<std::string> Netfilter::show(const std::string& family_and_table) {
 }
 
 Result<std::string> Netfilter::run(const std::string& commands, unsigned output_flags) {
+    if (auto opened = open(); !opened) return opened.error();
     nft_ctx_output_set_flags(context_.get(), output_flags);
     const int status = nft_run_cmd_from_buffer(context_.get(), commands.c_str());
     std::string output = nft_ctx_get_output_buffer(context_.get());

@@ -36,6 +36,7 @@ public:
     Result<std::string> show(const std::string& family_and_table);  // a table as nft(8) prints it
 
 private:
+    Result<> open();
     Result<std::string> run(const std::string& commands, unsigned output_flags = 0);
 
     struct Free {
