@@ -55,7 +55,7 @@ private:
     static constexpr size_t check_at = ip_at + 26;
 
     void put(size_t address_at, size_t port_at, const Endpoint& end) {
-        std::ranges::copy(end.ip.network_bytes(), sent_.begin() + address_at);
+        std::ranges::copy(end.ip.network_bytes(), sent_.data() + address_at);
         sent_[port_at] = static_cast<char>(end.port >> 8);
         sent_[port_at + 1] = static_cast<char>(end.port);
     }
