@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engines/bpf/pins.h"
 #include "load.h"
 
 namespace hairpin::bench {
@@ -49,6 +50,11 @@ std::string hairpin_program() {
     return named != nullptr ? named : HAIRPIN_BINARY;
 }
 
+// The bpf engines' programs and tables outlive their daemon.
+void remove_what_serves_on() {
+    if (const auto folder = bpf::pin_folder()) (void)bpf::remove_pins(*folder);
+}
+
 }  // namespace
 
 std::string Arena::two_services() {
@@ -69,6 +75,7 @@ Result<std::unique_ptr<Arena>> Arena::open(Contestant contestant, const std::str
 
 Arena::~Arena() {
     process_.reset();
+    if (lab_) host("gateway").run(remove_what_serves_on);
     std::error_code ignored;
     if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }

@@ -24,6 +24,10 @@ struct Arguments {
     std::vector<std::string> names;
 
     int rounds() const { return quick ? 3 : 7; }
+    int rounds_of(const Measure& measure) const {
+        if (measure.rounds == 0) return rounds();
+        return quick ? std::min(measure.rounds, rounds()) : measure.rounds;
+    }
     bool full() const { return !quick && names.empty(); }
 };
 
@@ -167,9 +171,7 @@ Result<> bench(const Arguments& arguments) {
         for (const Measure& measure : report.measures) {
             for (const Path path : measure.paths) {
                 progress.next(fmt::format("{}, {}", measure.name, name(path)));
-                run(measure, path,
-                    measure.rounds > 0 ? std::min(measure.rounds, arguments.rounds()) : arguments.rounds(), arenas,
-                    report.results, progress);
+                run(measure, path, arguments.rounds_of(measure), arenas, report.results, progress);
             }
         }
         if (arguments.full() || has(arguments.names, micro)) {

@@ -7,6 +7,7 @@
 #include "generator.h"
 #include "load.h"
 #include "net/sysctl.h"
+#include "packet_cost.h"
 #include "scale.h"
 #include "tools.h"
 #include "usage.h"
@@ -208,6 +209,7 @@ std::vector<Measure> all_measures() {
     all.push_back({"memory", fmt::format("user memory for each of {} idle connections", idle_connections), external,
                    is_one_proxy_each, idle});
     all.push_back({"start", "from exec to ready, two services", external, is_hairpin, start});
+    for (Measure& measure : packet_cost_measures()) all.push_back(std::move(measure));
     for (Measure& measure : scale_measures()) all.push_back(std::move(measure));
     all.push_back({"connect-sustained", fmt::format("connect-reset for {} s without a pause", sustained_seconds),
                    external, is_one_proxy_each, connect_sustained, none, 1});

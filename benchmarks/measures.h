@@ -18,7 +18,7 @@ struct Measure {
     // One round. An error is why the contestant cannot be measured here.
     std::function<Result<Sample>(const Arena& arena, Path path)> run;
     std::vector<Path> quick = {};  // those that are part of `--quick`
-    int rounds = 0;                // 0: as many as wanted for all
+    int rounds = 0;                // 0: as many as are wanted for all; in haste fewer
 };
 
 // In the order in which they run: what leaves something behind in the kernel comes last.

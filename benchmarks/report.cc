@@ -27,6 +27,9 @@ const std::vector<Table> tables = {
     {"Memory and time",
      "Less is better.",
      {Metric::memory, Metric::time, Metric::engine_time, Metric::packet_cost, Metric::connection_cost}},
+    {"Packets in the engine's programs",
+     "Less is better. Figures, not ratios; that of `direct` is part of the others.",
+     {Metric::packet_time, Metric::bystander_time}},
     {"Failures",
      "Connections that failed, requests asked again, datagrams lost; rows of zeros are left out.",
      {Metric::failed}},
@@ -34,7 +37,9 @@ const std::vector<Table> tables = {
 
 // Has a figure for a ratio to be taken of.
 bool is_ratio(Metric metric) {
-    return metric != Metric::failed && metric != Metric::packet_cost && metric != Metric::connection_cost;
+    constexpr std::array others = {Metric::failed, Metric::packet_cost, Metric::connection_cost, Metric::packet_time,
+                                   Metric::bystander_time};
+    return std::ranges::find(others, metric) == others.end();
 }
 
 std::string cell(const Results& results, const Key& key, Contestant contestant, const std::vector<double>* baseline) {

@@ -49,6 +49,8 @@ std::string format(Metric metric, double value) {
         case Metric::p99:
         case Metric::time:
         case Metric::engine_time:
+        case Metric::packet_time:
+        case Metric::bystander_time:
             return duration(value);
         case Metric::proxy_cpu_per_100k:
         case Metric::system_cpu_per_100k:

@@ -28,7 +28,9 @@ enum class Metric : uint8_t {
     engine_time,
     packet_cost,  // as a multiple of what it is with one service
     connection_cost,
-    failed,  // for each 100 that were done
+    packet_time,     // of an engine's program, for a packet of a flow
+    bystander_time,  // for one that is for no service
+    failed,          // for each 100 that were done
 };
 using Sample = std::vector<std::pair<Metric, double>>;
 
@@ -83,5 +85,6 @@ namespace hairpin {
 template <>
 inline constexpr auto names_of<bench::Metric> = std::to_array<std::string_view>(
     {"rate", "lowest rate", "throughput", "p50", "p99", "proxy CPU per 100k", "system CPU per 100k", "proxy CPU per GB",
-     "system CPU per GB", "memory", "time", "engine's time", "cost of a packet", "cost of a connection", "failed"});
+     "system CPU per GB", "memory", "time", "engine's time", "cost of a packet", "cost of a connection",
+     "packet of a flow", "packet of no service", "failed"});
 }  // namespace hairpin

@@ -27,6 +27,9 @@ constexpr std::string_view guards =
 constexpr std::string_view packets =
     "[what a packet takes](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-packet-goes)";
 
+constexpr std::string_view programs =
+    "[what a program takes](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-program-goes)";
+
 constexpr std::string_view attaching =
     "[attaching](decisions/0012-tc-flows-in-a-map-and-clients-on-lo.md#where-the-time-of-a-start-goes)";
 
@@ -120,6 +123,13 @@ std::vector<Target> all_targets(std::string_view congestion_control) {
     all.push_back({{"pps-64", Path::peer, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-40000", external, Metric::rate}, tc, engine_nft, 1.5});
     all.push_back({{"pps-64", external, Metric::rate}, xdp, {Contestant::direct}, 3.0, generator});
+    for (const auto& [engine, bound] : {std::pair(tc, 110e-9), {xdp, 60e-9}}) {
+        all.push_back({{"packet-cost-1", external, Metric::packet_time}, engine, {}, bound, programs, true});
+        all.push_back({{"packet-cost-1000000", external, Metric::packet_time}, engine, {}, 250e-9, programs, true});
+        for (const char* measure : {"packet-cost-1", "packet-cost-10000", "packet-cost-1000000"}) {
+            all.push_back({{measure, external, Metric::bystander_time}, engine, {}, 70e-9, programs, true});
+        }
+    }
     for (const Contestant engine : {proxy, nft}) all.push_back({{"start", external, Metric::time}, engine, {}, 0.05});
     for (const Contestant engine : {tc, xdp}) {
         all.push_back({{"start", external, Metric::time}, engine, {}, 0.05, attaching});
@@ -134,6 +144,11 @@ Judgement judge(const Target& target, const Results& results) {
     Judgement judgement{Verdict::missed,
                         rival ? ratio_of(*values, *results.find(target.key, *rival)) : spread_of(*values), rival};
     const Spread& measured = judgement.measured;
+    if (target.at_best) {
+        const double best_round = more_is_better(target.key.metric) ? measured.high : measured.low;
+        judgement.verdict = holds(target, best_round) ? Verdict::met : Verdict::missed;
+        return judgement;
+    }
     const bool always = holds(target, measured.low) && holds(target, measured.high);
     if (holds(target, measured.median)) {
         judgement.verdict = always ? Verdict::met : Verdict::mostly;
@@ -145,8 +160,9 @@ Judgement judge(const Target& target, const Results& results) {
 
 std::string bound_of(const Target& target) {
     const std::string_view side = more_is_better(target.key.metric) ? "at least" : "at most";
-    if (!target.rivals.empty()) return fmt::format("{} {:.2g}x", side, target.bound);
-    return fmt::format("{} {}", side, format(target.key.metric, target.bound));
+    const std::string_view when = target.at_best ? " in the best round" : "";
+    if (!target.rivals.empty()) return fmt::format("{} {:.2g}x{}", side, target.bound, when);
+    return fmt::format("{} {}{}", side, format(target.key.metric, target.bound), when);
 }
 
 }  // namespace hairpin::bench

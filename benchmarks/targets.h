@@ -16,6 +16,7 @@ struct Target {
     std::vector<Contestant> rivals;  // the ratio to the best of them counts; none: the figure itself
     double bound = 0;                // at least this, or at most, by the metric
     std::string_view reason = "";    // Markdown: what a profile showed to stand in the way, should it be missed
+    bool at_best = false;            // the best round counts: what others took longer was the machine's affair
 };
 
 enum class Verdict : uint8_t {

@@ -1,11 +1,12 @@
-# Programs for the kernel: src/engines/bpf/kern/NAME.bpf.c is compiled for it, and NAME.skel.h holds the outcome.
+# Programs for the kernel: NAME.bpf.c is compiled for it, and NAME.skel.h holds the outcome.
 
 find_program(BPF_CLANG clang REQUIRED)
 find_program(BPFTOOL bpftool PATHS /usr/sbin REQUIRED)
 
-# bpf_program(TARGET NAME)
-function(bpf_program target name)
-    set(source ${PROJECT_SOURCE_DIR}/src/engines/bpf/kern/${name}.bpf.c)
+# bpf_program(TARGET SOURCE)
+function(bpf_program target source)
+    cmake_path(ABSOLUTE_PATH source)
+    cmake_path(GET source STEM name)
     set(folder ${PROJECT_BINARY_DIR}/bpf)
     set(object ${folder}/${name}.bpf.o)
     set(skeleton ${folder}/${name}.skel.h)

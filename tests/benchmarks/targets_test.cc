@@ -63,6 +63,14 @@ TEST(Targets, WithoutARivalTheFigureItself) {
     EXPECT_EQ(bound_of(under), "at most 50 ms");
 }
 
+TEST(Targets, SomeCountTheBestRoundOnly) {
+    const Key cost{"packet-cost-1", Path::external, Metric::packet_time};
+    const Target under{cost, Contestant::hairpin_tc, {}, 110e-9, "", true};
+    EXPECT_EQ(judge(under, with(cost, {{Contestant::hairpin_tc, {150e-9, 109e-9, 160e-9}}})).verdict, Verdict::met);
+    EXPECT_EQ(judge(under, with(cost, {{Contestant::hairpin_tc, {150e-9, 111e-9, 160e-9}}})).verdict, Verdict::missed);
+    EXPECT_EQ(bound_of(under), "at most 110 ns in the best round");
+}
+
 TEST(Targets, NotMeasured) {
     EXPECT_EQ(judge(at_least, with(rate, {{Contestant::hairpin_proxy, {1}}})).verdict, Verdict::unknown);
     EXPECT_EQ(judge(at_least, {}).verdict, Verdict::unknown);

@@ -8,22 +8,12 @@
 #include <set>
 #include <string>
 
-#include "engines/bpf/compile.h"
+#include "kernel_half.h"
 
 namespace hairpin::bpf {
 
-// What a program made of a frame.
-struct Verdict {
-    enum class Action { pass, drop, send };
-    Action action = Action::pass;
-    int link = 0;           // send: by which link
-    bool inward = false;    // send: as if it had come by that link
-    bool resolved = false;  // send: by the kernel's own neighbour code, which puts the addresses on it
-    std::string frame;      // from its Ethernet header on
-};
-
 // One thread uses it, and there is one at a time: the programs know of no other.
-class HostKernel {
+class HostKernel final : public KernelHalf {
 public:
     // Where the kernel would route a packet to, and what that link takes. Nothing: nowhere.
     struct Route {
@@ -35,16 +25,14 @@ public:
 
     // `slots`: of the table of flows, a power of two above HP_AROUND. The fewer, the more lie where it is full.
     HostKernel(const Tables& tables, size_t services, Routing routing, uint32_t slots = 64);
-    ~HostKernel();
-    HostKernel(const HostKernel&) = delete;
-    HostKernel& operator=(const HostKernel&) = delete;
+    ~HostKernel() override;
 
-    // A frame that has come by a link, and is for the gateway. `partial`: its checksum is left to a device.
-    Verdict arrives(int link, const std::string& frame, bool partial = false);
+    Verdict arrives(int link, const std::string& frame) override { return arrives(link, frame, false); }
+    Verdict arrives(int link, const std::string& frame, bool partial);  // its checksum is left to a device
     Verdict leaves(int link, const std::string& frame);
-    Verdict in_driver(int link, const std::string& frame);
+    Verdict in_driver(int link, const std::string& frame) override;
 
-    std::optional<hp_half> half(const hp_tuple& key) const;
+    std::optional<hp_half> half(const hp_tuple& key) const override;
     int insert(const hp_tuple& key, const hp_half& half);  // 0, or a negative error number
     void remove(const hp_tuple& key);
     std::set<uint32_t> slots_in_use() const;

@@ -1,4 +1,4 @@
-// Runs a test alone in a user and network namespace of its own: nothing it does reaches the machine, nothing is left.
+// Runs a test alone in namespaces of its own: nothing it does reaches the machine, nothing is left.
 #pragma once
 
 #include <arpa/inet.h>
@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,12 +28,31 @@ protected:
     // Calls `body` where the loopback link is up and 1.0.0.1, 1.0.0.2, 10.0.0.2 and 10.0.0.3 are the host's own, all of
     // them on that link. Skips where the system forbids namespaces, but fails in CI.
     static void alone(void (*body)()) {
+        in_child(body, [] {
+            if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) _exit(forbidden);
+            set_up_loopback();
+        });
+    }
+
+    // The same with the powers of root, for no user namespace may load programs into the kernel. There are no
+    // addresses; the BPF file system is the test's own and ends with it, and so does what it pins there.
+    static void alone_as_root(void (*body)()) {
+        in_child(body, [] {
+            if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) _exit(forbidden);
+            ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << std::strerror(errno);
+            ASSERT_EQ(mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr), 0) << std::strerror(errno);
+        });
+    }
+
+private:
+    enum { passed = 0, failed = 1, skipped = 70, forbidden = 71 };
+
+    static void in_child(void (*body)(), void (*prepare)()) {
         std::fflush(nullptr);
         const pid_t child = fork();
         ASSERT_GE(child, 0) << std::strerror(errno);
         if (child == 0) {
-            if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) _exit(forbidden);
-            set_up_loopback();
+            prepare();
             if (!HasFatalFailure()) body();
             std::fflush(nullptr);
             _exit(HasFailure() ? failed : IsSkipped() ? skipped : passed);
@@ -46,15 +66,12 @@ protected:
             case skipped:
                 GTEST_SKIP() << "as said above";
             case forbidden:
-                if (std::getenv("CI")) FAIL() << "this system forbids user namespaces";
-                GTEST_SKIP() << "this system forbids user namespaces";
+                if (std::getenv("CI")) FAIL() << "this system forbids the namespaces that it takes";
+                GTEST_SKIP() << "this system forbids the namespaces that it takes";
             default:
                 FAIL() << "as said above";
         }
     }
-
-private:
-    enum { passed = 0, failed = 1, skipped = 70, forbidden = 71 };
 
     static void set_up_loopback() {
         const Fd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));

@@ -9,6 +9,7 @@
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/veth.h>
+#include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 #include <unistd.h>
 
@@ -59,6 +60,19 @@ inline void add_veth(const std::string& name, const std::string& address) {
     set_up(name + "-peer");
     set_up(name);
     add_address(name, address);
+}
+
+// One that is there for good, with a link address that tells nothing.
+inline void add_neighbour(const std::string& link, const std::string& text) {
+    const auto socket = route_socket();
+    const auto address = netlink_address(text);
+    const auto link_address = netlink_address("02:00:00:00:00:99");
+    const std::unique_ptr<rtnl_neigh, decltype(&rtnl_neigh_put)> neighbour(rtnl_neigh_alloc(), rtnl_neigh_put);
+    rtnl_neigh_set_ifindex(neighbour.get(), static_cast<int>(if_nametoindex(link.c_str())));
+    ASSERT_EQ(rtnl_neigh_set_dst(neighbour.get(), address.get()), 0);
+    rtnl_neigh_set_lladdr(neighbour.get(), link_address.get());
+    rtnl_neigh_set_state(neighbour.get(), NUD_PERMANENT);
+    ASSERT_EQ(rtnl_neigh_add(socket.get(), neighbour.get(), NLM_F_CREATE), 0) << text;
 }
 
 struct Hop {

@@ -62,7 +62,7 @@ enum class Lane { stack, driver };
 
 class BpfEngine final : public Engine {
 public:
-    BpfEngine(Lane lane, EngineOptions options) : lane_(lane), options_(std::move(options)) {}
+    BpfEngine(Lane lane, EngineOptions options) : lane_(lane), options_(std::move(options)) { catch_complaints(); }
 
     std::string_view name() const override { return lane_ == Lane::driver ? "xdp" : "tc"; }
     Abilities abilities() const override { return packet_abilities; }

@@ -102,9 +102,11 @@ Result<> seed(const KernelMap<uint32_t, hp_hashing>& map, uint32_t slots) {
 void Kernel::Destroy::operator()(nat_tc* skeleton) const { nat_tc__destroy(skeleton); }
 void Kernel::Destroy::operator()(nat_xdp* skeleton) const { nat_xdp__destroy(skeleton); }
 
+void catch_complaints() { ::libbpf_set_print(complain); }
+
 Result<Kernel> Kernel::load(const std::filesystem::path& folder, bool with_driver) {
     complaints.clear();
-    ::libbpf_set_print(complain);
+    catch_complaints();
     Kernel kernel;
     kernel.tc_.reset(nat_tc__open());
     if (!kernel.tc_) return system_error("opening the BPF program");

@@ -51,6 +51,9 @@ private:
     std::optional<FlowTable> flows_;
 };
 
+// From now on libbpf's own messages go into our errors, not to stderr.
+void catch_complaints();
+
 // Why this machine cannot run it, in one line; changes nothing.
 Result<> check_kernel();
 

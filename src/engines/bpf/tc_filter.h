@@ -1,5 +1,5 @@
-// Where packets meet a program before Linux 6.6, which brought TCX: a filter of the clsact qdisc, tc-bpf(8). It outlives
-// who put it there. In the calling thread's network namespace.
+// Where packets meet a program before Linux 6.6, which brought TCX: a filter of the clsact qdisc, tc-bpf(8). It
+// outlives who put it there. In the calling thread's network namespace.
 #pragma once
 
 #include "base/result.h"

@@ -121,9 +121,8 @@ HP_APART int hp_look(struct __sk_buff* skb, struct hp_packet* packet) {
     if (!packet) return HP_FOREIGN;
     if (skb->vlan_present) return HP_FOREIGN;
     if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)) return HP_FOREIGN;
-    if (!hp_at(skb, 0, HP_NEEDED)) {
-        bpf_skb_pull_data(skb, skb->len < HP_NEEDED ? skb->len : HP_NEEDED);
-    }
+    const __u32 needed = skb->len < HP_NEEDED ? skb->len : HP_NEEDED;
+    if (HP_CONTEXT(skb, data_end) - HP_CONTEXT(skb, data) < needed) bpf_skb_pull_data(skb, needed);
     return hp_parse(skb, (__be16)skb->protocol, packet);
 }
 
