@@ -148,12 +148,19 @@ void Gate::answer(const Made& made) {
 void Gate::go_on(const Made& made) {
     const Leg back{made.client.protocol, made.backend.destination, made.backend.source};
     for (const auto& [leg, link] : {std::pair(made.client, made.client_link), {back, made.backend_link}}) {
-        const std::string sent =
-            frame_to(link, packet_of(leg.protocol, leg.source, leg.destination, "more", {.acknowledged = 1}));
-        Verdict by_stack = kernel_.arrives(link, sent);
-        if (by_stack.resolved) by_stack = kernel_.arrives(link, sent);  // its second was over
+        std::string sent;
+        Verdict by_stack;
+        Verdict by_driver;
+        // The driver leaves one of 65,536 packets to the stack, which looks as if its checksum were partial; and all
+        // once the hop's second is over.
+        for (const char* payload : {"more", "even more"}) {
+            sent = frame_to(link, packet_of(leg.protocol, leg.source, leg.destination, payload, {.acknowledged = 1}));
+            by_stack = kernel_.arrives(link, sent);
+            if (by_stack.resolved) by_stack = kernel_.arrives(link, sent);
+            by_driver = kernel_.in_driver(link, sent);
+            if (by_driver.action == Action::send) break;
+        }
         EXPECT_EQ(by_stack.action, Action::send);
-        const Verdict by_driver = kernel_.in_driver(link, sent);
         const bool ends_here = by_stack.inward;
         EXPECT_EQ(by_driver.action, ends_here ? Action::pass : Action::send);
         EXPECT_EQ(by_driver.frame, ends_here ? sent : by_stack.frame);
