@@ -24,7 +24,7 @@ TEST_F(BpfPrograms, DoWhatTranslateSays) {
             EXPECT_TRUE(served) << served.error().message;
             return *kernel;
         };
-        expect_what_translate_says(*topology, 100, Clients::routed, serve);
+        expect_what_translate_says(*topology, 100, serve);
     });
 }
 

@@ -74,11 +74,8 @@ private:
 // Asks what there is, most of the time.
 Leg random_question(const Gate& gate, RandomServices& random, uint16_t port);
 
-// Who asks. The kernel itself routes nothing to IPv6 link-local addresses.
-enum class Clients { all, routed };
-
 // The topology is that of two_legged(). Ends with the first failure. HAIRPIN_SEED=N repeats what that prints,
 // HAIRPIN_ROUNDS=N is for other than so many rounds.
-void expect_what_translate_says(const Topology& topology, uint32_t rounds, Clients clients, const Serve& serve);
+void expect_what_translate_says(const Topology& topology, uint32_t rounds, const Serve& serve);
 
 }  // namespace hairpin::bpf

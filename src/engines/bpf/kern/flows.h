@@ -62,7 +62,8 @@ static __always_inline __u64 hp_ports_change(const struct hp_tuple* from, const 
            hp_port_change(from->destination_port, to->destination_port);
 }
 
-static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_tuple* key, __u32 now) {
+/* `link`: where to, if no table says so. */
+static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_tuple* key, __u32 link, __u32 now) {
     const struct hp_ends* to = &half->translated;
     half->protocol = key->protocol;
     half->addresses_changed = hp_fold16(hp_address_change(&key->source, &to->source) +
@@ -72,6 +73,7 @@ static __always_inline void hp_fill_half(struct hp_half* half, const struct hp_t
     half->bytes = 0;
     __builtin_memset(&half->hop, 0, sizeof half->hop);
     half->hop.until = now;
+    half->hop.link = (__u16)link;
 }
 
 static __always_inline void hp_count_ended(const struct hp_half* half) {
@@ -130,10 +132,10 @@ static long hp_try_port(__u32 number, struct hp_search* search) {
 }
 
 /* Makes the half to the client, with a source port that no other flow to this backend has. */
-static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_tuple* asked, int keeps_port,
+static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_tuple* asked, int keeps_port, __u32 link,
                                       __u32 now) {
     back->key.destination_port = asked->source_port;
-    hp_fill_half(&back->half, &back->key, now);
+    hp_fill_half(&back->half, &back->key, link, now);
     if (keeps_port) {
         int failed = hp_insert(HP_TO_CLIENT);
         if (failed == HP_TAKEN && hp_may_replace(&back->key, &back->half.translated)) {
@@ -210,7 +212,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     back->source = backend->address;
     back->source_port = bpf_htons(backend->first_port + endpoint->offset);
     back->destination = shown.address;
-    const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, now);
+    const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, link, now);
     if (failed) {
         __sync_fetch_and_add(&counts->refused[failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY], 1);
         return HP_REFUSED;
@@ -219,7 +221,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     forth->translated.source_port = back->destination_port;
     forth->translated.destination = back->source;
     forth->translated.destination_port = back->source_port;
-    hp_fill_half(forth, asked, now);
+    hp_fill_half(forth, asked, 0, now);
     const int lost = hp_insert(HP_TO_BACKEND);
     if (lost && !hp_leads_to(asked, back)) hp_remove(back, now);
     if (lost && lost != HP_TAKEN) {

@@ -29,6 +29,12 @@ HP_APART int hp_ask_way(struct __sk_buff* skb, const struct hp_packet* packet, s
     if (!packet || !half || !route) return 0;
     const struct hp_ends* to = &half->translated;
     const int v4 = hp_is_v4(&to->destination);
+    /* No router's table leads there: back by the link that the client came by. */
+    if (!v4 && half->hop.link && hp_is_link_local(&to->destination)) {
+        route->way = HP_RESOLVE;
+        route->mtu = ~0U;
+        return 0;
+    }
     struct bpf_fib_lookup fib;
     __builtin_memset(&fib, 0, sizeof fib);
     fib.family = v4 ? 2 /* AF_INET */ : 10 /* AF_INET6 */;

@@ -24,7 +24,7 @@ Serve on_host(std::optional<HostKernel>& kernel) {
 
 TEST(BpfKernelHalf, DoesWhatTranslateSays) {
     std::optional<HostKernel> kernel;
-    expect_what_translate_says(two_legged().topology(), 100, Clients::all, on_host(kernel));
+    expect_what_translate_says(two_legged().topology(), 100, on_host(kernel));
 }
 
 // Those that came in order, and what a wrong wire makes of them.
