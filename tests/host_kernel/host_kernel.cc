@@ -36,6 +36,7 @@ extern char guarded_table asm("hp_guarded");
 extern char networks_table asm("hp_networks");
 extern char settings_table asm("hp_settings");
 extern char links_table asm("hp_links");
+extern char known_table asm("hp_known");
 extern char counts_table asm("hp_counts");
 extern char hashing_table asm("hp_hashing");
 extern char in_use_table asm("hp_in_use");
@@ -197,6 +198,7 @@ HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing, u
     fill(&guarded_table, tables.guarded);
     fill(&networks_table, tables.networks);
     fill(&links_table, tables.links);
+    fill(&known_table, tables.known);
     state->tables[&settings_table].put(number(uint32_t{0}), &tables.settings, sizeof tables.settings);
     const hp_hashing hashing{.seed = 0x5eed, .slots = slots, .zero = 0};
     state->tables[&hashing_table].put(number(uint32_t{0}), &hashing, sizeof hashing);

@@ -227,6 +227,7 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     }
     if (auto named = name_slots(*desired); !named) return named;
     Tables now = compiler_->compile(*desired, *ports, [&](const Service& service) { return slots_.at(service.name); });
+    for (const auto& [word, bits] : tables_.known) now.known[word] |= bits;  // flows of former ends may live on
     for (auto& [index, link] : now.links) {
         const auto there = tables_.links.find(index);
         if (there != tables_.links.end()) link.takes_frames_until = there->second.takes_frames_until;

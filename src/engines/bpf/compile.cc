@@ -1,8 +1,11 @@
 #include "engines/bpf/compile.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "engines/bpf/convert.h"
+#include "engines/bpf/known.h"
 #include "engines/packets.h"
 #include "model/path.h"
 #include "model/regions.h"
@@ -47,6 +50,7 @@ public:
     Tables tables;
 
     void add(const Service& service, uint32_t slot) {
+        for (const Backend& backend : service.backends) add_known(service, backend.endpoint);
         const hp_rules rules = rules_of(service);
         const uint32_t number = rules_.of(bytes_of(rules));
         tables.rules.emplace(number, rules);
@@ -70,6 +74,7 @@ public:
                         tables.endpoints.emplace(asked_endpoint(protocol, {ip, static_cast<uint16_t>(port)}), endpoint);
                     }
                 }
+                add_known(service, {ip, listen.ports});
             }
         }
     }
@@ -96,6 +101,17 @@ public:
     }
 
 private:
+    void add_known(const Service& service, const EndpointRange& ends) {
+        for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+            if (!includes(service.protocols, protocol)) continue;
+            const hp_address address = to_wire(ends.ip);
+            for (int port = ends.ports.first; port <= ends.ports.last; ++port) {
+                const uint32_t bit = hp_known_bit(&address, htons(static_cast<uint16_t>(port)), to_wire(protocol));
+                tables.known[bit / 64] |= uint64_t{1} << (bit % 64);
+            }
+        }
+    }
+
     hp_backend backend_of(const Backend& backend) {
         const Ip& ip = backend.endpoint.ip;
         const bool own = topology_.owns(ip);

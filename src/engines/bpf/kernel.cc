@@ -47,6 +47,7 @@ Maps maps_of(const nat_tc& skeleton) {
             .guarded = typed<hp_address, uint32_t>(maps.hp_guarded),
             .settings = typed<uint32_t, hp_settings>(maps.hp_settings),
             .links = typed<uint32_t, hp_link>(maps.hp_links),
+            .known = typed<uint32_t, uint64_t>(maps.hp_known),
             .counts = typed<uint32_t, hp_counts>(maps.hp_counts),
             .swept = typed<uint32_t, hp_swept>(maps.hp_swept_of),
             .hashing = typed<uint32_t, hp_hashing>(maps.hp_hashing),

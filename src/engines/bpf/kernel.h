@@ -22,6 +22,7 @@ struct Maps {
     KernelMap<hp_address, uint32_t> guarded;
     KernelMap<uint32_t, hp_settings> settings;
     KernelMap<uint32_t, hp_link> links;
+    KernelMap<uint32_t, uint64_t> known;
     KernelMap<uint32_t, hp_counts> counts;
     KernelMap<uint32_t, hp_swept> swept;
     KernelMap<uint32_t, hp_hashing> hashing;

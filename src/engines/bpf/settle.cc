@@ -58,6 +58,10 @@ Result<Tables> read_tables(const Maps& maps) {
         if (!is_zero(link)) tables.links.emplace(index, link);
     });
     if (!links) return links.error();
+    const auto known = maps.known.visit_all([&](const uint32_t& word, const uint64_t& bits) {
+        if (bits != 0) tables.known.emplace(word, bits);
+    });
+    if (!known) return known.error();
     tables.settings = maps.settings.get(0).value_or(hp_settings{});
     return tables;
 }
@@ -75,6 +79,7 @@ Result<> settle(const Maps& maps, const Tables& before, const Tables& now) {
     if (auto done = add(maps.rules, before.rules, now.rules); !done) return done;
     if (auto done = add(maps.backends, before.backends, now.backends); !done) return done;
     if (auto done = add(maps.guarded, before.guarded, now.guarded); !done) return done;
+    if (auto done = add(maps.known, before.known, now.known); !done) return done;
     if (auto done = add(maps.endpoints, before.endpoints, now.endpoints); !done) return done;
     drop(maps.endpoints, before.endpoints, now.endpoints);
     drop(maps.guarded, before.guarded, now.guarded);

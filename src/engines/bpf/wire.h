@@ -18,6 +18,7 @@ enum {
     HP_MOST_SLOTS = 1 << 22,
     HP_AROUND = 16, /* slots after its own in which a half may lie */
     HP_MOST_FRAGMENTS = 1 << 12,
+    HP_KNOWN_BITS = 1 << 20,
     HP_MOST_LINKS = 1 << 16, /* the indices of links lie below */
 
     HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of CLOCK_MONOTONIC_COARSE, 17 ms */

@@ -40,6 +40,14 @@ struct {
     __type(value, struct hp_link);
 } hp_links SEC(".maps");
 
+/* known.h, 64 bits each. What was known stays so, for flows may live on. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, HP_KNOWN_BITS / 64);
+    __type(key, __u32);
+    __type(value, __u64);
+} hp_known SEC(".maps");
+
 /* Made by the daemon, counted up here. */
 HP_TABLE(hp_counts, __u32, struct hp_counts, HP_MOST_SERVICES);
 

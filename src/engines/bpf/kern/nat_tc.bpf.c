@@ -134,6 +134,7 @@ int hp_arrives(struct __sk_buff* skb) {
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
     if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
+    if (!hp_concerns_us(&packet.tuple)) return hp_is_intruder(skb, &packet) ? TCX_DROP : TCX_NEXT;
 
     struct hp_half* half = hp_find(&packet.tuple);
     if (half && half->marks & HP_FROM_INSIDE && hp_is_outside(skb->ifindex)) return TCX_DROP; /* a forged address */
@@ -169,6 +170,7 @@ int hp_leaves(struct __sk_buff* skb) {
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 1);
     if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
+    if (!hp_concerns_us(&packet.tuple)) return TCX_NEXT;
     struct hp_half* half = hp_find(&packet.tuple);
     if (!half || !(half->marks & HP_FROM_GATEWAY)) return TCX_NEXT;
     if (packet.first) hp_remember_ports(&packet);

@@ -72,6 +72,7 @@ int hp_in_driver(struct xdp_md* frame) {
     if (!ethernet || !link || !hp_is_mac(link->mac, ethernet->h_dest)) return XDP_PASS;
     struct hp_packet packet = {0};
     if (hp_parse(frame, ethernet->h_proto, &packet) != HP_WHOLE || packet.first) return XDP_PASS;
+    if (!hp_concerns_us(&packet.tuple)) return XDP_PASS;
     struct hp_half* half = hp_find(&packet.tuple);
     if (!half || (half->marks & HP_FROM_INSIDE && link->outside)) return XDP_PASS;
     const __u32 now = hp_now();

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "engines/bpf/kern/maps.h"
+#include "engines/bpf/known.h"
 
 #define HP_NOWHERE (~0U)
 #define HP_BEYOND (~0U - 1)
@@ -21,6 +22,19 @@ static __always_inline int hp_same_tuple(const struct hp_tuple* a, const struct 
     const hp_octets* x = (const hp_octets*)a;
     const hp_octets* y = (const hp_octets*)b;
     return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+static __always_inline int hp_is_known(const struct hp_address* address, __be16 port, __u8 protocol) {
+    const __u32 bit = hp_known_bit(address, port, protocol);
+    const __u32 word = bit / 64;
+    const __u64* bits = bpf_map_lookup_elem(&hp_known, &word);
+    return bits && *bits >> (bit % 64) & 1;
+}
+
+/* Whether a packet may be of a flow, or begin one. */
+static __always_inline int hp_concerns_us(const struct hp_tuple* tuple) {
+    return hp_is_known(&tuple->destination, tuple->destination_port, tuple->protocol) ||
+           hp_is_known(&tuple->source, tuple->source_port, tuple->protocol);
 }
 
 static __always_inline __u64 hp_stirred(__u64 hash, __u64 word) {

@@ -1,0 +1,15 @@
+/* Which ends flows may have on the gateway's side, of endpoints and of backends, as a Bloom filter of one hash: what
+ * comes from none of these, and goes to none, is somebody else's packet, and needs no table to be asked. For both
+ * halves. */
+#pragma once
+
+#include "engines/bpf/wire.h"
+
+/* The number of an end's bit, below HP_KNOWN_BITS. */
+static inline __u32 hp_known_bit(const struct hp_address* address, __be16 port, __u8 protocol) {
+    const __u64 odd = 0x9e3779b97f4a7c15ULL;
+    __u64 hash = ((__u64)address->word[0] << 32 | address->word[1]) * odd;
+    hash = (hash ^ hash >> 32 ^ ((__u64)address->word[2] << 32 | address->word[3])) * odd;
+    hash = (hash ^ hash >> 32 ^ ((__u64)port << 8 | protocol)) * odd;
+    return (__u32)(hash >> 40) % HP_KNOWN_BITS;
+}
