@@ -47,6 +47,7 @@ long bpf_redirect(__u32 link, __u64 flags);
 long bpf_redirect_neigh(__u32 link, void* next, int size, __u64 flags);
 long bpf_fib_lookup(void* context, struct bpf_fib_lookup* asked, int size, __u32 flags);
 long bpf_l4_csum_replace(void* context, __u32 offset, __u64 from, __u64 to, __u64 flags);
+__s64 bpf_csum_update(void* context, __wsum change);
 long bpf_skb_pull_data(void* context, __u32 size);
 long bpf_skb_load_bytes(const void* context, __u32 offset, void* to, __u32 size);
 long bpf_skb_change_tail(void* context, __u32 size, __u64 flags);

@@ -99,7 +99,7 @@ static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_p
     __sync_fetch_and_add(&half->bytes, packet->length);
     hp_follow(packet, half);
     if (hp_rewrite_ip(skb, &half->translated, hops)) return -1;
-    return has_ports ? hp_rewrite_ports(skb, packet, half) : 0;
+    return has_ports ? hp_rewrite_ports(skb, packet, half, hops) : 0;
 }
 
 static __always_inline int hp_forward(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,

@@ -30,3 +30,28 @@ static __always_inline int hp_rewrite_v6(hp_frame* frame, const struct hp_ends* 
 static __always_inline int hp_rewrite_ip(hp_frame* frame, const struct hp_ends* to, int hops) {
     return hp_is_v4(&to->source) ? hp_rewrite_v4(frame, to, hops) : hp_rewrite_v6(frame, to, hops);
 }
+
+static __always_inline __u16* hp_check_of(hp_frame* frame, const struct hp_packet* packet) {
+    const __u32 offset =
+        packet->tuple.protocol == IPPROTO_UDP ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check);
+    return hp_at(frame, packet->payload + offset, sizeof(__u16));
+}
+
+/* A sender on this machine may leave the sum to whoever puts the packet on a wire, and nobody here would: its field
+ * holds that of the pseudo header alone. One of 65,536 others looks the same, which does no harm. A tunnel without a
+ * sum may hold such a packet; and where there are options, one may say another destination. */
+static __always_inline int hp_may_be_partial(const struct hp_packet* packet, __u16 check) {
+    const struct hp_tuple* tuple = &packet->tuple;
+    const __u32 header = hp_is_v4(&tuple->source) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+    if (!check || packet->payload != HP_IP + header) return 1;
+    __u64 sum = bpf_htons(tuple->protocol) + (__u64)bpf_htonl(packet->length - (packet->payload - HP_IP));
+    for (int i = 0; i < 4; ++i) sum += (__u64)tuple->source.word[i] + tuple->destination.word[i]; /* HP_MAPPED is 0 */
+    return check == hp_fold16(sum);
+}
+
+static __always_inline void hp_translate_ports(const struct hp_half* half, __be16* ports, __u16* check) {
+    ports[0] = half->translated.source_port;
+    ports[1] = half->translated.destination_port;
+    const __u16 changed = hp_changed(*check, (__u64)half->addresses_changed + half->ports_changed);
+    *check = changed || half->protocol != IPPROTO_UDP ? changed : 0xffff; /* 0: none (RFC 768) */
+}

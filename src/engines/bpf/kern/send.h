@@ -12,12 +12,30 @@ static __always_inline __u64 hp_pseudo(const struct hp_address* address) {
     return BPF_F_PSEUDO_HDR | (hp_is_v4(address) ? 0 : hp_flag_ipv6);
 }
 
-/* Where the checksum is partial, only the pseudo header's part is in it: addresses and ports are told apart. */
+/* Where a driver has summed up the whole packet as it came. What is behind the IP header changes by the opposite of
+ * what the addresses do, for they are in its checksum. The header of IPv4 has a sum of its own and so does not change;
+ * that of IPv6 changes by the addresses, and the hop (`hops` as in rewrite.h). */
+static __always_inline void hp_follow_sum(struct __sk_buff* skb, const struct hp_half* half, int hops) {
+    if (hp_is_v4(&half->translated.source)) {
+        bpf_csum_update(skb, (__u16)~half->addresses_changed);
+    } else if (hops) {
+        bpf_csum_update(skb, (__u16)~bpf_htons(1));
+    }
+}
+
+/* Where the checksum is partial, only the pseudo header's part is in it: addresses and ports are told apart. That is
+ * left to the kernel, which knows. */
 static __always_inline int hp_rewrite_ports(struct __sk_buff* skb, const struct hp_packet* packet,
-                                            const struct hp_half* half) {
+                                            const struct hp_half* half, int hops) {
     const struct hp_ends* to = &half->translated;
     __be16* ports = hp_at(skb, packet->payload, 2 * sizeof *ports);
-    if (!ports) return -1;
+    __u16* sum = hp_check_of(skb, packet);
+    if (!ports || !sum) return -1;
+    if (!skb->gso_size && !packet->first && !hp_may_be_partial(packet, *sum)) {
+        hp_translate_ports(half, ports, sum);
+        hp_follow_sum(skb, half, hops);
+        return 0;
+    }
     ports[0] = to->source_port;
     ports[1] = to->destination_port;
     const int udp = half->protocol == IPPROTO_UDP;
