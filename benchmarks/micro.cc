@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "engines/proxy/proxy_protocol.h"
 #include "model/balance.h"
+#include "model/slots.h"
 #include "model/translate.h"
 
 namespace hairpin {
@@ -52,6 +53,14 @@ void hash_source(benchmark::State& state) {
     while (state.KeepRunning()) benchmark::DoNotOptimize(source_hash(client, 10));
 }
 BENCHMARK(hash_source);
+
+void build_maglev(benchmark::State& state) {
+    Service service;
+    service.balance = Balance::maglev;
+    for (uint32_t i = 0; i < state.range(0); ++i) service.backends.push_back({{Ip::v4(0x0A000001 + i), {80, 80}}});
+    while (state.KeepRunning()) benchmark::DoNotOptimize(slots_of(service));
+}
+BENCHMARK(build_maglev)->Arg(2)->Arg(10)->Arg(100)->Arg(1000)->Unit(benchmark::kMicrosecond);
 
 void parse_header(benchmark::State& state) {
     const auto version = state.range(0) == 1 ? ProxyHeader::v1 : ProxyHeader::v2;

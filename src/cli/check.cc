@@ -103,7 +103,10 @@ std::vector<std::string> listens(const Service& service) {
 }
 
 std::vector<std::string> backends(const Service& service) {
-    return describe_all(service.backends, [](const Backend& backend) { return backend.endpoint.str(); });
+    return describe_all(service.backends, [](const Backend& backend) {
+        return backend.weight == 1 ? backend.endpoint.str()
+                                   : fmt::format("{}@{}", backend.endpoint.str(), backend.weight);
+    });
 }
 
 void print_text(const Findings& findings) {

@@ -147,6 +147,7 @@ Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg&
         if (only && *only != ip) continue;
         BackendView view;
         view.endpoint = {ip, backend_port(*match->listen, client.destination.port, backend)};
+        view.weight = backend.weight;
         view.path = path_of(ruleset, topology, client.source.ip, ip);
         view.reason = meaning(view.path);
         view.route_to_client = describe(topology, client.source.ip);

@@ -37,6 +37,7 @@ struct Passage {
 
 struct BackendView {
     Endpoint endpoint;  // with the port that answers for the one asked
+    uint32_t weight = 1;
     Path path = Path::external;
     std::string reason;           // of the path
     std::string route_to_client;  // "10.0.0.0/24 on eth1", "default via 10.0.0.254 on eth0", "none"

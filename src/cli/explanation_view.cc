@@ -99,6 +99,8 @@ size_t source_width(const Explanation& explanation) {
 
 void show(Page& page, const BackendView& backend, const Leg& client, size_t width) {
     page.title("backend " + backend.endpoint.str());
+    if (backend.weight == 0) page.entry("weight", "0", "it takes no new flows; those that live go on");
+    if (backend.weight > 1) page.entry("weight", std::to_string(backend.weight), "");
     page.entry("path", name(backend.path), backend.reason);
     page.entry("routes", "", fmt::format("to the client {}: {}", client.source.ip.str(), backend.route_to_client));
     page.entry("", "", fmt::format("to the backend {}: {}", backend.endpoint.ip.str(), backend.route_to_backend));
@@ -193,6 +195,7 @@ ordered_json to_json(const Explanation& explanation) {
                                {"legs", std::move(stretches)}});
         }
         backends.push_back({{"backend", backend.endpoint.str()},
+                            {"weight", backend.weight},
                             {"path", name(backend.path)},
                             {"reason", backend.reason},
                             {"route_to_client", backend.route_to_client},

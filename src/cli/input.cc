@@ -33,7 +33,7 @@ void Input::add_file(CLI::App& app) {
 void Input::add_file_or_rules(CLI::App& app) {
     CLI::Option* from_file =
         app.add_option("-c,--config", file, "configuration")->option_text(fmt::format("FILE [{}]", default_file));
-    app.add_option("RULE", rules, "in place of a file: ENDPOINT=BACKEND[,BACKEND...][/udp|/both]")
+    app.add_option("RULE", rules, "in place of a file: ENDPOINT=BACKEND[@WEIGHT][,BACKEND...][/udp|/both]")
         ->option_text("...")
         ->excludes(from_file);
 }

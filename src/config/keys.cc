@@ -94,6 +94,22 @@ constexpr auto table = std::to_array<Key>({
      .required = true,
      .description = "The servers inside: each with as many ports as `listen` has, port for port."},
 
+    {.parent = "services.*.backends",
+     .name = "endpoint",
+     .type = endpoint,
+     .required = true,
+     .description = "Where the server is. A backend with the default weight may be written as this alone."},
+
+    {.parent = "services.*.backends",
+     .name = "weight",
+     .type = count,
+     .fallback = "1",
+     .unit = "shares",
+     .least = 0,
+     .most = most_weight,
+     .description = "How many shares of the new connections and sessions this backend gets, beside those of the "
+                    "others; with `0` none, while those that live go on. See [above](#several-backends)."},
+
     {.parent = "services.*",
      .name = "balance",
      .type = choice,
@@ -101,7 +117,8 @@ constexpr auto table = std::to_array<Key>({
      .words = names_of<Balance>,
      .description = "Which backend a new connection or session gets: `round_robin`, one after the "
                     "other; `source_hash`, the same one for all that a client address asks, on "
-                    "every engine. See [above](#several-backends)."},
+                    "every engine; `maglev`, so too, and few clients move when a backend comes or goes. "
+                    "See [above](#several-backends)."},
 
     {.parent = "services.*",
      .name = "protocol",

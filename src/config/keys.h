@@ -15,7 +15,8 @@ struct Key {
         choice,     // one of `words`
         count,      // a whole number from `least` to `most`, or one of `words`
         duration,   // "250ms", "30s", "5m", "2h"; `least` and `most` are milliseconds
-        endpoints,  // one ADDRESS:PORT or ADDRESS:FIRST-LAST, or a list of them
+        endpoint,   // ADDRESS:PORT or ADDRESS:FIRST-LAST
+        endpoints,  // one of those, or a list of them; where keys stand in it, each may be a mapping
         prefixes,   // one ADDRESS/LENGTH, or a list of them
     };
 

@@ -146,12 +146,8 @@ private:
                 service.listen.push_back(*endpoint);
             });
         } else if (key.name == "backends") {
-            reader_.each_item(key, value, [&](Node item, const std::string& label) {
-                const auto endpoint = reader_.parsed<EndpointRange>(label, item);
-                if (!endpoint) return;
-                draft.mark(Place::Key::backends, service.backends.size(), item, label);
-                service.backends.push_back({*endpoint});
-            });
+            reader_.each_item(key, value,
+                              [&](Node item, const std::string& label) { read_backend(key, item, label, draft); });
         } else if (key.name == "balance") {
             if (const auto balance = choice<Balance>(key, value)) service.balance = *balance;
         } else if (key.name == "protocol") {
@@ -169,6 +165,28 @@ private:
         } else if (key.name == "max_sessions") {
             if (const auto count = reader_.count(key, value)) service.max_sessions = static_cast<uint32_t>(*count);
         }
+    }
+
+    void read_backend(const Key& key, Node item, const std::string& label, Draft& draft) {
+        if (item.kind() != yaml::Kind::mapping) return add_backend(item, label, Backend{}.weight, draft);
+        std::optional<Node> endpoint;
+        uint32_t weight = Backend{}.weight;
+        reader_.each_key(item, label, key.path(), [&](const Key& part, Node value) {
+            if (part.name == "endpoint") {
+                endpoint = value;
+            } else if (const auto count = reader_.count(part, value)) {
+                weight = static_cast<uint32_t>(*count);
+            }
+        });
+        if (endpoint) return add_backend(*endpoint, label + ".endpoint", weight, draft);
+        reader_.complain(item.mark(), label, "lacks 'endpoint': write {endpoint: ADDRESS:PORT, weight: 2}");
+    }
+
+    void add_backend(Node item, const std::string& label, uint32_t weight, Draft& draft) {
+        const auto endpoint = reader_.parsed<EndpointRange>(label, item);
+        if (!endpoint) return;
+        draft.mark(Place::Key::backends, draft.service.backends.size(), item, label);
+        draft.service.backends.push_back({*endpoint, weight});
     }
 
     void read_source(const Key& key, Node value, Draft& draft) {

@@ -1,4 +1,4 @@
-// Rules on the command line: ENDPOINT=BACKEND[,BACKEND...][/udp|/both|/tcp].
+// Rules on the command line: ENDPOINT=BACKEND[@WEIGHT][,BACKEND[@WEIGHT]...][/udp|/both|/tcp].
 #include <algorithm>
 #include <utility>
 
@@ -77,7 +77,9 @@ private:
             const size_t index = service.backends.size();
             const std::string label = "backends[" + std::to_string(index) + "]";
             mark(Place::Key::backends, index, ": " + label);
-            service.backends.push_back({endpoint(label, text).value_or(EndpointRange{})});
+            const size_t at = std::min(text.find('@'), text.size());
+            const auto backend = endpoint(label, text.substr(0, at)).value_or(EndpointRange{});
+            service.backends.push_back({backend, weight(label, text.substr(at))});
         }
         if (errors_.size() == errors_before) {
             config_.services.push_back(std::move(service));
@@ -96,6 +98,14 @@ private:
         if (parsed) return *parsed;
         complain(label + ": " + parsed.error().message);
         return std::nullopt;
+    }
+
+    // "@3"; nothing is the default.
+    uint32_t weight(const std::string& label, std::string_view text) {
+        if (text.empty()) return Backend{}.weight;
+        const auto parsed = parse_count(text.substr(1), 0, most_weight);
+        if (!parsed) complain(label + ": the weight " + parsed.error().message);
+        return parsed ? static_cast<uint32_t>(*parsed) : 0;
     }
 
     void mark(Place::Key key, size_t index, const std::string& label) {

@@ -11,6 +11,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
+constexpr std::string_view endpoint_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)";
+
 Json text_like(std::string_view pattern) { return {{"type", "string"}, {"pattern", pattern}}; }
 
 Json one_or_list(const Json& item) {
@@ -20,16 +22,19 @@ Json one_or_list(const Json& item) {
 
 Json mapping_schema(const std::string& path);
 
+// Where keys stand in a value, it may be a mapping of them, too.
+Json or_mapping(const Key& key, const Json& plain) {
+    if (keys_in(key.path()).empty()) return plain;
+    return {{"oneOf", Json::array({plain, mapping_schema(key.path())})}};
+}
+
 // What the value of a key may look like.
 Json value_schema(const Key& key) {
     switch (key.type) {
         case Key::Type::mapping:
             return mapping_schema(key.path());
-        case Key::Type::choice: {
-            Json word = {{"type", "string"}, {"enum", key.words}};
-            if (keys_in(key.path()).empty()) return word;
-            return {{"oneOf", Json::array({word, mapping_schema(key.path())})}};
-        }
+        case Key::Type::choice:
+            return or_mapping(key, {{"type", "string"}, {"enum", key.words}});
         case Key::Type::count: {
             Json number = {{"type", "integer"}, {"minimum", key.least}, {"maximum", key.most}};
             if (key.words.empty()) return number;
@@ -37,8 +42,10 @@ Json value_schema(const Key& key) {
         }
         case Key::Type::duration:
             return text_like("^[0-9]+(ms|s|m|h)$");
+        case Key::Type::endpoint:
+            return text_like(endpoint_pattern);
         case Key::Type::endpoints:
-            return one_or_list(text_like(R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)"));
+            return one_or_list(or_mapping(key, text_like(endpoint_pattern)));
         case Key::Type::prefixes:
             return one_or_list(text_like("^[0-9A-Fa-f:.]+(/[0-9]+)?$"));
     }
@@ -89,8 +96,11 @@ std::string type_text(const Key& key) {
         case Key::Type::duration:
             return "duration, " + code(duration_text(milliseconds(key.least))) + " to " +
                    code(duration_text(milliseconds(key.most)));
+        case Key::Type::endpoint:
+            return "endpoint";
         case Key::Type::endpoints:
-            return "endpoint or list of endpoints";
+            return std::string("endpoint or list of endpoints") +
+                   (keys_in(key.path()).empty() ? "" : "; each may be a mapping");
         case Key::Type::prefixes:
             return "prefix or list of prefixes";
     }

@@ -50,6 +50,14 @@ std::string_view obstacle(const EndpointRange& listen, const Backend& backend) {
     return {};
 }
 
+std::vector<const Backend*> answering(const Service& service, const EndpointRange& listen) {
+    std::vector<const Backend*> backends;
+    for (const Backend& backend : service.backends) {
+        if (obstacle(listen, backend).empty()) backends.push_back(&backend);
+    }
+    return backends;
+}
+
 std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology) {
     if (!listen.is_unspecified()) return {listen};
     std::vector<Ip> addresses;

@@ -17,6 +17,9 @@ std::vector<Gap> packet_gaps(const Ruleset& ruleset, std::string_view limit);
 // Why the kernel cannot serve a backend for clients of an endpoint, in words; empty: it can.
 std::string_view obstacle(const EndpointRange& listen, const Backend& backend);
 
+// The backends that can answer for an endpoint.
+std::vector<const Backend*> answering(const Service& service, const EndpointRange& listen);
+
 // The addresses at which clients reach an endpoint: its own, or where that is unspecified, all of the gateway's that
 // packets are routed to.
 std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology);

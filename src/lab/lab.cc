@@ -173,7 +173,7 @@ std::vector<Row> Lab::prove(const Probe& probe) const {
     }
 
     // Balancing may be random: a backend that has its share is missed by this many attempts once in millions.
-    const size_t attempts = 16 * (probe.answers.size() + 1);
+    const size_t attempts = 16 * (std::max(probe.answers.size(), probe.turns) + 1);
     std::string failure = "never chosen in " + std::to_string(attempts) + " attempts";
     for (size_t attempt = 0; attempt < attempts && !pending.empty(); ++attempt) {
         const auto answer = ask(hosts_[probe.client], probe.asked, probe.accept, options_.answer_timeout);

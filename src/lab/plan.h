@@ -69,6 +69,7 @@ struct Probe {
     ProxyHeader accept = ProxyHeader::none;  // the header that the client must begin with
     ProxyHeader send = ProxyHeader::none;    // the header that the backend must receive
     std::vector<Expectation> answers;        // by backend
+    size_t turns = 0;                        // where backends take turns: after so many, each has had its share
 };
 
 struct Plan {

@@ -176,7 +176,15 @@ private:
         }
         if (const auto chosen = choose_by_source(ruleset_, plan_.topology, probe.asked, abilities_)) {
             for (Expectation& answer : probe.answers) answer.row &= answer.backend == chosen->backend;
-            leave_out(service.name, "not asked of every backend by every client: source_hash gives each client one");
+            leave_out(service.name, "not asked of every backend by every client: " +
+                                        std::string(name(service.balance)) + " gives each client one");
+        } else {
+            probe.turns = slots_for(ruleset_, plan_.topology, probe.asked, abilities_).size();
+        }
+        for (Expectation& answer : probe.answers) {
+            if (service.backends[answer.backend].weight > 0) continue;
+            answer.row = false;
+            leave_out(service.name, "not asked of backends of weight 0, which take no new flows");
         }
         const bool has_row = std::ranges::any_of(probe.answers, &Expectation::row);
         if (has_row) plan_.probes.push_back(std::move(probe));

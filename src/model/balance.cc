@@ -1,7 +1,9 @@
 #include "model/balance.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 
 namespace hairpin {
 namespace {
@@ -18,6 +20,30 @@ struct State {
 };
 
 constexpr size_t block = 12;
+
+size_t sum(std::span<const uint32_t> weights) { return std::accumulate(weights.begin(), weights.end(), size_t{0}); }
+
+// As a ratio, in numbers as small as they can be and as `most_turns` needs them.
+std::vector<uint32_t> reduced(std::span<const uint32_t> weights) {
+    const auto divided_by = [&](uint32_t divisor) {
+        std::vector<uint32_t> smaller;
+        for (const uint32_t weight : weights) {
+            const uint32_t rounded = (weight + divisor / 2) / divisor;
+            smaller.push_back(weight == 0 ? 0 : std::max<uint32_t>(rounded, 1));
+        }
+        return smaller;
+    };
+    uint32_t divisor = 0;
+    for (const uint32_t weight : weights) divisor = std::gcd(divisor, weight);
+    divisor = std::max<uint32_t>(divisor, 1);
+    const uint32_t largest = weights.empty() ? 0 : std::ranges::max(weights);
+    std::vector<uint32_t> ratio = divided_by(divisor);
+    while (sum(ratio) > most_turns && divisor < largest) {
+        divisor = std::min(2 * divisor, largest);
+        ratio = divided_by(divisor);
+    }
+    return ratio;
+}
 
 }  // namespace
 
@@ -48,8 +74,29 @@ uint32_t jhash(std::span<const uint8_t> key, uint32_t seed) {
 }
 
 // Scaled, not divided: the kernel's reciprocal_scale().
-size_t source_hash(const Ip& client, size_t backends) {
-    return (uint64_t{jhash(client.network_bytes(), source_hash_seed)} * backends) >> 32;
+size_t source_hash(const Ip& client, size_t slots) {
+    return (uint64_t{jhash(client.network_bytes(), source_hash_seed)} * slots) >> 32;
+}
+
+// Everyone earns its weight each turn; who has most takes the turn and pays for all.
+Slots turns(std::span<const uint32_t> weights) {
+    const std::vector<uint32_t> ratio = reduced(weights);
+    const auto total = static_cast<int64_t>(sum(ratio));
+    Slots slots;
+    if (std::ranges::all_of(ratio, [](uint32_t weight) { return weight <= 1; })) {
+        for (size_t i = 0; i < ratio.size(); ++i) {
+            if (ratio[i] == 1) slots.push_back(static_cast<uint16_t>(i));
+        }
+        return slots;
+    }
+    std::vector<int64_t> earned(ratio.size());
+    while (std::ssize(slots) < total) {
+        for (size_t i = 0; i < ratio.size(); ++i) earned[i] += ratio[i];
+        const auto richest = std::ranges::max_element(earned);
+        *richest -= total;
+        slots.push_back(static_cast<uint16_t>(richest - earned.begin()));
+    }
+    return slots;
 }
 
 }  // namespace hairpin

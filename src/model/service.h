@@ -38,8 +38,11 @@ enum class ProxyHeader : uint8_t { none, v1, v2 };
 template <>
 inline constexpr auto names_of<ProxyHeader> = std::to_array<std::string_view>({"none", "v1", "v2"});
 
+inline constexpr uint32_t most_weight = 256;
+
 struct Backend {
     EndpointRange endpoint;  // as many ports as each listen range has: mostly one
+    uint32_t weight = 1;     // its share of new flows, beside those of the others; 0: none
 
     bool operator==(const Backend&) const = default;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/slots.h"
+
 namespace hairpin {
 namespace {
 
@@ -133,16 +135,26 @@ std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, 
     return decision.flow;
 }
 
+Slots slots_for(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities) {
+    const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
+    if (!match) return {};
+    const std::vector<Backend>& backends = match->service->backends;
+    std::vector<const Backend*> reachable;
+    for (size_t i = 0; i < backends.size(); ++i) {
+        if (translate(ruleset, topology, client, {i}, abilities)) reachable.push_back(&backends[i]);
+    }
+    Slots slots = slots_of(match->service->balance, reachable);
+    for (uint16_t& slot : slots) slot = static_cast<uint16_t>(reachable[slot] - backends.data());
+    return slots;
+}
+
 std::optional<Choice> choose_by_source(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                                        Abilities abilities) {
     const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
-    if (!match || match->service->balance != Balance::source_hash) return std::nullopt;
-    std::vector<Choice> choices;
-    for (size_t i = 0; i < match->service->backends.size(); ++i) {
-        if (translate(ruleset, topology, client, {i}, abilities)) choices.push_back({i});
-    }
-    if (choices.empty()) return std::nullopt;
-    return choices[source_hash(client.source.ip, choices.size())];
+    if (!match || match->service->balance == Balance::round_robin) return std::nullopt;
+    const Slots slots = slots_for(ruleset, topology, client, abilities);
+    if (slots.empty()) return std::nullopt;
+    return Choice{slots[source_hash(client.source.ip, slots.size())]};
 }
 
 }  // namespace hairpin

@@ -54,8 +54,11 @@ std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology&
 std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, const Leg& client, Choice choice,
                               Abilities abilities = {});
 
-// The backend that the client's address chooses, among those to which translate() leads it; nothing where none does, or
-// where the backends take turns.
+// The slots of those backends to which translate() leads the client, as indices into Service::backends. Empty: none
+// takes its flow.
+Slots slots_for(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities = {});
+
+// The backend that the client's address chooses among them; nothing where there is none, or where they take turns.
 std::optional<Choice> choose_by_source(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                                        Abilities abilities = {});
 

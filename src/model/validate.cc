@@ -86,6 +86,7 @@ public:
             check_listen(services_[s]);
             check_backends(services_[s]);
             check_duplicate_backends(services_[s]);
+            check_weights(services_[s]);
             check_source_map(services_[s]);
         }
         std::ranges::stable_sort(problems_, {}, &Problem::place);
@@ -135,6 +136,9 @@ private:
     void check_service(const Service& service) {
         if (service.listen.empty()) report(Key::service, 0, "has no endpoint to listen on; give it one");
         if (service.backends.empty()) report(Key::service, 0, "has no backends; give it at least one");
+        if (service.backends.size() > most_backends) {
+            report(Key::service, 0, "has more than " + std::to_string(most_backends) + " backends; make it several");
+        }
         if (service.connect_timeout.count() <= 0) report(Key::service, 0, "needs a connect timeout above zero");
         if (service.idle_timeout.count() <= 0) report(Key::service, 0, "needs an idle timeout above zero");
         if (service.max_sessions == 0) report(Key::service, 0, "needs room for one UDP session at least");
@@ -235,6 +239,19 @@ private:
             if (seen[i].first != seen[i - 1].first) continue;
             report(Key::backends, seen[i].second, seen[i].first.str() + " is listed twice; remove one");
         }
+    }
+
+    void check_weights(const Service& service) {
+        const auto& backends = service.backends;
+        for (size_t i = 0; i < backends.size(); ++i) {
+            if (backends[i].weight <= most_weight) continue;
+            report(Key::backends, i,
+                   backends[i].endpoint.str() + " needs a weight from 0 to " + std::to_string(most_weight));
+        }
+        if (backends.empty() || std::ranges::any_of(backends, [](const Backend& b) { return b.weight > 0; })) return;
+        report(Key::backends, 0,
+               backends[0].endpoint.str() + (backends.size() > 1 ? " and all others have" : " has") +
+                   " weight 0, so nobody takes new flows; give one a weight");
     }
 
     void check_source_map(const Service& service) {

@@ -31,6 +31,7 @@ int hp_take_away(hp_request* request);
 // The tables, by other names, since entries have some of these; what they look like is the affair of the programs.
 extern char endpoints_table asm("hp_endpoints");
 extern char backends_table asm("hp_backends");
+extern char choices_table asm("hp_choices_of");
 extern char rules_table asm("hp_rules_of");
 extern char guarded_table asm("hp_guarded");
 extern char networks_table asm("hp_networks");
@@ -194,6 +195,7 @@ HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing, u
     state->routing = std::move(routing);
     fill(&endpoints_table, tables.endpoints);
     fill(&backends_table, tables.backends);
+    fill(&choices_table, tables.choices);
     fill(&rules_table, tables.rules);
     fill(&guarded_table, tables.guarded);
     fill(&networks_table, tables.networks);

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "config/config.h"
 #include "engines/registry.h"
@@ -42,7 +43,9 @@ std::string to_yaml(const std::vector<Service>& services) {
         std::string backends;
         std::string prefixes;
         for (const EndpointRange& endpoint : service.listen) listen += quoted(endpoint) + ", ";
-        for (const Backend& backend : service.backends) backends += quoted(backend.endpoint) + ", ";
+        for (const Backend& backend : service.backends) {
+            backends += fmt::format("{{endpoint: {}, weight: {}}}, ", quoted(backend.endpoint), backend.weight);
+        }
         for (const Prefix& prefix : service.source_map) prefixes += fmt::format("\"{}\", ", prefix.str());
         const std::string source = service.source == SourcePolicy::map ? fmt::format("{{map: [{}]}}", prefixes)
                                                                        : std::string(name(service.source));
@@ -89,38 +92,39 @@ private:
         }
     }
 
-    // What may become of the client's flow, by backend: nothing, where it cannot.
-    std::vector<std::optional<Flow>> flows(const Ruleset& ruleset, const Leg& client) const {
-        std::vector<std::optional<Flow>> flows;
-        const auto match = find_asked(ruleset, topology(), client.protocol, client.destination);
-        for (size_t i = 0; match && i < match->service->backends.size(); ++i) {
-            flows.push_back(translate(ruleset, topology(), client, {i}, engine_->abilities()));
+    // What may become of the client's flow, by backend.
+    std::map<uint16_t, Flow> flows(const Ruleset& ruleset, const Leg& client, const Slots& slots) const {
+        std::map<uint16_t, Flow> flows;
+        for (const uint16_t backend : slots) {
+            if (flows.contains(backend)) continue;
+            flows.emplace(backend, translate(ruleset, topology(), client, {backend}, engine_->abilities()).value());
         }
         return flows;
     }
 
     void check(const Ruleset& ruleset, const lab::HostPlan& host, const Leg& client) {
-        const auto possible = flows(ruleset, client);
-        const bool served = std::ranges::any_of(possible, [](const auto& flow) { return flow.has_value(); });
+        const Slots slots = slots_for(ruleset, topology(), client, engine_->abilities());
+        const auto possible = flows(ruleset, client, slots);
         // A neighbour that the backend sees as itself gets the answer past the gateway, and does not know it.
-        const bool astray = std::ranges::any_of(possible, [](const auto& flow) {
-            return flow && flow->source == SourcePolicy::keep && (flow->path == Path::peer || flow->path == Path::self);
+        const bool astray = std::ranges::any_of(possible, [](const auto& candidate) {
+            const Flow& flow = candidate.second;
+            return flow.source == SourcePolicy::keep && (flow.path == Path::peer || flow.path == Path::self);
         });
-        if (!served || astray) return;
+        if (possible.empty() || astray) return;
         const auto answer = lab::ask(lab_->host(host.name), client, ProxyHeader::none, patience);
         const std::string question =
             fmt::format("{} {} asks {}", name(client.protocol), host.name, client.destination.str());
         ASSERT_TRUE(answer) << question << ": " << answer.error().message;
         const Leg& seen = answer->greeting.leg;
-        const auto flow = std::ranges::find_if(possible, [&](const auto& candidate) {
-            return candidate && candidate->backend.destination == seen.destination;
-        });
-        ASSERT_NE(flow, possible.end()) << question << ": answered by " << seen.destination.str();
-        const Endpoint& source = (*flow)->backend.source;
+        const auto found = std::ranges::find_if(
+            possible, [&](const auto& candidate) { return candidate.second.backend.destination == seen.destination; });
+        ASSERT_NE(found, possible.end()) << question << ": answered by " << seen.destination.str();
+        const Flow& flow = found->second;
+        const Endpoint& source = flow.backend.source;
         EXPECT_EQ(seen.source.ip.str(), source.ip.str()) << question << " at " << seen.destination.str();
         EXPECT_TRUE(source.port == 0 || source.port == seen.source.port) << question << ": " << seen.source.str();
-        if (const auto chosen = choose_by_source(ruleset, topology(), client, engine_->abilities())) {
-            EXPECT_EQ(seen.destination.str(), possible[chosen->backend]->backend.destination.str()) << question;
+        if (flow.service->balance != Balance::round_robin) {
+            EXPECT_EQ(found->first, slots[source_hash(client.source.ip, slots.size())]) << question;
         }
         ++answers_;
     }

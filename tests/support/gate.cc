@@ -9,13 +9,13 @@
 #include "engines/bpf/convert.h"
 #include "engines/registry.h"
 #include "model/path.h"
-#include "model/translate.h"
 
 namespace hairpin::bpf {
 namespace {
 
 using Action = Verdict::Action;
 
+constexpr Abilities abilities{.cross_family = false};
 const std::string from_nobody = '\x02' + std::string(5, '\0');
 constexpr size_t ethernet = 14;
 
@@ -89,11 +89,11 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
     const std::string sent =
         frame_to(link, packet_of(client.protocol, client.source, client.destination, payload, {.syn = true}));
     const Verdict verdict = kernel_.arrives(link, sent);
-    const auto possible = flows_of(client);
-    const bool served = std::ranges::any_of(possible, [](const auto& flow) { return flow.has_value(); });
+    const Slots slots = slots_for(ruleset_, topology_, client, abilities);
+    const auto possible = flows_of(client, slots);
     const bool inside = !is_outside(ruleset_, topology_, client.source.ip);
     const bool outside_link = link != lo && faces_only_outside(ruleset_, topology_, link);
-    if (!served) {
+    if (possible.empty()) {
         const bool intrudes = outside_link && tables_.guarded.contains(to_wire(client.destination.ip)) &&
                               (inside || client.protocol == Protocol::tcp);
         EXPECT_EQ(verdict.action, intrudes ? Action::drop : Action::pass);
@@ -107,14 +107,15 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
     EXPECT_EQ(verdict.action, Action::send);
     if (verdict.action != Action::send) return {};
     const Packet left = packet_in(verdict.frame);
-    const auto flow = std::ranges::find_if(
-        possible, [&](const auto& candidate) { return candidate && candidate->backend.destination == left.to; });
-    EXPECT_NE(flow, possible.end()) << "sent to " << left.to.str();
-    if (flow == possible.end()) return {};
-    if (const auto chosen = choose_by_source(ruleset_, topology_, client, {.cross_family = false})) {
-        EXPECT_EQ(left.to, possible[chosen->backend]->backend.destination);
+    const auto found = std::ranges::find_if(
+        possible, [&](const auto& candidate) { return candidate.second.backend.destination == left.to; });
+    EXPECT_NE(found, possible.end()) << "sent to " << left.to.str();
+    if (found == possible.end()) return {};
+    const Flow& flow = found->second;
+    if (flow.service->balance != Balance::round_robin) {
+        EXPECT_EQ(found->first, slots[source_hash(client.source.ip, slots.size())]);
     }
-    const Endpoint& source = (*flow)->backend.source;
+    const Endpoint& source = flow.backend.source;
     EXPECT_EQ(left.from.ip.str(), source.ip.str());
     if (source.port != 0) {
         EXPECT_EQ(left.from.port, source.port);
@@ -125,7 +126,7 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
     expect_translated(verdict, made.backend_link, payload);
     const auto half = kernel_.half(tuple_of(client));
     EXPECT_TRUE(half);
-    EXPECT_EQ(half ? static_cast<Path>(half->path) : Path::external, (*flow)->path);
+    EXPECT_EQ(half ? static_cast<Path>(half->path) : Path::external, flow.path);
     return made;
 }
 
@@ -186,11 +187,11 @@ Tables Gate::compiled() const {
     return tables;
 }
 
-std::vector<std::optional<Flow>> Gate::flows_of(const Leg& client) const {
-    std::vector<std::optional<Flow>> flows;
-    const auto match = find_asked(ruleset_, topology_, client.protocol, client.destination);
-    for (size_t i = 0; match && i < match->service->backends.size(); ++i) {
-        flows.push_back(translate(ruleset_, topology_, client, {i}, {.cross_family = false}));
+std::map<uint16_t, Flow> Gate::flows_of(const Leg& client, const Slots& slots) const {
+    std::map<uint16_t, Flow> flows;
+    for (const uint16_t backend : slots) {
+        if (flows.contains(backend)) continue;
+        flows.emplace(backend, translate(ruleset_, topology_, client, {backend}, abilities).value());
     }
     return flows;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,7 +10,7 @@
 
 #include "host_kernel.h"
 #include "model/flow.h"
-#include "model/ruleset.h"
+#include "model/translate.h"
 #include "support/packet.h"
 #include "support/random_services.h"
 
@@ -60,7 +61,7 @@ public:
 
 private:
     Tables compiled() const;
-    std::vector<std::optional<Flow>> flows_of(const Leg& client) const;
+    std::map<uint16_t, Flow> flows_of(const Leg& client, const Slots& slots) const;  // by backend
     std::string frame_to(int link, const std::string& packet) const;
     void expect_error(int link, const Leg& about, const Ip& to, const std::pair<Endpoint, Endpoint>& sent);
 

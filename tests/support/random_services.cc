@@ -40,14 +40,15 @@ Service RandomServices::service(size_t number) {
         made.source_map = {*Prefix::parse("10.99.0.0/24")};
         if (below(2)) made.source_map.push_back(*Prefix::parse("fd99::/64"));
     }
-    made.balance = static_cast<Balance>(below(2));
+    made.balance = static_cast<Balance>(below(names_of<Balance>.size()));
     const size_t ports = 1 + below(server_ports);
     for (size_t i = below(2); i < 2; ++i) {
         made.listen.push_back({one_of(listen_addresses), range(1000 + 10 * below(20) + below(5), ports)});
     }
     for (size_t i = below(3); i < 3; ++i) {
         const size_t first = first_server_port + below(server_ports + 1 - ports);
-        made.backends.push_back({{one_of(backend_addresses), range(first, ports)}});
+        const auto weight = static_cast<uint32_t>(below(3) ? 1 : below(4));
+        made.backends.push_back({{one_of(backend_addresses), range(first, ports)}, weight});
     }
     return made;
 }

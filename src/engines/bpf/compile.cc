@@ -9,6 +9,7 @@
 #include "engines/packets.h"
 #include "model/path.h"
 #include "model/regions.h"
+#include "model/slots.h"
 
 namespace hairpin::bpf {
 namespace {
@@ -44,8 +45,13 @@ hp_rules rules_of(const Service& service) {
 // Fills the tables of one state.
 class Filler {
 public:
-    Filler(const Desired& desired, Numbers& backends, Numbers& rules, Numbers& peers)
-        : ruleset_(desired.ruleset), topology_(desired.topology), backends_(backends), rules_(rules), peers_(peers) {}
+    Filler(const Desired& desired, Numbers& backends, Numbers& choices, Numbers& rules, Numbers& peers)
+        : ruleset_(desired.ruleset),
+          topology_(desired.topology),
+          backends_(backends),
+          choices_(choices),
+          rules_(rules),
+          peers_(peers) {}
 
     Tables tables;
 
@@ -55,18 +61,22 @@ public:
         const uint32_t number = rules_.of(bytes_of(rules));
         tables.rules.emplace(number, rules);
         for (const EndpointRange& listen : service.listen) {
-            std::vector<hp_backend> answering;
-            for (const Backend& backend : service.backends) {
-                if (obstacle(listen, backend).empty()) answering.push_back(backend_of(backend));
-            }
-            if (answering.empty()) continue;
-            const uint32_t first = number_of(answering);
+            const auto backends = answering(service, listen);
+            std::vector<hp_backend> group;
+            group.reserve(backends.size());
+            for (const Backend* backend : backends) group.push_back(backend_of(*backend));
+            const Slots slots = slots_of(service.balance, backends);
+            if (slots.empty()) continue;
+            const bool several = slots.size() > 1;
+            const uint32_t first = number_of(group) + (several ? 0 : slots.front());
+            const uint32_t first_choices = several ? number_of(slots) : 0;
             for (const Ip& ip : asked_addresses(listen.ip, topology_)) {
                 for (int port = listen.ports.first; port <= listen.ports.last; ++port) {
                     const hp_endpoint endpoint{.service = slot,
                                                .rules = number,
                                                .first_backend = first,
-                                               .backends = static_cast<uint32_t>(answering.size()),
+                                               .first_choices = first_choices,
+                                               .choices = static_cast<uint32_t>(slots.size()),
                                                .offset = static_cast<uint16_t>(port - listen.ports.first),
                                                .zero = 0};
                     for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
@@ -131,6 +141,16 @@ private:
         return first;
     }
 
+    uint32_t number_of(const Slots& slots) {
+        std::vector<hp_choices> choices((slots.size() + HP_CHOICES - 1) / HP_CHOICES);
+        for (size_t i = 0; i < slots.size(); ++i) choices[i / HP_CHOICES].backend[i % HP_CHOICES] = slots[i];
+        std::string bytes = bytes_of(slots.size());
+        for (const hp_choices& some : choices) bytes += bytes_of(some);
+        const uint32_t first = choices_.of(bytes, choices.size());
+        for (size_t i = 0; i < choices.size(); ++i) tables.choices.emplace(first + i, choices[i]);
+        return first;
+    }
+
     // Backends behind one route have the same peers.
     uint32_t peers_of(const Ip& backend) {
         const Route* route = topology_.owns(backend) ? nullptr : topology_.route_to(backend);
@@ -154,6 +174,7 @@ private:
     const Ruleset& ruleset_;
     const Topology& topology_;
     Numbers& backends_;
+    Numbers& choices_;
     Numbers& rules_;
     Numbers& peers_;
     std::map<const Route*, uint32_t> behind_;
@@ -174,12 +195,12 @@ void Numbers::forget_unused() { before_ = std::exchange(used_, {}); }
 
 Tables Compiler::compile(const Desired& desired, PortRange ports,
                          const std::function<uint32_t(const Service&)>& slot_of) {
-    Filler filler(desired, backends_, rules_, peers_);
+    Filler filler(desired, backends_, choices_, rules_, peers_);
     for (const Service& service : desired.ruleset.services()) filler.add(service, slot_of(service));
     filler.add_surroundings();
     filler.tables.settings.first_port = ports.first;
     filler.tables.settings.ports = static_cast<uint32_t>(ports.size());
-    for (Numbers* numbers : {&backends_, &rules_, &peers_}) numbers->forget_unused();
+    for (Numbers* numbers : {&backends_, &choices_, &rules_, &peers_}) numbers->forget_unused();
     return std::move(filler.tables);
 }
 

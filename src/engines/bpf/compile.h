@@ -24,6 +24,7 @@ using Table = std::map<Key, Value, ByBytes<Key>>;
 struct Tables {
     Table<hp_asked, hp_endpoint> endpoints;
     Table<uint32_t, hp_backend> backends;
+    Table<uint32_t, hp_choices> choices;
     Table<uint32_t, hp_rules> rules;
     Table<hp_network, uint32_t> networks;
     Table<hp_address, uint32_t> guarded;
@@ -53,13 +54,14 @@ class Compiler {
 public:
     // `first`: a number that nothing in the kernel has, nor any above it.
     explicit Compiler(uint32_t first)
-        : backends_(first), rules_(first), peers_(std::max<uint32_t>(first, HP_FIRST_PEERS)) {}
+        : backends_(first), choices_(first), rules_(first), peers_(std::max<uint32_t>(first, HP_FIRST_PEERS)) {}
 
     // `ports`: those that translated sources get. `slot_of`: where a service is counted.
     Tables compile(const Desired& desired, PortRange ports, const std::function<uint32_t(const Service&)>& slot_of);
 
 private:
     Numbers backends_;
+    Numbers choices_;
     Numbers rules_;
     Numbers peers_;
 };

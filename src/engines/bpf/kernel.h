@@ -17,6 +17,7 @@ namespace hairpin::bpf {
 struct Maps {
     KernelMap<hp_asked, hp_endpoint> endpoints;
     KernelMap<uint32_t, hp_backend> backends;
+    KernelMap<uint32_t, hp_choices> choices;
     KernelMap<uint32_t, hp_rules> rules;
     KernelMap<hp_network, uint32_t> networks;
     KernelMap<hp_address, uint32_t> guarded;

@@ -51,6 +51,7 @@ Result<Tables> read_tables(const Maps& maps) {
     Tables tables;
     if (auto done = fill(tables.endpoints, maps.endpoints); !done) return done.error();
     if (auto done = fill(tables.backends, maps.backends); !done) return done.error();
+    if (auto done = fill(tables.choices, maps.choices); !done) return done.error();
     if (auto done = fill(tables.rules, maps.rules); !done) return done.error();
     if (auto done = fill(tables.networks, maps.networks); !done) return done.error();
     if (auto done = fill(tables.guarded, maps.guarded); !done) return done.error();
@@ -67,7 +68,7 @@ Result<Tables> read_tables(const Maps& maps) {
 }
 
 uint32_t first_free_number(const Tables& tables) {
-    uint32_t first = std::max(beyond(tables.backends), beyond(tables.rules));
+    uint32_t first = std::max({beyond(tables.backends), beyond(tables.choices), beyond(tables.rules)});
     for (const auto& [key, value] : tables.networks) first = std::max(first, key.network + 1);
     return first;
 }
@@ -78,11 +79,13 @@ Result<> settle(const Maps& maps, const Tables& before, const Tables& now) {
     if (auto done = add(maps.networks, before.networks, now.networks); !done) return done;
     if (auto done = add(maps.rules, before.rules, now.rules); !done) return done;
     if (auto done = add(maps.backends, before.backends, now.backends); !done) return done;
+    if (auto done = add(maps.choices, before.choices, now.choices); !done) return done;
     if (auto done = add(maps.guarded, before.guarded, now.guarded); !done) return done;
     if (auto done = add(maps.known, before.known, now.known); !done) return done;
     if (auto done = add(maps.endpoints, before.endpoints, now.endpoints); !done) return done;
     drop(maps.endpoints, before.endpoints, now.endpoints);
     drop(maps.guarded, before.guarded, now.guarded);
+    drop(maps.choices, before.choices, now.choices);
     drop(maps.backends, before.backends, now.backends);
     drop(maps.rules, before.rules, now.rules);
     drop(maps.networks, before.networks, now.networks);

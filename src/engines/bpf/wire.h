@@ -11,6 +11,7 @@ enum {
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
+    HP_MOST_CHOICES = 1 << 18,
     HP_MOST_SERVICES = 1 << 18,
     HP_MOST_NETWORKS = 1 << 20,
     HP_MOST_BEYOND = 1 << 21, /* halves of flows, two each, for which hp_slots has no room */
@@ -62,9 +63,10 @@ struct hp_asked {
 struct hp_endpoint {
     __u32 service;       /* whose: a key of hp_counts */
     __u32 rules;         /* how its flows are treated: a key of hp_rules_of */
-    __u32 first_backend; /* of those that answer, one after the other */
-    __u32 backends;
-    __u16 offset; /* of the port that was asked in its range, host order */
+    __u32 first_backend; /* of those that answer, one after the other; that one, if there is one choice only */
+    __u32 first_choices; /* a key of hp_choices_of, where there are several */
+    __u32 choices;       /* in turn or by the client */
+    __u16 offset;        /* of the port that was asked in its range, host order */
     __u16 zero;
 };
 
@@ -76,9 +78,16 @@ struct hp_backend {
     __u16 zero;
 };
 
+/* Some choices in a row: backends, counted from the endpoint's first. Endpoints with the same choices share them. */
+enum { HP_CHOICES = 256 };
+
+struct hp_choices {
+    __u16 backend[HP_CHOICES];
+};
+
 /* As in model/service.h. */
 enum hp_source { HP_AUTO, HP_EXTERNAL, HP_GATEWAY, HP_MAP, HP_KEEP };
-enum hp_balance { HP_ROUND_ROBIN, HP_SOURCE_HASH };
+enum hp_balance { HP_ROUND_ROBIN, HP_SOURCE_HASH, HP_MAGLEV };
 enum hp_path { HP_PATH_EXTERNAL, HP_PATH_ROUTED, HP_PATH_PEER, HP_PATH_SELF, HP_PATH_LOCAL };
 enum hp_refusal { HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3 };
 
@@ -233,7 +242,7 @@ struct hp_link {
 #endif
 HP_ASSERT_SIZE(hp_tuple, 40);
 HP_ASSERT_SIZE(hp_asked, 20);
-HP_ASSERT_SIZE(hp_endpoint, 20);
+HP_ASSERT_SIZE(hp_endpoint, 24);
 HP_ASSERT_SIZE(hp_backend, 40);
 HP_ASSERT_SIZE(hp_rules, 68);
 HP_ASSERT_SIZE(hp_network, 24);

@@ -8,6 +8,7 @@
 #include "engines/packets.h"
 #include "model/path.h"
 #include "model/regions.h"
+#include "model/slots.h"
 
 namespace hairpin::nft {
 namespace {
@@ -38,15 +39,6 @@ Definition chain_of(const Service& service, std::string body) {
 
 std::string goto_chain(const Definition& definition) { return "goto " + definition.name; }
 
-// The backends that can answer for an endpoint.
-std::vector<const Backend*> answering(const Service& service, const EndpointRange& listen) {
-    std::vector<const Backend*> backends;
-    for (const Backend& backend : service.backends) {
-        if (obstacle(listen, backend).empty()) backends.push_back(&backend);
-    }
-    return backends;
-}
-
 std::string to_one(const EndpointRange& listen, const Backend& backend) {
     const Ip& ip = backend.endpoint.ip;
     if (backend.endpoint.ports == listen.ports) return fmt::format("dnat {} to {}\n", keyword(ip), ip.str());
@@ -59,35 +51,40 @@ std::string to_one(const EndpointRange& listen, const Backend& backend) {
                        shifted);
 }
 
-// An expression that numbers the backends: whose turn it is, or whose the client is.
-std::string number_of(Balance balance, std::string_view ip, size_t backends) {
-    if (balance == Balance::round_robin) return fmt::format("numgen inc mod {}", backends);
-    return fmt::format("jhash {} saddr mod {} seed {:#x}", ip, backends, source_hash_seed);
+std::string first_port_of(const Backend& backend) {
+    return fmt::format("{} . {}", backend.endpoint.ip.str(), backend.endpoint.ports.first);
 }
 
-// The chain that chooses among the backends of one endpoint.
+// An expression that numbers a slot: whose turn it is, or whose the client is.
+std::string slot(Balance balance, std::string_view ip, size_t slots) {
+    if (balance == Balance::round_robin) return fmt::format("numgen inc mod {}", slots);
+    return fmt::format("jhash {} saddr mod {} seed {:#x}", ip, slots, source_hash_seed);
+}
+
+// The chain that chooses among the backends of one endpoint. Their slots are not joined into intervals: few neighbours
+// are alike, and a hash finds them faster than a tree.
 Definition balanced(Part& part, const Service& service, const EndpointRange& listen,
-                    const std::vector<const Backend*>& backends) {
-    std::string choices;
-    const auto choice = [&](size_t i, const std::string& what) {
-        choices += fmt::format("{}{} : {}", choices.empty() ? "" : ", ", i, what);
-    };
-    const std::string_view ip = keyword(listen.ip);
-    if (listen.ports.size() == 1) {
-        for (size_t i = 0; i < backends.size(); ++i) {
-            const EndpointRange& backend = backends[i]->endpoint;
-            choice(i, fmt::format("{} . {}", backend.ip.str(), backend.ports.first));
-        }
-        return chain_of(service, fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip,
-                                             number_of(service.balance, ip, backends.size()), choices));
-    }
-    if (backends.size() == 1) return chain_of(service, to_one(listen, *backends.front()));
+                    const std::vector<const Backend*>& backends, const Slots& slots) {
+    const bool one_port = listen.ports.size() == 1;
+    if (slots.size() == 1 && !one_port) return chain_of(service, to_one(listen, *backends[slots.front()]));
+    std::vector<std::string> target(backends.size());
     for (size_t i = 0; i < backends.size(); ++i) {
-        part.definitions.push_back(chain_of(service, to_one(listen, *backends[i])));
-        choice(i, goto_chain(part.definitions.back()));
+        if (one_port) {
+            target[i] = first_port_of(*backends[i]);
+        } else if (backends[i]->weight > 0) {
+            part.definitions.push_back(chain_of(service, to_one(listen, *backends[i])));
+            target[i] = goto_chain(part.definitions.back());
+        }
     }
+    std::string choices;
+    for (size_t i = 0; i < slots.size(); ++i) {
+        choices.append(i == 0 ? "" : ", ").append(std::to_string(i)).append(" : ").append(target[slots[i]]);
+    }
+    const std::string_view ip = keyword(listen.ip);
+    const std::string number = slot(service.balance, ip, slots.size());
+    if (!one_port) return chain_of(service, fmt::format("{} vmap {{ {} }}\n", number, choices));
     return chain_of(service,
-                    fmt::format("{} vmap {{ {} }}\n", number_of(service.balance, ip, backends.size()), choices));
+                    fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip, number, choices));
 }
 
 // The chain of a source policy; one of the frame's, except for `map`.
@@ -124,6 +121,34 @@ Definition profile(Part& part, const Service& service, Family family) {
                                         source_chain(part, service, family)));
 }
 
+// Leads those who ask an endpoint to its backends.
+void lead(Part& part, const Service& service, const EndpointRange& listen, const std::vector<const Backend*>& backends,
+          const Slots& slots) {
+    const Family family = listen.ip.family();
+    const Definition treatment = profile(part, service, family);
+    part.definitions.push_back(treatment);
+    const bool one_port = listen.ports.size() == 1;
+    std::optional<Definition> chosen;
+    if (!one_port || slots.size() > 1) {
+        chosen = balanced(part, service, listen, backends, slots);
+        part.definitions.push_back(*chosen);
+    }
+    const std::string ports_asked = text(listen.ports);
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+        if (!includes(service.protocols, protocol)) continue;
+        std::string key = fmt::format("{} . {} . {}", listen.ip.str(), name(protocol), ports_asked);
+        if (chosen) {
+            part.elements.push_back(
+                {for_family(one_port ? "balance" : "balance_range", family), key, goto_chain(*chosen)});
+        } else {
+            part.elements.push_back({for_family("to", family), key, first_port_of(*backends[slots.front()])});
+        }
+        part.elements.push_back(
+            {for_family(one_port ? "profile" : "profile_range", family), std::move(key), goto_chain(treatment)});
+    }
+    part.elements.push_back({for_family("ours", family), listen.ip.str(), {}});
+}
+
 }  // namespace
 
 Part Compiler::service(const Service& service) {
@@ -135,34 +160,9 @@ Part Compiler::service(const Service& service) {
 }
 
 void Compiler::add_endpoint(Part& part, const Service& service, const EndpointRange& listen) {
-    const Family family = listen.ip.family();
     const auto backends = answering(service, listen);
-    if (backends.empty()) return;
-
-    const Definition treatment = profile(part, service, family);
-    part.definitions.push_back(treatment);
-    const bool one_port = listen.ports.size() == 1;
-    std::optional<Definition> chosen;
-    if (!one_port || backends.size() > 1) {
-        chosen = balanced(part, service, listen, backends);
-        part.definitions.push_back(*chosen);
-    }
-    const std::string ports_asked = text(listen.ports);
-    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
-        if (!includes(service.protocols, protocol)) continue;
-        std::string key = fmt::format("{} . {} . {}", listen.ip.str(), name(protocol), ports_asked);
-        if (chosen) {
-            part.elements.push_back(
-                {for_family(one_port ? "balance" : "balance_range", family), key, goto_chain(*chosen)});
-        } else {
-            const EndpointRange& backend = backends.front()->endpoint;
-            part.elements.push_back(
-                {for_family("to", family), key, fmt::format("{} . {}", backend.ip.str(), backend.ports.first)});
-        }
-        part.elements.push_back(
-            {for_family(one_port ? "profile" : "profile_range", family), std::move(key), goto_chain(treatment)});
-    }
-    part.elements.push_back({for_family("ours", family), listen.ip.str(), {}});
+    const Slots slots = slots_of(service.balance, backends);
+    if (!slots.empty()) lead(part, service, listen, backends, slots);
     for (const Backend* backend : backends) add_backend(part, service, backend->endpoint.ip);
 }
 

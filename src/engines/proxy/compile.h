@@ -1,6 +1,7 @@
 // Ruleset -> the sockets that serve it. Pure.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "model/ruleset.h"
@@ -13,6 +14,7 @@ struct Listen {
     Endpoint endpoint;
     bool shared;  // every worker has a socket of its own on it; otherwise one worker serves it alone
     const Service* service;
+    std::shared_ptr<const Slots> slots;  // of the service
 
     // The worker that serves an endpoint that is not shared.
     size_t owner(size_t workers) const { return endpoint.port % workers; }

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "engines/engine.h"
+#include "engines/proxy/attempts.h"
 #include "engines/proxy/compile.h"
 #include "engines/proxy/counters.h"
 #include "engines/proxy/loop_guard.h"
@@ -27,6 +28,12 @@ struct Served {
     Listen listen;
     ServiceRecord* record = nullptr;  // lives as long as the engine
     Counters* counters = nullptr;     // this worker's, in the record
+
+    // The backends for one more connection or session of this client.
+    Attempts attempts(const Ip& client) const {
+        const Slots& slots = *listen.slots;
+        return {slots, record->slot(listen.service->balance, slots.size(), client)};
+    }
 
     void refuse(Refusal refusal, uint64_t clients = 1) const {
         counters->refused[static_cast<size_t>(refusal)].add(clients);

@@ -16,10 +16,10 @@ std::optional<uint64_t> Throttle::admit(std::chrono::steady_clock::time_point no
 ServiceRecord::ServiceRecord(std::string name, size_t workers, std::function<void(const Event&)> on_event)
     : name_(std::move(name)), counters_(workers), on_event_(std::move(on_event)) {}
 
-size_t ServiceRecord::first_backend(const Service& service, const Ip& client) {
-    const size_t backends = service.backends.size();
-    if (service.balance == Balance::source_hash) return source_hash(client, backends);
-    return turn_.fetch_add(1, std::memory_order_relaxed) % backends;
+size_t ServiceRecord::slot(Balance balance, size_t slots, const Ip& client) {
+    if (slots <= 1) return 0;
+    if (balance != Balance::round_robin) return source_hash(client, slots);
+    return turn_.fetch_add(1, std::memory_order_relaxed) % slots;
 }
 
 ServiceStats ServiceRecord::total() const {

@@ -69,14 +69,14 @@ public:
 
     std::atomic<uint32_t> sessions{0};  // UDP sessions alive in all workers, against Service::max_sessions
 
-    // The backend that this client's next connection or session is to be tried with first. Any thread.
-    size_t first_backend(const Service& service, const Ip& client);
+    // Of so many slots, of which there may be none, the one of this client's next connection or session. Any thread.
+    size_t slot(Balance balance, size_t slots, const Ip& client);
 
 private:
     void tell(const std::string& message, uint64_t held_back) const;
 
     std::string name_;
-    std::atomic<uint32_t> turn_{0};  // of round robin: the backend after the one that was given last
+    std::atomic<uint32_t> turn_{0};  // of round robin: the slot after the one that was given last
     std::vector<Counters> counters_;
     std::array<Throttle, names_of<Refusal>.size()> throttles_;
     std::function<void(const Event&)> on_event_;

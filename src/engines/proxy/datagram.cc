@@ -50,12 +50,11 @@ DatagramSession::~DatagramSession() {
 std::optional<ConnectFailure> DatagramSession::open() {
     const Service& service = *listener_.served_.listen.service;
     const Leg client = {Protocol::udp, key_.told.source, {key_.asked, listener_.served_.listen.endpoint.port}};
-    const size_t first = record_.first_backend(service, client.source.ip);
-    std::optional<ConnectFailure> failure;
-    for (size_t tried = 0; tried < service.backends.size(); ++tried) {
-        const Choice choice{(first + tried) % service.backends.size()};
+    Attempts attempts = listener_.served_.attempts(client.source.ip);
+    std::optional<ConnectFailure> failure = ConnectFailure::of(EHOSTUNREACH);
+    while (const auto choice = attempts.next()) {
         const auto flow =
-            translate(context_.desired->ruleset, context_.desired->topology, client, choice, proxy_abilities);
+            translate(context_.desired->ruleset, context_.desired->topology, client, *choice, proxy_abilities);
         if (!flow) return ConnectFailure::of(EHOSTUNREACH);
         failure = try_connect(flow->backend);
         if (!failure) {

@@ -36,8 +36,7 @@ struct Session::Opening {
     Endpoint peer;        // who connected
     Endpoint asked;       // the external endpoint, as a concrete address
     ProxyAddresses told;  // the client and what it asked, as the first proxy saw it; without one, peer and asked
-    size_t first_backend = 0;
-    size_t tried = 0;
+    std::optional<Attempts> attempts;
     std::optional<Flow> flow;  // to the backend being tried
     Refusal refusal = Refusal::backend;
 };
@@ -203,15 +202,10 @@ void Session::refuse_greeting(std::string_view why) {
 void Session::connect_next() {
     state_ = State::connecting;
     Opening& opening = *opening_;
-    const Service& service = *opening.served.listen.service;
-    const size_t backends = service.backends.size();
-    if (opening.tried == 0) {
-        opening.first_backend = opening.served.record->first_backend(service, opening.told.source.ip);
-    }
-    while (opening.tried < backends) {
-        const Choice choice{(opening.first_backend + opening.tried++) % backends};
+    if (!opening.attempts) opening.attempts = opening.served.attempts(opening.told.source.ip);
+    while (const auto choice = opening.attempts->next()) {
         const Leg client = {Protocol::tcp, opening.told.source, opening.asked};
-        opening.flow = translate(opening.desired->ruleset, opening.desired->topology, client, choice, proxy_abilities);
+        opening.flow = translate(opening.desired->ruleset, opening.desired->topology, client, *choice, proxy_abilities);
         if (!opening.flow) {
             opening.refusal = Refusal::backend;
             opening.served.record->report(Refusal::backend, [&] {

@@ -30,6 +30,8 @@ services:
   hashed: {listen: "1.0.0.1:8443", backends: ["10.0.0.3:8443", "[fd00::3]:8443", "10.0.1.3:8443"], balance: source_hash,
            proxy_protocol: {accept_from: 203.0.113.0/24}}
   lost: {listen: 1.0.0.1:79, backends: [192.0.2.9:79]}
+  weighed: {listen: 1.0.0.1:81, balance: maglev, backends: [{endpoint: 10.0.0.2:80, weight: 3}, 10.0.0.3:80,
+            {endpoint: 10.0.1.3:80, weight: 0}]}
 )";
 
 // The gateway of docs/hairpinning.md, with a second inside network and without a default route.
@@ -103,6 +105,7 @@ constexpr Case cases[] = {
     {"source_hash", "10.0.0.2", "1.0.0.1:8443"},
     {"source_hash_of_another_family", "1.0.0.100", "1.0.0.1:8443"},
     {"source_hash_by_a_header", "203.0.113.7", "1.0.0.1:8443"},
+    {"maglev", "1.0.0.100", "1.0.0.1:81"},
     {"other_protocol", "10.0.0.2", "1.0.0.1:53"},
 };
 

@@ -27,6 +27,10 @@ std::string with(const Key& key, const std::string& value) {
     if (key.parent == "services") return "services: {a: " + value + "}";
     if (key.required && key.parent == "services.*") return "services: {a: {" + setting + "}}";
     if (key.parent == "services.*") return service + ", " + setting + "}}";
+    if (key.parent == "services.*.backends") {
+        const std::string endpoint = key.name == "endpoint" ? "" : "endpoint: 10.0.0.2:80, ";
+        return "services: {a: {listen: 1.0.0.1:80, backends: {" + endpoint + setting + "}}}";
+    }
     const std::string outer(key.parent.substr(key.parent.rfind('.') + 1));
     return service + ", " + outer + ": {" + setting + "}}}";
 }

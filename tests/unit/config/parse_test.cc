@@ -67,9 +67,22 @@ services:
               (std::vector<Backend>{{range("10.0.0.2:200-209")}, {range("[fd00::2]:300-309")}}));
 }
 
+TEST(ParseConfig, ABackendMayHaveAWeight) {
+    const Config config = accepted(R"(
+services:
+  a: {listen: 1.0.0.1:80, backends: [{endpoint: 10.0.0.2:80, weight: 3}, 10.0.0.3:80, {endpoint: 10.0.0.4:80}]}
+  b: {listen: 1.0.0.1:81, backends: {endpoint: 10.0.0.2:80, weight: 256}}
+)");
+    ASSERT_EQ(config.services.size(), 2u);
+    EXPECT_EQ(config.services[0].backends,
+              (std::vector<Backend>{{range("10.0.0.2:80"), 3}, {range("10.0.0.3:80"), 1}, {range("10.0.0.4:80"), 1}}));
+    EXPECT_EQ(config.services[1].backends, (std::vector<Backend>{{range("10.0.0.2:80"), 256}}));
+}
+
 TEST(ParseConfig, KeysOfAService) {
     EXPECT_EQ(only_service("protocol: udp").protocols, Protocols::udp);
     EXPECT_EQ(only_service("protocol: both").protocols, Protocols::both);
+    EXPECT_EQ(only_service("balance: maglev").balance, Balance::maglev);
     EXPECT_EQ(only_service("source: auto").source, SourcePolicy::automatic);
     EXPECT_EQ(only_service("source: external").source, SourcePolicy::external);
     EXPECT_EQ(only_service("source: gateway").source, SourcePolicy::gateway);

@@ -31,6 +31,21 @@ TEST(ParseRules, EachRuleIsAService) {
     EXPECT_EQ(config.services, (std::vector{first, second}));
 }
 
+TEST(ParseRules, ABackendMayHaveAWeight) {
+    const Config config = parse({"1.0.0.1:80=10.0.0.2:80@3,10.0.0.3:80,[fd00::2]:80@0/both"});
+    EXPECT_EQ(errors_of(config), std::vector<std::string>());
+    ASSERT_EQ(config.services.size(), 1u);
+    EXPECT_EQ(config.services[0].backends,
+              (std::vector<Backend>{{range("10.0.0.2:80"), 3}, {range("10.0.0.3:80")}, {range("[fd00::2]:80"), 0}}));
+    EXPECT_EQ(errors_of(parse({"1.0.0.1:80=10.0.0.2:80@x,10.0.0.3:80@300"})),
+              (std::vector<std::string>{
+                  "argument 1: '1.0.0.1:80=10.0.0.2:80@x,10.0.0.3:80@300': backends[0]: the weight 'x' is not a whole "
+                  "number",
+                  "argument 1: '1.0.0.1:80=10.0.0.2:80@x,10.0.0.3:80@300': backends[1]: the weight '300' is out of "
+                  "range: write 0 to 256",
+              }));
+}
+
 TEST(ParseRules, OneEndpointMayServeTcpAndUdpApart) {
     const Config config = parse({"1.0.0.1:53=10.0.0.2:53/udp", "1.0.0.1:53=10.0.0.3:53/tcp"});
     EXPECT_EQ(errors_of(config), std::vector<std::string>());

@@ -237,5 +237,18 @@ TEST(Plan, WithSourceHashAClientIsAnsweredByOneBackend) {
     EXPECT_TRUE(std::ranges::any_of(plan.notes, [](const std::string& note) { return note.starts_with("web: not "); }));
 }
 
+TEST(Plan, ABackendWithoutWeightIsNotAsked) {
+    Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"});
+    web.backends[0].weight = 0;
+    web.backends[1].weight = 5;
+    const Plan plan = make_plan(Ruleset({web}), proxy);
+    const auto rows = rows_of(plan);
+    EXPECT_FALSE(has(rows, "external client -> server1 sees 1.0.0.1"));
+    EXPECT_TRUE(has(rows, "external client -> server2 sees 1.0.0.1"));
+    EXPECT_TRUE(has(rows, "external client -> server3 sees 1.0.0.1"));
+    EXPECT_TRUE(std::ranges::all_of(plan.probes,
+                                    [](const Probe& probe) { return probe.answers.size() == 1 || probe.turns == 6; }));
+}
+
 }  // namespace
 }  // namespace hairpin::lab

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 
@@ -48,6 +49,28 @@ TEST(Balance, NeighboursAreSpreadEvenly) {
     for (uint32_t i = 0; i < 9000; ++i) ++clients[source_hash(Ip::v4(0x0A000000 + i), 3)];
     ASSERT_EQ(clients.size(), 3u);
     for (const auto& [backend, count] : clients) EXPECT_NEAR(count, 3000, 300) << backend;
+}
+
+// The sequence of nginx's ngx_http_upstream_round_robin.c for the weights 5, 1, 1, as its author gave it.
+TEST(Turns, AreSmooth) {
+    EXPECT_EQ(turns(std::vector<uint32_t>{5, 1, 1}), (Slots{0, 0, 1, 0, 2, 0, 0}));
+    EXPECT_EQ(turns(std::vector<uint32_t>{3, 2}), (Slots{0, 1, 0, 1, 0}));
+}
+
+TEST(Turns, CountWeightsAsARatio) {
+    EXPECT_EQ(turns(std::vector<uint32_t>{200, 100}), turns(std::vector<uint32_t>{2, 1}));
+    EXPECT_EQ(turns(std::vector<uint32_t>{9, 0, 9}), (Slots{0, 2}));
+    EXPECT_EQ(turns(std::vector<uint32_t>{0, 0}), Slots{});
+    EXPECT_EQ(turns({}), Slots{});
+}
+
+TEST(Turns, AreLimitedAndLeaveNobodyOut) {
+    std::vector<uint32_t> weights(1000, 255);
+    weights[7] = 1;
+    const Slots limited = turns(weights);
+    EXPECT_LE(limited.size(), most_turns);
+    EXPECT_EQ(std::ranges::count(limited, 7), 1);
+    EXPECT_EQ(std::ranges::count(limited, 8), 16);
 }
 
 }  // namespace

@@ -430,6 +430,21 @@ TEST(ChooseBySource, IsAmongTheBackendsThatTheEngineReaches) {
     EXPECT_EQ(chosen("1.0.0.100", "1.0.0.1:82", every), -1) << "nobody listens";
 }
 
+TEST(SlotsFor, NameTheBackendsThatTheEngineReachesByTheirWeights) {
+    Service weighed = service("s", {"1.0.0.1:80"}, {"[fd00::2]:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"});
+    weighed.backends[1].weight = 2;
+    weighed.backends[3].weight = 0;
+    const Ruleset ruleset({weighed});
+    const Topology topology = two_legged().topology();
+    const auto slots = [&](std::string_view asked, bool cross_family) {
+        return slots_for(ruleset, topology, {Protocol::tcp, endpoint("1.0.0.100:40000"), endpoint(asked)},
+                         {.cross_family = cross_family});
+    };
+    EXPECT_EQ(slots("1.0.0.1:80", true), (Slots{1, 0, 2, 1}));
+    EXPECT_EQ(slots("1.0.0.1:80", false), (Slots{1, 2, 1}));
+    EXPECT_EQ(slots("1.0.0.1:81", true), Slots{}) << "nobody listens";
+}
+
 // What validate() lets pass, Ruleset indexes: every port that a service lists is found, and is that service's.
 TEST(Ruleset, FindsEveryEndpointOfAnyValidRuleset) {
     Random random(8);

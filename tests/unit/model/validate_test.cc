@@ -218,6 +218,17 @@ TEST(Validate, RefusesABackendListedTwice) {
               (Lines{"0.backends[2]: 10.0.0.2:80 is listed twice; remove one"}));
 }
 
+TEST(Validate, RefusesAServiceThatNobodyTakesFlowsOf) {
+    Service drained = service("a", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"});
+    drained.backends[0].weight = 0;
+    EXPECT_EQ(problems({drained}), Lines());
+    drained.backends[1].weight = 257;
+    EXPECT_EQ(problems({drained}), (Lines{"0.backends[1]: 10.0.0.3:80 needs a weight from 0 to 256"}));
+    drained.backends[1].weight = 0;
+    EXPECT_EQ(problems({drained}), (Lines{"0.backends[0]: 10.0.0.2:80 and all others have weight 0, so nobody takes "
+                                          "new flows; give one a weight"}));
+}
+
 TEST(Validate, RefusesBackendsThatAreNoHost) {
     EXPECT_EQ(
         problems({service("a", {"1.0.0.1:80"},

@@ -63,13 +63,16 @@ static __always_inline __u32 hp_source_hash(const struct hp_address* client) {
 
 static __always_inline struct hp_backend* hp_choose(const struct hp_tuple* asked, const struct hp_endpoint* endpoint,
                                                     const struct hp_rules* rules, struct hp_counts* counts) {
-    if (!endpoint->backends) return 0;
-    __u32 chosen = 0;
-    if (endpoint->backends > 1) {
-        chosen = rules->balance == HP_SOURCE_HASH ? ((__u64)hp_source_hash(&asked->source) * endpoint->backends) >> 32
-                                                  : __sync_fetch_and_add(&counts->turn, 1) % endpoint->backends;
+    __u32 chosen = endpoint->first_backend;
+    if (endpoint->choices > 1) {
+        const __u32 slot = rules->balance == HP_ROUND_ROBIN
+                               ? __sync_fetch_and_add(&counts->turn, 1) % endpoint->choices
+                               : ((__u64)hp_source_hash(&asked->source) * endpoint->choices) >> 32;
+        const __u32 key = endpoint->first_choices + slot / HP_CHOICES;
+        const struct hp_choices* some = bpf_map_lookup_elem(&hp_choices_of, &key);
+        if (!some) return 0;
+        chosen += some->backend[slot % HP_CHOICES];
     }
-    chosen += endpoint->first_backend;
     return bpf_map_lookup_elem(&hp_backends, &chosen);
 }
 

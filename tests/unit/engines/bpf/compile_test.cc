@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engines/bpf/convert.h"
 #include "unit/model/values.h"
 
@@ -62,7 +64,47 @@ TEST(BpfCompiler, BackendsOfAnotherFamilyAreLeftOut) {
     const Tables tables = compiled(compiler, {service("mixed", {"1.0.0.1:80"}, {"10.0.0.2:80", "[fd00::2]:80"}),
                                               service("other", {"1.0.0.1:81"}, {"[fd00::2]:80"})});
     ASSERT_EQ(tables.endpoints.size(), 1u);
-    EXPECT_EQ(tables.endpoints.begin()->second.backends, 1u);
+    EXPECT_EQ(tables.endpoints.begin()->second.choices, 1u);
+}
+
+// By slot, the backend, told apart by its port.
+std::vector<int> ports_of_choices(const Tables& tables, std::string_view asked) {
+    const hp_endpoint& there = tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint(asked)));
+    std::vector<int> chosen;
+    for (uint32_t slot = 0; slot < there.choices; ++slot) {
+        const hp_choices& some = tables.choices.at(there.first_choices + slot / HP_CHOICES);
+        chosen.push_back(tables.backends.at(there.first_backend + some.backend[slot % HP_CHOICES]).first_port);
+    }
+    return chosen;
+}
+
+TEST(BpfCompiler, EveryBalanceIsARowOfChoices) {
+    Service weighed = service("weighed", {"1.0.0.1:80"}, {"10.0.0.2:1", "10.0.0.2:2", "10.0.0.2:3"});
+    weighed.backends[1].weight = 2;
+    weighed.backends[2].weight = 0;
+    Service maglev = weighed;
+    maglev.name = "maglev";
+    maglev.listen = {range("1.0.0.1:81")};
+    maglev.balance = Balance::maglev;
+    Compiler compiler(0);
+    const Tables tables = compiled(compiler, {weighed, maglev});
+    EXPECT_EQ(ports_of_choices(tables, "1.0.0.1:80"), (std::vector<int>{2, 1, 2}));
+    const auto chosen = ports_of_choices(tables, "1.0.0.1:81");
+    EXPECT_EQ(chosen.size(), 4099u);
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(chosen, 2)), 2 * 4099.0 / 3, 2);
+    EXPECT_EQ(std::ranges::count(chosen, 3), 0);
+}
+
+TEST(BpfCompiler, EqualChoicesAreThereOnceAndASingleOneNeedsNone) {
+    Compiler compiler(0);
+    Service drained = service("drained", {"1.0.0.1:82"}, {"10.0.0.6:80", "10.0.0.7:80"});
+    drained.backends[0].weight = 0;
+    const Tables tables = compiled(compiler, {service("a", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"}),
+                                              service("b", {"1.0.0.1:81"}, {"10.0.0.4:80", "10.0.0.5:80"}), drained});
+    EXPECT_EQ(tables.choices.size(), 1u);
+    const hp_endpoint& alone = tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:82")));
+    EXPECT_EQ(alone.choices, 1u);
+    EXPECT_EQ(from_wire(tables.backends.at(alone.first_backend).address).str(), "10.0.0.7");
 }
 
 TEST(BpfCompiler, LinksThatItsTableHasNoPlaceForAreLeftOut) {

@@ -72,6 +72,31 @@ TEST(Compiler, NoBackendOnTheGatewayItselfHasPeersOrIsGuarded) {
     }
 }
 
+TEST(Compiler, AServiceIsLedToThoseOfItsBackendsThatHaveAWeight) {
+    Compiler compiler(two_legged().topology());
+    Service drained = service("drained", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"});
+    drained.backends[0].weight = 0;
+    const auto has = [](const Part& part, const Element& element) {
+        return std::ranges::count(part.elements, element) > 0;
+    };
+    const Part part = compiler.service(drained);
+    EXPECT_TRUE(has(part, {"to4", "1.0.0.1 . tcp . 80", "10.0.0.3 . 80"}));
+    EXPECT_TRUE(has(part, {"private_backends4", "10.0.0.2", {}})) << "flows that live still lead there";
+}
+
+TEST(Compiler, EverySlotOfMaglevIsAnElement) {
+    Compiler compiler(two_legged().topology());
+    Service hashed = service("hashed", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"});
+    hashed.balance = Balance::maglev;
+    const Part part = compiler.service(hashed);
+    const auto chain = std::ranges::find_if(
+        part.definitions, [](const Definition& definition) { return definition.name.starts_with("to.hashed"); });
+    ASSERT_NE(chain, part.definitions.end());
+    EXPECT_NE(chain->body.find("jhash ip saddr mod 4099 seed 0x68616972 map { 0 : "), std::string::npos);
+    EXPECT_NE(chain->body.find(", 4098 : 10.0.0."), std::string::npos);
+    EXPECT_EQ(chain->body.find(", 4099 : "), std::string::npos);
+}
+
 // Rules on the command line are called like their endpoint; nft(8) refused what that put into a chain's name.
 TEST(Compiler, TwoBackendsOnTheCommandLineHaveAChainThatNftTakes) {
     Compiler compiler(two_legged().topology());
