@@ -17,6 +17,9 @@ struct Key {
         duration,   // "250ms", "30s", "5m", "2h"; `least` and `most` are milliseconds
         endpoints,  // one ADDRESS:PORT or ADDRESS:FIRST-LAST, or a list of them
         prefixes,   // one ADDRESS/LENGTH, or a list of them
+        text,       // any
+        statuses,   // one HTTP status or FIRST-LAST, or a list of them
+        arguments,  // a program, or a list of it and its arguments
     };
 
     std::string_view parent;  // path of the mapping that it stands in; "*" is a name that the user gives

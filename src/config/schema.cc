@@ -13,6 +13,9 @@ using std::chrono::milliseconds;
 
 Json text_like(std::string_view pattern) { return {{"type", "string"}, {"pattern", pattern}}; }
 
+// YAML takes some words for something else than text.
+Json any_text() { return {{"type", Json::array({"string", "number", "boolean"})}}; }
+
 Json one_or_list(const Json& item) {
     const Json list = {{"type", "array"}, {"minItems", 1}, {"items", item}};
     return {{"oneOf", Json::array({item, list})}};
@@ -41,6 +44,15 @@ Json value_schema(const Key& key) {
             return one_or_list(text_like(R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)"));
         case Key::Type::prefixes:
             return one_or_list(text_like("^[0-9A-Fa-f:.]+(/[0-9]+)?$"));
+        case Key::Type::text:
+            return any_text();
+        case Key::Type::statuses:
+            return one_or_list({{"type", Json::array({"integer", "string"})},
+                                {"minimum", 100},
+                                {"maximum", 599},
+                                {"pattern", "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$"}});
+        case Key::Type::arguments:
+            return one_or_list(any_text());
     }
     return {};
 }
@@ -93,6 +105,12 @@ std::string type_text(const Key& key) {
             return "endpoint or list of endpoints";
         case Key::Type::prefixes:
             return "prefix or list of prefixes";
+        case Key::Type::text:
+            return "text";
+        case Key::Type::statuses:
+            return "HTTP status, range or list of them";
+        case Key::Type::arguments:
+            return "program or list of it and its arguments";
     }
     return {};
 }
