@@ -59,8 +59,9 @@ public:
             for (const Backend& backend : service.backends) {
                 if (obstacle(listen, backend).empty()) answering.push_back(backend_of(backend));
             }
-            if (answering.empty()) continue;
-            const uint32_t first = number_of(answering);
+            // A service whose backends are all down refuses its clients.
+            if (answering.empty() && !service.backends.empty()) continue;
+            const uint32_t first = answering.empty() ? 0 : number_of(answering);
             for (const Ip& ip : asked_addresses(listen.ip, topology_)) {
                 for (int port = listen.ports.first; port <= listen.ports.last; ++port) {
                     const hp_endpoint endpoint{.service = slot,

@@ -63,8 +63,8 @@ struct hp_endpoint {
     __u32 service;       /* whose: a key of hp_counts */
     __u32 rules;         /* how its flows are treated: a key of hp_rules_of */
     __u32 first_backend; /* of those that answer, one after the other */
-    __u32 backends;
-    __u16 offset; /* of the port that was asked in its range, host order */
+    __u32 backends;      /* 0: all are down */
+    __u16 offset;        /* of the port that was asked in its range, host order */
     __u16 zero;
 };
 
@@ -80,7 +80,7 @@ struct hp_backend {
 enum hp_source { HP_AUTO, HP_EXTERNAL, HP_GATEWAY, HP_MAP, HP_KEEP };
 enum hp_balance { HP_ROUND_ROBIN, HP_SOURCE_HASH };
 enum hp_path { HP_PATH_EXTERNAL, HP_PATH_ROUTED, HP_PATH_PEER, HP_PATH_SELF, HP_PATH_LOCAL };
-enum hp_refusal { HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3 };
+enum hp_refusal { HP_REFUSED_BACKEND = 0, HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3 };
 
 struct hp_rules {
     struct hp_address map_prefix[2]; /* by family, IPv4 first; host bits are zero */

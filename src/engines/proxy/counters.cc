@@ -18,6 +18,7 @@ ServiceRecord::ServiceRecord(std::string name, size_t workers, std::function<voi
 
 size_t ServiceRecord::first_backend(const Service& service, const Ip& client) {
     const size_t backends = service.backends.size();
+    if (backends == 0) return 0;
     if (service.balance == Balance::source_hash) return source_hash(client, backends);
     return turn_.fetch_add(1, std::memory_order_relaxed) % backends;
 }

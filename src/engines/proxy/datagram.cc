@@ -50,6 +50,10 @@ DatagramSession::~DatagramSession() {
 std::optional<ConnectFailure> DatagramSession::open() {
     const Service& service = *listener_.served_.listen.service;
     const Leg client = {Protocol::udp, key_.told.source, {key_.asked, listener_.served_.listen.endpoint.port}};
+    if (service.backends.empty()) {
+        record_.report(Refusal::backend, [] { return "all backends are down"; });
+        return ConnectFailure::of(EHOSTUNREACH);
+    }
     const size_t first = record_.first_backend(service, client.source.ip);
     std::optional<ConnectFailure> failure;
     for (size_t tried = 0; tried < service.backends.size(); ++tried) {

@@ -205,6 +205,7 @@ void Session::connect_next() {
     Opening& opening = *opening_;
     const Service& service = *opening.served.listen.service;
     const size_t backends = service.backends.size();
+    if (backends == 0) opening.served.record->report(Refusal::backend, [] { return "all backends are down"; });
     if (opening.tried == 0) {
         opening.first_backend = opening.served.record->first_backend(service, opening.told.source.ip);
     }

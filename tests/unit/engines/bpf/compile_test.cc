@@ -65,6 +65,15 @@ TEST(BpfCompiler, BackendsOfAnotherFamilyAreLeftOut) {
     EXPECT_EQ(tables.endpoints.begin()->second.backends, 1u);
 }
 
+TEST(BpfCompiler, AServiceWhoseBackendsAreAllDownHasAnEndpointWithoutAny) {
+    Compiler compiler(0);
+    const Tables tables = compiled(compiler, {service("down", {"1.0.0.1:80"}, {})});
+    const auto asked = tables.endpoints.find(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:80")));
+    ASSERT_NE(asked, tables.endpoints.end());
+    EXPECT_EQ(asked->second.backends, 0u);
+    EXPECT_TRUE(tables.backends.empty());
+}
+
 TEST(BpfCompiler, LinksThatItsTableHasNoPlaceForAreLeftOut) {
     Compiler compiler(0);
     const Topology topology({{1, "lo"}, {2, "ext"}, {HP_MOST_LINKS, "late"}}, {}, {});
