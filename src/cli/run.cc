@@ -40,7 +40,7 @@ Action run_command(CLI::App& app) {
         ->check(CLI::Range(0, most_threads));
     app.add_option_function<std::string>(
            "--socket", [options](const std::string& path) { options->socket = path == "none" ? "" : path; },
-           "where `flows`, `who` and the HTTP API find it")
+           "where `backends`, `flows`, `who` and the HTTP API find it")
         ->option_text(fmt::format("PATH|none [{}]", default_api_socket()));
     app.footer(
         "Example:\n"
