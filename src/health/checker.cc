@@ -1,5 +1,6 @@
 #include "health/checker.h"
 
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -37,6 +38,7 @@ public:
         : checker_(checker), epoll_(std::move(epoll)), generator_(seed), http_(epoll_.get(), http_mark) {}
 
     void run() {
+        pthread_setname_np(pthread_self(), "health");
         while (true) {
             try {
                 if (!take_fresh()) return;

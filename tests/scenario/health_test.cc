@@ -198,6 +198,9 @@ TEST_P(Health, WhereNoneIsUpClientsAreRefused) {
         EXPECT_FALSE(is_readable(intruder, 0ms));
     }
     EXPECT_TRUE(wait_for([&] { return gateway.lab().stats("srv").refused_for(Refusal::backend) >= 8; }));
+    EXPECT_NE(gateway.lab()->daemon_log().find(
+                  R"(backend {"service":"srv","backend":"10.0.0.2:2044","state":"down","serving":false)"),
+              std::string::npos);
     EXPECT_TRUE(one_udp.is_empty());
     EXPECT_TRUE(other_udp.is_empty());
     EXPECT_TRUE(gateway.lab()->daemon().wait_for_output("service srv: too few backends are up: new flows are refused",
