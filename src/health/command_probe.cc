@@ -1,13 +1,15 @@
 // A program of the operator's. It leads a process group, which ends with the check: no child of it is left behind.
 #include <fcntl.h>
-#include <spawn.h>
+#include <linux/close_range.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/fd.h"
@@ -55,49 +57,52 @@ private:
     bool reaped_ = false;
 };
 
-// What posix_spawn() is told: a group of its own, signals as a program expects them, and no descriptor of ours.
-class Spawning {
-public:
-    Spawning() {
-        posix_spawnattr_init(&attributes_);
-        posix_spawn_file_actions_init(&actions_);
-        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        posix_spawnattr_setpgroup(&attributes_, 0);
-        sigset_t signals;
-        sigemptyset(&signals);
-        posix_spawnattr_setsigmask(&attributes_, &signals);
-        sigaddset(&signals, SIGPIPE);
-        posix_spawnattr_setsigdefault(&attributes_, &signals);
-        posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO);
-        posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
-    }
-    ~Spawning() {
-        posix_spawn_file_actions_destroy(&actions_);
-        posix_spawnattr_destroy(&attributes_);
-    }
-    Spawning(const Spawning&) = delete;
-    Spawning& operator=(const Spawning&) = delete;
-
-    // 0, or an errno.
-    int run(pid_t& pid, const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
-        return posix_spawnp(&pid, arguments[0].c_str(), &actions_, &attributes_, pointers(arguments).data(),
-                            pointers(environment).data());
-    }
-
-private:
-    static std::vector<char*> pointers(const std::vector<std::string>& texts) {
-        std::vector<char*> list;
-        list.reserve(texts.size() + 1);
-        for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));
-        list.push_back(nullptr);
-        return list;
-    }
-
-    posix_spawnattr_t attributes_{};
-    posix_spawn_file_actions_t actions_{};
+// What a new process is to become. It stands in our memory until it has.
+struct Program {
+    char* const* arguments;
+    char* const* environment;
+    int error_number = 0;  // why it could not
 };
+
+// Runs in the new process, which shares our descriptors at first: those above the standard ones are never copied. A
+// copy, as posix_spawn() makes it, would keep a socket that another thread closes in that thread's epoll instance.
+int become(void* what) {
+    auto& program = *static_cast<Program*>(what);
+    sigset_t none;
+    sigemptyset(&none);
+    setpgid(0, 0);
+    std::signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_UNSHARE) == 0) {
+        const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nothing, standard);
+        execvpe(program.arguments[0], program.arguments, program.environment);
+    }
+    program.error_number = errno;
+    _exit(EXIT_FAILURE);
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+    std::vector<char*> list;
+    list.reserve(texts.size() + 1);
+    for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));
+    list.push_back(nullptr);
+    return list;
+}
+
+// Runs a program as the leader of a process group. Returns when it runs, or why it does not.
+int run(pid_t& pid, const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+    constexpr size_t stack_bytes = size_t{256} << 10;
+    std::vector<std::max_align_t> stack(stack_bytes / sizeof(std::max_align_t));
+    const auto argv = pointers(arguments);
+    const auto envp = pointers(environment);
+    Program program{argv.data(), envp.data()};
+    // Its end is told by SIGCHLD, as that of any child; we go on once it has our memory no more.
+    pid = clone(become, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &program);
+    if (pid < 0) return errno;
+    if (program.error_number != 0) waitpid(pid, nullptr, 0);
+    return program.error_number;
+}
 
 std::vector<std::string> environment_for(const Target& target) {
     std::vector<std::string> environment;
@@ -115,7 +120,7 @@ std::vector<std::string> environment_for(const Target& target) {
 Begun begin_command_probe(const Target& target) {
     pid_t pid = 0;
     const std::vector<std::string>& arguments = target.check->command;
-    if (const int error_number = Spawning().run(pid, arguments, environment_for(target))) {
+    if (const int error_number = run(pid, arguments, environment_for(target))) {
         Outcome outcome = Outcome::of_errno(error_number);
         outcome.reason = "cannot run " + arguments[0] + ": " + outcome.reason;
         return {nullptr, std::move(outcome)};
