@@ -13,6 +13,7 @@ constexpr std::array commands = {
     hairpin::Command{"run", "serve the services of a configuration", hairpin::run_command},
     hairpin::Command{"check", "find everything wrong with a configuration", hairpin::check_command},
     hairpin::Command{"explain", "say what happens to a flow, leg by leg", hairpin::explain_command},
+    hairpin::Command{"backends", "list the backends of a running gateway, and which are up", hairpin::backends_command},
     hairpin::Command{"flows", "list the connections and sessions of a running gateway", hairpin::flows_command},
     hairpin::Command{"who", "say which client is behind a source address", hairpin::who_command},
     hairpin::Command{"clear", "remove what a killed gateway left in the kernel", hairpin::clear_command},

@@ -29,17 +29,6 @@ std::string bytes_text(const json& bytes) {
     return fmt::format("{:.1f} {}", amount, units[unit]);
 }
 
-// "0.4 s", "12 s", "3 m", "5 h", "2 d"
-std::string age_text(const json& milliseconds) {
-    if (milliseconds.is_null()) return "-";
-    const auto seconds = milliseconds.get<double>() / 1000;
-    if (seconds < 10) return fmt::format("{:.1f} s", seconds);
-    if (seconds < 120) return fmt::format("{:.0f} s", seconds);
-    if (seconds < 7200) return fmt::format("{:.0f} m", seconds / 60);
-    if (seconds < 172800) return fmt::format("{:.0f} h", seconds / 3600);
-    return fmt::format("{:.0f} d", seconds / 86400);
-}
-
 Cells cells_of(const json& flow) {
     return {text(flow, "service"),
             text(flow, "path"),
@@ -55,6 +44,16 @@ Cells cells_of(const json& flow) {
 int64_t age_of(const json& flow) { return flow.at("age_ms").is_null() ? 0 : flow.at("age_ms").get<int64_t>(); }
 
 }  // namespace
+
+std::string age_text(const json& milliseconds) {
+    if (milliseconds.is_null()) return "-";
+    const auto seconds = milliseconds.get<double>() / 1000;
+    if (seconds < 10) return fmt::format("{:.1f} s", seconds);
+    if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+    if (seconds < 7200) return fmt::format("{:.0f} m", seconds / 60);
+    if (seconds < 172800) return fmt::format("{:.0f} h", seconds / 3600);
+    return fmt::format("{:.0f} d", seconds / 86400);
+}
 
 std::string flow_table(const json& flows) {
     std::vector<const json*> live;

@@ -54,7 +54,8 @@ Result<Fd> keep_in_memory(std::string_view text) {
 // The daemon under test is this very program.
 std::vector<std::string> daemon_command(const Fd& file, const Config& config) {
     const std::string path = fmt::format("/proc/{}/fd/{}", getpid(), file.get());
-    return {"/proc/self/exe", "run", "-c", path, "--engine", config.settings.engine, "--socket", "none"};
+    // The lab's servers answer as no server of the user's would; what is proven is paths.
+    return {"/proc/self/exe", "run", "-c", path, "--engine", config.settings.engine, "--socket", "none", "--no-health"};
 }
 
 // How far the proof is, on one line that erases itself; nothing where nobody watches.

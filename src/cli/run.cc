@@ -18,12 +18,16 @@ struct Options {
     Input input;
     std::optional<int> threads;
     std::optional<std::string> socket;
+    bool no_health = false;
 };
 
 int run(const Options& options) {
     const auto load = [&options] {
         Config config = options.input.load();
         if (options.threads) config.settings.threads = *options.threads;
+        if (options.no_health) {
+            for (Service& service : config.services) service.health = {};
+        }
         return config;
     };
     return run_daemon({.load = load, .reloadable = options.input.rules.empty(), .socket = options.socket});
@@ -38,9 +42,10 @@ Action run_command(CLI::App& app) {
     app.add_option("--threads", options->threads, "of the proxy engine; 0: one per core")
         ->option_text("N")
         ->check(CLI::Range(0, most_threads));
+    app.add_flag("--no-health", options->no_health, "checks no backend: all count as up");
     app.add_option_function<std::string>(
            "--socket", [options](const std::string& path) { options->socket = path == "none" ? "" : path; },
-           "where `flows`, `who` and the HTTP API find it")
+           "where `backends`, `flows`, `who` and the HTTP API find it")
         ->option_text(fmt::format("PATH|none [{}]", default_api_socket()));
     app.footer(
         "Example:\n"

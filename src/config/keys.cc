@@ -14,6 +14,11 @@ constexpr int64_t hour = 3600 * second;
 constexpr auto engine_words = std::to_array<std::string_view>({"proxy", "xdp", "tc", "nft", "auto"});
 constexpr auto sysctl_words = std::to_array<std::string_view>({"check", "set"});
 constexpr auto thread_words = std::to_array<std::string_view>({"auto"});
+constexpr auto port_words = std::to_array<std::string_view>({"backend"});
+constexpr auto health_words =  // without more ado `udp` suits few services
+    std::to_array<std::string_view>({"none", "tcp", "http", "https"});
+constexpr auto kind_words =  // a command is a key of its own
+    std::to_array<std::string_view>({"tcp", "http", "https", "udp"});
 constexpr auto source_words =  // `map` is written as a mapping, for it needs its prefix
     std::to_array<std::string_view>({"auto", "external", "gateway", "keep"});
 
@@ -191,6 +196,124 @@ constexpr auto table = std::to_array<Key>({
      .most = 1'000'000,
      .description = "UDP sessions of this service alive at once; a datagram that would open one "
                     "more is dropped and counted."},
+
+    {.parent = "services.*",
+     .name = "health",
+     .type = choice,
+     .fallback = "none",
+     .words = health_words,
+     .description = "How backends are asked whether they can serve: see [above](#health-checks). A kind alone is short "
+                    "for `{kind: KIND}`; with `none` all count as up."},
+
+    {.parent = "services.*.health",
+     .name = "kind",
+     .type = choice,
+     .fallback = "tcp",
+     .words = kind_words,
+     .description = "What makes a backend pass: `tcp`, it accepts a connection, and answers `send` with `expect` where "
+                    "these are given; `http` and `https`, it answers GET with a `status`, whoever its certificate is "
+                    "for; `udp`, it answers the datagram `send`, an empty one where that is not given."},
+
+    {.parent = "services.*.health",
+     .name = "command",
+     .type = arguments,
+     .description = "A program that asks in place of the gateway, with its arguments as a list: with exit status 0 the "
+                    "backend passes. It runs without a shell, as the gateway's user, and is told whom to ask in "
+                    "`HAIRPIN_SERVICE`, `HAIRPIN_BACKEND`, `HAIRPIN_ADDRESS` and `HAIRPIN_PORT`."},
+
+    {.parent = "services.*.health",
+     .name = "port",
+     .type = count,
+     .fallback = "backend",
+     .unit = "port",
+     .words = port_words,
+     .least = 1,
+     .most = 65535,
+     .description = "Which port is asked; `backend` is the backend's own, of several the first."},
+
+    {.parent = "services.*.health",
+     .name = "send",
+     .type = text,
+     .description = "What is said to the backend, for `tcp` and `udp`. In double quotes YAML knows `\\r\\n`."},
+
+    {.parent = "services.*.health",
+     .name = "expect",
+     .type = text,
+     .description = "What the backend's answer must hold, for `tcp` and `udp`: its first 4096 bytes, or its first "
+                    "datagram. Without it `tcp` waits for no answer, and `udp` takes any."},
+
+    {.parent = "services.*.health",
+     .name = "path",
+     .type = text,
+     .fallback = "/",
+     .description = "What `http` and `https` ask for."},
+
+    {.parent = "services.*.health",
+     .name = "host",
+     .type = text,
+     .description = "The name that `http` and `https` ask for, in the header `Host` and in TLS (SNI); without it the "
+                    "backend's address."},
+
+    {.parent = "services.*.health",
+     .name = "status",
+     .type = statuses,
+     .fallback = "200-399",
+     .description = "With which statuses `http` and `https` pass. Redirects are not followed."},
+
+    {.parent = "services.*.health",
+     .name = "interval",
+     .type = duration,
+     .fallback = "2s",
+     .least = 100,
+     .most = hour,
+     .description = "From the beginning of one check of a backend to that of the next; by chance up to a tenth "
+                    "shorter, so that checks do not come in step."},
+
+    {.parent = "services.*.health",
+     .name = "timeout",
+     .type = duration,
+     .fallback = "1s",
+     .least = 10,
+     .most = hour,
+     .description = "How long a check may take, up to `interval`. A command is killed then, with all that it has "
+                    "started."},
+
+    {.parent = "services.*.health",
+     .name = "rise",
+     .type = count,
+     .fallback = "2",
+     .unit = "checks",
+     .least = 1,
+     .most = 100,
+     .description = "How many checks in a row a backend that is down must pass to be up."},
+
+    {.parent = "services.*.health",
+     .name = "fall",
+     .type = count,
+     .fallback = "3",
+     .unit = "checks",
+     .least = 1,
+     .most = 100,
+     .description = "How many checks in a row a backend that is up must fail to be down; its first check alone "
+                    "decides."},
+
+    {.parent = "services.*.health",
+     .name = "when_none",
+     .type = choice,
+     .fallback = "all",
+     .words = names_of<WhenNone>,
+     .description = "What becomes of new flows while no backend is up: `all`, they go to all backends as if these "
+                    "were up, so that a wrong check takes no service down; `refuse`, they are refused."},
+
+    {.parent = "services.*.health",
+     .name = "panic_threshold",
+     .type = count,
+     .fallback = "0",
+     .unit = "percent",
+     .least = 0,
+     .most = 100,
+     .description = "While fewer backends than these are up, `when_none` holds as well: the few that are left may not "
+                    "be able to carry all."},
 });
 // clang-format on
 

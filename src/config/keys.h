@@ -18,6 +18,9 @@ struct Key {
         endpoint,   // ADDRESS:PORT or ADDRESS:FIRST-LAST
         endpoints,  // one of those, or a list of them; where keys stand in it, each may be a mapping
         prefixes,   // one ADDRESS/LENGTH, or a list of them
+        text,       // any
+        statuses,   // one HTTP status or FIRST-LAST, or a list of them
+        arguments,  // a program, or a list of it and its arguments
     };
 
     std::string_view parent;  // path of the mapping that it stands in; "*" is a name that the user gives

@@ -80,6 +80,13 @@ void Reader::each_item(const Key& key, yaml::Node node, const ItemVisitor& visit
 }
 
 std::optional<std::string_view> Reader::text(const std::string& label, yaml::Node node) {
+    const auto text = bytes(label, node);
+    if (!text || is_printable(*text)) return text;
+    complain(node.mark(), label, in_quotes(*text) + " holds something else than printable ASCII");
+    return std::nullopt;
+}
+
+std::optional<std::string_view> Reader::bytes(const std::string& label, yaml::Node node) {
     const auto wrong = [&](std::string_view why) {
         complain(node.mark(), label, why);
         return std::nullopt;
@@ -89,7 +96,6 @@ std::optional<std::string_view> Reader::text(const std::string& label, yaml::Nod
     const std::string_view text = node.text();
     if (text.empty()) return wrong("has no value");
     if (text.size() > longest_value) return wrong(in_quotes(text) + " is too long");
-    if (!is_printable(text)) return wrong(in_quotes(text) + " holds something else than printable ASCII");
     return text;
 }
 

@@ -40,8 +40,9 @@ public:
 
     // The value, or nothing after a complaint.
     std::optional<std::string_view> text(const std::string& label, yaml::Node node);
-    std::optional<std::string_view> word(const Key& key, yaml::Node node);  // one of key.words
-    std::optional<int64_t> count(const Key& key, yaml::Node node);          // a word is 0
+    std::optional<std::string_view> bytes(const std::string& label, yaml::Node node);  // not only printable ones
+    std::optional<std::string_view> word(const Key& key, yaml::Node node);             // one of key.words
+    std::optional<int64_t> count(const Key& key, yaml::Node node);                     // a word is 0
     std::optional<std::chrono::milliseconds> duration(const Key& key, yaml::Node node);
 
     // T::parse of one value.

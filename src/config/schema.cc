@@ -15,6 +15,9 @@ constexpr std::string_view endpoint_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[
 
 Json text_like(std::string_view pattern) { return {{"type", "string"}, {"pattern", pattern}}; }
 
+// YAML takes some words for something else than text.
+Json any_text() { return {{"type", Json::array({"string", "number", "boolean"})}}; }
+
 Json one_or_list(const Json& item) {
     const Json list = {{"type", "array"}, {"minItems", 1}, {"items", item}};
     return {{"oneOf", Json::array({item, list})}};
@@ -48,6 +51,15 @@ Json value_schema(const Key& key) {
             return one_or_list(or_mapping(key, text_like(endpoint_pattern)));
         case Key::Type::prefixes:
             return one_or_list(text_like("^[0-9A-Fa-f:.]+(/[0-9]+)?$"));
+        case Key::Type::text:
+            return any_text();
+        case Key::Type::statuses:
+            return one_or_list({{"type", Json::array({"integer", "string"})},
+                                {"minimum", 100},
+                                {"maximum", 599},
+                                {"pattern", "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$"}});
+        case Key::Type::arguments:
+            return one_or_list(any_text());
     }
     return {};
 }
@@ -103,6 +115,12 @@ std::string type_text(const Key& key) {
                    (keys_in(key.path()).empty() ? "" : "; each may be a mapping");
         case Key::Type::prefixes:
             return "prefix or list of prefixes";
+        case Key::Type::text:
+            return "text";
+        case Key::Type::statuses:
+            return "HTTP status, range or list of them";
+        case Key::Type::arguments:
+            return "program or list of it and its arguments";
     }
     return {};
 }

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -50,8 +52,9 @@ Result<std::unique_ptr<Api>> Api::open(const std::string& path, Calls& calls) {
     return std::unique_ptr<Api>(new Api(path, *std::move(listening), calls));
 }
 
-Result<> Api::serve(Engine& engine) {
+Result<> Api::serve(Engine& engine, std::function<ordered_json()> backends) {
     engine_ = &engine;
+    backends_ = std::move(backends);
     auto server =
         HttpServer::start(std::move(listening_), [this](const HttpRequest& request) { return answer(request); });
     if (!server) return server.error();
@@ -63,10 +66,11 @@ Api::~Api() { unlink(path_.c_str()); }
 
 HttpResponse Api::answer(const HttpRequest& request) {
     const auto& path = request.path;
-    const bool known = path == "/v1/status" || path == "/v1/stats" || path == "/v1/flows";
-    if (!known) return error(404, "there is no " + path);
+    constexpr auto known = std::to_array<std::string_view>({"/v1/status", "/v1/stats", "/v1/backends", "/v1/flows"});
+    if (std::ranges::count(known, path) == 0) return error(404, "there is no " + path);
     if (request.method != "GET") return error(405, path + " can only be read: GET");
     if (path == "/v1/status") return status();
+    if (path == "/v1/backends") return backends();
     return path == "/v1/stats" ? stats() : flows(request);
 }
 
@@ -84,6 +88,15 @@ HttpResponse Api::stats() {
     calls_.call([&] {
         const Result<Stats> stats = engine_->stats();
         response = stats ? HttpResponse{200, to_json(*stats).dump()} : error(500, stats.error().message);
+    });
+    return response;
+}
+
+HttpResponse Api::backends() {
+    HttpResponse response;
+    calls_.call([&] {
+        // What a command's name or an error holds may be no UTF-8.
+        response.body = backends_().dump(-1, ' ', false, ordered_json::error_handler_t::replace);
     });
     return response;
 }

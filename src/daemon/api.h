@@ -2,6 +2,7 @@
 //
 //   GET /v1/status                                   who answers: version, pid, engine, network namespace
 //   GET /v1/stats                                    counters of each service
+//   GET /v1/backends                                 every backend, whether it is up, and why not
 //   GET /v1/flows[?source=S][&backend=B]             every flow, or those that the backend B sees as coming from S
 //
 // Everything is JSON and says "Server: hairpin/VERSION"; an error is {"error": "..."} with a status of 400 and above.
@@ -9,7 +10,9 @@
 // without asking us: with status 400, 414 or 431.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "daemon/calls.h"
@@ -24,8 +27,9 @@ public:
     static Result<std::unique_ptr<Api>> open(const std::string& path, Calls& calls);
     ~Api();  // removes the socket
 
-    // Answers, and asks the engine through `calls`; both must outlive it. Once.
-    Result<> serve(Engine& engine);
+    // Answers, and asks the engine and `backends`, which says what /v1/backends does, through `calls`; all must outlive
+    // it. Once.
+    Result<> serve(Engine& engine, std::function<nlohmann::ordered_json()> backends);
 
 private:
     Api(std::string path, Fd listening, Calls& calls)
@@ -33,11 +37,13 @@ private:
     HttpResponse answer(const HttpRequest& request);
     HttpResponse status() const;
     HttpResponse stats();
+    HttpResponse backends();
     HttpResponse flows(const HttpRequest& request);
 
     const std::string path_;
     Fd listening_;
     Engine* engine_ = nullptr;
+    std::function<nlohmann::ordered_json()> backends_;
     Calls& calls_;
     std::unique_ptr<HttpServer> server_;
 };

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -16,7 +17,9 @@
 #include "base/log.h"
 #include "daemon/api.h"
 #include "daemon/api_socket.h"
+#include "daemon/backend_health.h"
 #include "daemon/calls.h"
+#include "daemon/desired.h"
 #include "daemon/gap_report.h"
 #include "daemon/process.h"
 #include "daemon/stats_json.h"
@@ -42,6 +45,10 @@ constexpr milliseconds tend_interval{1000};
 // Changes of the network come in bursts: wait for a pause, but not for ever.
 constexpr milliseconds network_is_quiet{50};
 constexpr milliseconds network_settles{1000};
+
+// Backends go down together, as those of one host do: what comes within this time is one change for the engine.
+constexpr milliseconds health_settles{50};
+constexpr milliseconds until_another_try{1000};
 
 void log_event(const Event& event) {
     const auto level = event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info;
@@ -96,8 +103,8 @@ bool within_reach(const Engine& engine, const Config& config, const Ruleset& rul
     return within;
 }
 
-std::shared_ptr<const Desired> make_desired(const Config& config, const Topology& topology) {
-    return std::make_shared<const Desired>(Desired{Ruleset(config.services), topology});
+std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
+    return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
 }
 
 // "2 services on 3 endpoints"
@@ -134,7 +141,10 @@ public:
         give_back_memory();
         auto tend_at = steady_clock::now() + tend_interval;
         for (;;) {
-            const auto signal = wait_for_signal(time_until(tend_at));
+            const auto signal = wait_for_signal(time_until(std::min(tend_at, follow_health_at_.value_or(tend_at))));
+            if (follow_health_at_ && steady_clock::now() >= *follow_health_at_) {
+                within_memory("a change of health", [this] { follow_health(); });
+            }
             if (steady_clock::now() >= tend_at) {
                 within_memory("the engine's care", [this] { engine_->tend(); });
                 tend_at = steady_clock::now() + tend_interval;
@@ -146,7 +156,10 @@ public:
                 give_back_memory();
             }
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
-            if (signal == SIGUSR2) calls_.answer();
+            if (signal == SIGUSR2) {
+                calls_.answer();
+                if (health_.changed() && !follow_health_at_) follow_health_at_ = steady_clock::now() + health_settles;
+            }
             if (signal == SIGIO) {
                 within_memory("a change of the network", [this] { follow_network(); });
                 give_back_memory();
@@ -172,7 +185,7 @@ private:
 
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
-        desired_ = make_desired(config, *topology);
+        desired_ = configured_ = configured_as(config.services, *topology);
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
         if (const auto opened = open_api(); !opened) return fail(opened.error());
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
@@ -180,7 +193,11 @@ private:
         if (settings_.engine != automatic_engine) {
             if (const auto begun = begin(*engine_); !begun) return fail(begun.error());
         }
-        if (const auto served = api_ ? api_->serve(*engine_) : Result<>(); !served) return fail(served.error());
+        if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
+        const auto backends = [this] { return health_.to_json(services(), desired_->ruleset.services()); };
+        if (const auto served = api_ ? api_->serve(*engine_, backends) : Result<>(); !served) {
+            return fail(served.error());
+        }
 
         warn_of_traces();
         advise();
@@ -276,19 +293,39 @@ private:
         const Result<Topology> topology = read_topology();
         if (!topology) return refuse(topology.error());
         if (!sound(config, *topology)) return std::nullopt;
-        auto desired = make_desired(config, *topology);
-        if (!within_reach(*engine_, config, desired->ruleset)) return std::nullopt;
+        auto configured = configured_as(config.services, *topology);
+        if (!within_reach(*engine_, config, configured->ruleset)) return std::nullopt;
         const auto began = steady_clock::now();
-        if (const auto applied = engine_->apply(desired); !applied) return refuse(applied.error());
+        if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
         const milliseconds took = since(began);
 
-        desired_ = std::move(desired);
+        if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
         if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads ||
             config.settings.set_sysctls != settings_.set_sysctls) {
             spdlog::warn("a change of engine, threads or sysctls needs a restart: `systemctl restart hairpin`");
         }
         settings_.drain_timeout = config.settings.drain_timeout;
         return took;
+    }
+
+    // Has the engine serve this, but for backends that are down. If it cannot, nothing has changed.
+    Result<> serve(std::shared_ptr<const Desired> configured) {
+        auto desired = make_desired(configured, [this](const Service& service, const Backend& backend) {
+            return health_.is_up(service, backend);
+        });
+        if (auto applied = engine_->apply(desired); !applied) return applied;
+        configured_ = std::move(configured);
+        desired_ = std::move(desired);
+        return {};
+    }
+
+    // Backends went up or down.
+    void follow_health() {
+        follow_health_at_ = steady_clock::now() + until_another_try;  // unless this one succeeds
+        health_.log_changes(services());
+        const auto applied = serve(configured_);
+        if (!applied) return spdlog::warn(applied.error().within("a change of health").message);
+        follow_health_at_.reset();
     }
 
     static std::nullopt_t refuse(const Error& error) {
@@ -306,14 +343,12 @@ private:
         if (!topology) return spdlog::warn(topology.error().message);
         if (*topology == desired_->topology) return;
 
-        const auto services = desired_->ruleset.services();
-        for (const Problem& problem : validate(services, &*topology)) {
-            spdlog::warn("since the network changed: service {}: {}", services[problem.place.service].name,
+        for (const Problem& problem : validate(services(), &*topology)) {
+            spdlog::warn("since the network changed: service {}: {}", services()[problem.place.service].name,
                          problem.message);
         }
-        auto desired = std::make_shared<const Desired>(Desired{Ruleset(services), std::move(*topology)});
-        if (const auto applied = engine_->apply(desired); !applied) return spdlog::warn(applied.error().message);
-        desired_ = std::move(desired);
+        const auto applied = serve(configured_as(services(), *std::move(topology)));
+        if (!applied) return spdlog::warn(applied.error().message);
         spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
                      desired_->topology.routes().size());
     }
@@ -325,13 +360,17 @@ private:
         return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
     }
 
+    const std::vector<Service>& services() const { return configured_->ruleset.services(); }
+
     void log_stats() {
+        health_.log_backends(services(), desired_->ruleset.services());
         const Result<Stats> stats = engine_->stats();
         if (!stats) return spdlog::warn(stats.error().message);
         for (const ServiceStats& service : stats->services) spdlog::info("stats {}", to_json(service).dump());
     }
 
     int stop(int signal) {
+        (void)health_.watch({});
         const auto nothing = std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
         if (const auto applied = engine_->apply(nothing); !applied) {
             (void)engine_->clear();
@@ -384,7 +423,10 @@ private:
     Settings settings_;
     std::optional<TopologyWatch> watch_;
     std::unique_ptr<Engine> engine_;
-    std::shared_ptr<const Desired> desired_;
+    std::shared_ptr<const Desired> configured_;  // all backends
+    std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
+    BackendHealth health_{[] { kill(getpid(), SIGUSR2); }};
+    std::optional<steady_clock::time_point> follow_health_at_;
     Calls calls_;
     std::unique_ptr<Api> api_;  // last: it uses what stands above
 };

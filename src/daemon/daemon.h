@@ -23,7 +23,10 @@ struct DaemonOptions {
 // once.
 // - SIGHUP: reads the configuration and the machine's addresses and routes again. Used whole or refused whole; then the
 //   reasons are logged and everything stays as it was.
-// - SIGUSR1: logs one line for each service, "stats " and the JSON of stats_json.h.
+// - SIGUSR1: logs one line for each backend that is checked, "backend " and the JSON of backend_health.h, and one for
+// each
+//   service, "stats " and the JSON of stats_json.h.
+// - Backends that go down get no new flows until they are up again.
 // - Changes of the machine's links, addresses and routes are followed as they happen.
 //
 // Call it from the only thread of the process, once, and end the process afterwards: it takes the signals for itself,

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/shared.h"
 #include "model/balance.h"
 #include "model/flow.h"
+#include "model/health_check.h"
 #include "model/ip.h"
 
 namespace hairpin {
@@ -63,6 +65,8 @@ struct Service {
     std::chrono::milliseconds connect_timeout{3000};  // for one backend to accept a connection
     std::chrono::milliseconds idle_timeout{300'000};  // of a UDP session (RFC 4787 REQ-5)
     uint32_t max_sessions = 4096;                     // UDP sessions alive at once
+
+    Shared<HealthCheck> health;  // none: all backends count as up
 
     bool operator==(const Service&) const = default;
 };

@@ -46,4 +46,8 @@ Slots slots_of(const Service& service) {
     return slots_of(service.balance, all);
 }
 
+bool takes_new_flows(const Service& service) {
+    return std::ranges::any_of(service.backends, [](const Backend& backend) { return backend.weight > 0; });
+}
+
 }  // namespace hairpin

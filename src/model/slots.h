@@ -12,4 +12,6 @@ namespace hairpin {
 Slots slots_of(Balance balance, const std::vector<const Backend*>& backends);
 Slots slots_of(const Service& service);  // where all can be reached
 
+bool takes_new_flows(const Service& service);  // some backend does, for whoever can reach it
+
 }  // namespace hairpin

@@ -88,6 +88,7 @@ public:
             check_duplicate_backends(services_[s]);
             check_weights(services_[s]);
             check_source_map(services_[s]);
+            check_health(services_[s]);
         }
         std::ranges::stable_sort(problems_, {}, &Problem::place);
         return std::move(problems_);
@@ -144,6 +145,21 @@ private:
         if (service.max_sessions == 0) report(Key::service, 0, "needs room for one UDP session at least");
         if (service.send_proxy == ProxyHeader::v1 && service.protocols != Protocols::tcp) {
             report(Key::proxy_protocol, 0, "PROXY protocol v1 cannot speak of UDP; send v2, or serve TCP only");
+        }
+    }
+
+    void check_health(const Service& service) {
+        if (!service.health) return;
+        const HealthCheck& check = *service.health;
+        const auto bad = [&](std::string message) { report(Key::health, 0, std::move(message)); };
+        if (check.timeout > check.interval) {
+            bad("a check may take " + std::to_string(check.timeout.count()) + " ms, but the next one begins after " +
+                std::to_string(check.interval.count()) + " ms; lower the timeout or raise the interval");
+        }
+        const auto protocol = protocol_of(check.kind);
+        if (protocol && check.port == 0 && !includes(service.protocols, *protocol)) {
+            bad("kind " + std::string(name(check.kind)) + " asks over " + (*protocol == Protocol::tcp ? "TCP" : "UDP") +
+                ", which this service is not served over; choose another kind, or give the port of what answers it");
         }
     }
 

@@ -101,6 +101,14 @@ TEST_F(LabItself, ProvesAFileThatCanBeReadOnlyOnce) {
     EXPECT_EQ(system(command.c_str()), 0);
 }
 
+// The lab's servers speak no HTTP, and no client is refused for that.
+TEST_F(LabItself, ProvesPathsWhateverTheHealth) {
+    const TemporaryFile file(
+        "services: {web: {listen: 1.0.0.1:80, backends: 10.0.0.2:80, health: {kind: http, when_none: refuse}}}");
+    const std::string command = hairpin_binary() + " lab " + file.path() + " >/dev/null";
+    EXPECT_EQ(system(command.c_str()), 0);
+}
+
 // True while a process with this id exists and is no zombie that nobody waits for.
 bool is_running(pid_t pid) {
     const std::string command = "grep -qs '^State:.[^Z]' /proc/" + std::to_string(pid) + "/status";

@@ -66,9 +66,10 @@ public:
             group.reserve(backends.size());
             for (const Backend* backend : backends) group.push_back(backend_of(*backend));
             const Slots slots = slots_of(service.balance, backends);
-            if (slots.empty()) continue;
+            // A service of which no backend takes new flows refuses its clients.
+            if (slots.empty() && takes_new_flows(service)) continue;
             const bool several = slots.size() > 1;
-            const uint32_t first = number_of(group) + (several ? 0 : slots.front());
+            const uint32_t first = slots.empty() ? 0 : number_of(group) + (several ? 0 : slots.front());
             const uint32_t first_choices = several ? number_of(slots) : 0;
             for (const Ip& ip : asked_addresses(listen.ip, topology_)) {
                 for (int port = listen.ports.first; port <= listen.ports.last; ++port) {

@@ -65,7 +65,7 @@ struct hp_endpoint {
     __u32 rules;         /* how its flows are treated: a key of hp_rules_of */
     __u32 first_backend; /* of those that answer, one after the other; that one, if there is one choice only */
     __u32 first_choices; /* a key of hp_choices_of, where there are several */
-    __u32 choices;       /* in turn or by the client */
+    __u32 choices;       /* in turn or by the client; 0: all backends are down */
     __u16 offset;        /* of the port that was asked in its range, host order */
     __u16 zero;
 };
@@ -89,7 +89,7 @@ struct hp_choices {
 enum hp_source { HP_AUTO, HP_EXTERNAL, HP_GATEWAY, HP_MAP, HP_KEEP };
 enum hp_balance { HP_ROUND_ROBIN, HP_SOURCE_HASH, HP_MAGLEV };
 enum hp_path { HP_PATH_EXTERNAL, HP_PATH_ROUTED, HP_PATH_PEER, HP_PATH_SELF, HP_PATH_LOCAL };
-enum hp_refusal { HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3 };
+enum hp_refusal { HP_REFUSED_BACKEND = 0, HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3 };
 
 struct hp_rules {
     struct hp_address map_prefix[2]; /* by family, IPv4 first; host bits are zero */

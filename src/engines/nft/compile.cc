@@ -162,8 +162,24 @@ Part Compiler::service(const Service& service) {
 void Compiler::add_endpoint(Part& part, const Service& service, const EndpointRange& listen) {
     const auto backends = answering(service, listen);
     const Slots slots = slots_of(service.balance, backends);
-    if (!slots.empty()) lead(part, service, listen, backends, slots);
+    if (!takes_new_flows(service)) {
+        refuse(part, service, listen);
+    } else if (!slots.empty()) {
+        lead(part, service, listen, backends, slots);
+    }
     for (const Backend* backend : backends) add_backend(part, service, backend->endpoint.ip);
+}
+
+// Nobody else is to answer there, such as a program on the gateway itself.
+void Compiler::refuse(Part& part, const Service& service, const EndpointRange& listen) {
+    const Family family = listen.ip.family();
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+        if (!includes(service.protocols, protocol)) continue;
+        part.elements.push_back({for_family(listen.ports.size() == 1 ? "balance" : "balance_range", family),
+                                 fmt::format("{} . {} . {}", listen.ip.str(), name(protocol), text(listen.ports)),
+                                 "goto " + for_family("no_backend", family)});
+    }
+    part.elements.push_back({for_family("ours", family), listen.ip.str(), {}});
 }
 
 void Compiler::add_backend(Part& part, const Service& service, const Ip& backend) {

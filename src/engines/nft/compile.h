@@ -21,6 +21,7 @@ public:
 
 private:
     void add_endpoint(Part& part, const Service& service, const EndpointRange& listen);
+    static void refuse(Part& part, const Service& service, const EndpointRange& listen);
     void add_backend(Part& part, const Service& service, const Ip& backend);
     // All backends behind one route have the same peers.
     struct Behind {

@@ -57,6 +57,7 @@ constexpr std::string_view family_frame = R"(
     set counted_once$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size 4095; }
     set bytes$4 { type $address . inet_proto . inet_service . ct_dir; flags dynamic; size $both_ways; counter; }
     set refused_ports$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
+    set refused_backend$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
 
     ct timeout tcp$4 {
         protocol tcp; l3proto $ip
@@ -81,6 +82,11 @@ constexpr std::string_view family_frame = R"(
     }
     chain keep$4 { }
 
+    chain no_backend$4 {
+        jump refused_backend$4
+        meta l4proto tcp reject with tcp reset
+        reject with $icmp type port-unreachable
+    }
     chain no_port$4 {
         jump refused_ports$4
         reject with $icmp type admin-prohibited
@@ -235,6 +241,7 @@ std::string counting_chains(Family family) {
                                                                   fmt::format(" . {}", static_cast<int>(path))));
     }
     text += chain(bytes_set(family), for_protocols(count_rules, family, bytes_set(family), " . ct direction"));
+    text += chain(unserved_set(family), for_protocols(count_rules, family, unserved_set(family)));
     return text + chain(refused_set(family), for_protocols(count_rules, family, refused_set(family)));
 }
 
@@ -311,6 +318,8 @@ std::string accepted_set(Family family) { return for_family("accepted", family);
 std::string counted_once_set(Family family) { return for_family("counted_once", family); }
 
 std::string refused_set(Family family) { return for_family("refused_ports", family); }
+
+std::string unserved_set(Family family) { return for_family("refused_backend", family); }
 
 std::string bytes_set(Family family) { return for_family("bytes", family); }
 

@@ -298,6 +298,12 @@ Result<Stats> NftEngine::stats() {
             ServiceStats* row = rows.find(count.protocol, count.endpoint);
             if (row) row->refused[static_cast<size_t>(Refusal::ports)] += count.packets;
         }
+        const auto unserved = counts(unserved_set(family));
+        if (!unserved) return unserved.error();
+        for (const Count& count : *unserved) {
+            ServiceStats* row = rows.find(count.protocol, count.endpoint);
+            if (row) row->refused[static_cast<size_t>(Refusal::backend)] += count.packets;
+        }
         const auto bytes = counts(bytes_set(family), most_byte_counts);
         if (!bytes) return bytes.error();
         for (const Count& count : *bytes) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "model/balance.h"
@@ -14,6 +15,7 @@ class Attempts {
 public:
     Attempts(const Slots& slots, size_t first) : slots_(&slots), at_(first) {}
 
+    bool none() const { return slots_->empty(); }  // there is nobody to try
     // Nothing: all of them have been tried.
     std::optional<Choice> next();
 
@@ -23,5 +25,8 @@ private:
     size_t passed_ = 0;
     std::vector<bool> tried_;
 };
+
+// Why, then.
+inline constexpr std::string_view nobody_takes_flows = "all backends are down, or take no new flows (weight: 0)";
 
 }  // namespace hairpin::proxy

@@ -51,6 +51,7 @@ std::optional<ConnectFailure> DatagramSession::open() {
     const Service& service = *listener_.served_.listen.service;
     const Leg client = {Protocol::udp, key_.told.source, {key_.asked, listener_.served_.listen.endpoint.port}};
     Attempts attempts = listener_.served_.attempts(client.source.ip);
+    if (attempts.none()) record_.report(Refusal::backend, [] { return std::string(nobody_takes_flows); });
     std::optional<ConnectFailure> failure = ConnectFailure::of(EHOSTUNREACH);
     while (const auto choice = attempts.next()) {
         const auto flow =

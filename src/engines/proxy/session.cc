@@ -202,7 +202,12 @@ void Session::refuse_greeting(std::string_view why) {
 void Session::connect_next() {
     state_ = State::connecting;
     Opening& opening = *opening_;
-    if (!opening.attempts) opening.attempts = opening.served.attempts(opening.told.source.ip);
+    if (!opening.attempts) {
+        opening.attempts = opening.served.attempts(opening.told.source.ip);
+        if (opening.attempts->none()) {
+            opening.served.record->report(Refusal::backend, [] { return std::string(nobody_takes_flows); });
+        }
+    }
     while (const auto choice = opening.attempts->next()) {
         const Leg client = {Protocol::tcp, opening.told.source, opening.asked};
         opening.flow = translate(opening.desired->ruleset, opening.desired->topology, client, *choice, proxy_abilities);

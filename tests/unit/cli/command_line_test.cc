@@ -20,7 +20,7 @@ constexpr Command commands[] = {
     {"explain", "say why", explain_command}, {"lab", "prove", lab_command},
     {"schema", "print", schema_command},     {"version", "print", version_command},
     {"flows", "list", flows_command},        {"who", "say who", who_command},
-    {"clear", "remove", clear_command},
+    {"clear", "remove", clear_command},      {"backends", "list", backends_command},
 };
 
 struct Outcome {

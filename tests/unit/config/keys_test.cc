@@ -19,10 +19,16 @@ std::string contents(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// What a key means nothing without.
+std::string needs(const Key& key) {
+    const bool of_http = key.parent == "services.*.health" && (key.name == "path" || key.name == "status");
+    return of_http ? "kind: http, " : "";
+}
+
 // A file that holds this value at this path, and a valid service beside it.
 std::string with(const Key& key, const std::string& value) {
     const std::string setting = std::string(key.name) + ": " + value;
-    const std::string service = "services: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80";
+    std::string service = "services: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80";
     if (key.parent.empty()) return (key.name == "services" ? "" : service + "}}\n") + setting;
     if (key.parent == "services") return "services: {a: " + value + "}";
     if (key.required && key.parent == "services.*") return "services: {a: {" + setting + "}}";
@@ -32,7 +38,8 @@ std::string with(const Key& key, const std::string& value) {
         return "services: {a: {listen: 1.0.0.1:80, backends: {" + endpoint + setting + "}}}";
     }
     const std::string outer(key.parent.substr(key.parent.rfind('.') + 1));
-    return service + ", " + outer + ": {" + setting + "}}}";
+    if (outer == "health") service += ", protocol: both";
+    return service + ", " + outer + ": {" + needs(key) + setting + "}}}";
 }
 
 // That a key of the table is read at all shows in that nonsense is refused under its name.
@@ -57,6 +64,12 @@ TEST(Keys, TheDefaultsOfTheTableAreTheDefaultsOfTheModel) {
         if (key.fallback.empty()) continue;
         ++defaults;
         const Config written = parse_config(with(key, std::string(key.fallback)), "test.yaml");
+        if (key.parent == "services.*.health") {  // where it is given, there is a check
+            const Key* kind = find_key(key.parent, "kind");
+            const Config check = parse_config(with(*kind, needs(key).empty() ? "tcp" : "http"), "test.yaml");
+            EXPECT_EQ(written.services, check.services) << key.path();
+            continue;
+        }
         EXPECT_EQ(written.services, plain.services) << key.path();
         EXPECT_EQ(written.settings, plain.settings) << key.path();
     }

@@ -36,6 +36,9 @@ std::vector<std::string> problems(const std::vector<Service>& services, const To
             case Key::proxy_protocol:
                 line += "proxy_protocol";
                 break;
+            case Key::health:
+                line += "health";
+                break;
         }
         lines.push_back(line + ": " + p.message);
     }
@@ -43,6 +46,23 @@ std::vector<std::string> problems(const std::vector<Service>& services, const To
 }
 
 using Lines = std::vector<std::string>;
+
+TEST(Validate, AHealthCheckFitsIntoItsIntervalAndAsksWhatIsServed) {
+    Service udp = service("udp", {"1.0.0.1:53"}, {"10.0.0.2:53"}, Protocols::udp);
+    HealthCheck check;
+    check.interval = std::chrono::milliseconds(500);
+    udp.health = check;
+    EXPECT_EQ(
+        problems({udp}),
+        (Lines{"0.health: a check may take 1000 ms, but the next one begins after 500 ms; lower the timeout or raise "
+               "the interval",
+               "0.health: kind tcp asks over TCP, which this service is not served over; choose another kind, or "
+               "give the port of what answers it"}));
+    check.interval = check.timeout;
+    check.port = 8080;
+    udp.health = check;
+    EXPECT_EQ(problems({udp}), Lines{});
+}
 
 TEST(Validate, FindsNothingWrongWithTheDefaultExample) {
     const std::vector<Service> services = {service("srv1", {"1.0.0.1:5432"}, {"10.0.0.2:54321"}),

@@ -4,7 +4,7 @@
 
 #include "engines/bpf/kern/parse.h"
 
-enum hp_reason { HP_TOO_BIG, HP_EXPIRED, HP_UNREACHABLE, HP_PROHIBITED };
+enum hp_reason { HP_TOO_BIG, HP_EXPIRED, HP_UNREACHABLE, HP_PROHIBITED, HP_NO_PORT };
 
 #define HP_QUOTE_UDP 8 /* bytes of the header with the ports that are quoted */
 #define HP_QUOTE_TCP 20
@@ -58,6 +58,8 @@ static __always_inline int hp_answer_v4(struct __sk_buff* skb, const struct hp_p
         error->icmp.code = 1; /* host */
     } else if (reason == HP_PROHIBITED) {
         error->icmp.code = 13; /* administratively */
+    } else if (reason == HP_NO_PORT) {
+        error->icmp.code = 3;
     }
     error->icmp.check = (__u16)~hp_fold16(hp_sum((const __be32*)&error->icmp, sizeof error->icmp + quoted));
     return 0;
@@ -83,7 +85,8 @@ static __always_inline int hp_answer_v6(struct __sk_buff* skb, const struct hp_p
         error->icmp.type = HP_ICMP6_EXPIRED;
     } else {
         error->icmp.type = HP_ICMP6_UNREACHABLE;
-        error->icmp.code = reason == HP_PROHIBITED ? 1 : 0; /* administratively; no route */
+        /* administratively; port; no route */
+        error->icmp.code = reason == HP_PROHIBITED ? 1 : reason == HP_NO_PORT ? 4 : 0;
     }
     const __u64 pseudo = hp_sum((const __be32*)&error->ip.saddr, 2 * sizeof error->ip.saddr) + bpf_htons(length) +
                          bpf_htons(IPPROTO_ICMPV6);

@@ -64,6 +64,14 @@ HP_APART int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet)
     return TCX_NEXT;
 }
 
+/* All backends are down. */
+static __always_inline int hp_refuse(struct __sk_buff* skb, const struct hp_packet* packet,
+                                     const struct hp_endpoint* endpoint) {
+    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &endpoint->service);
+    if (counts) __sync_fetch_and_add(&counts->refused[HP_REFUSED_BACKEND], 1);
+    return hp_answer(skb, packet, HP_NO_PORT, 0);
+}
+
 static __always_inline void hp_fragment_of(const struct hp_packet* packet, struct hp_fragment* fragment) {
     __builtin_memset(fragment, 0, sizeof *fragment);
     fragment->source = packet->tuple.source;
@@ -152,6 +160,7 @@ int hp_arrives(struct __sk_buff* skb) {
         const struct hp_endpoint* endpoint = bpf_map_lookup_elem(&hp_endpoints, &asked);
         if (!endpoint) return hp_bystander(skb, &packet);
         if (kind != HP_WHOLE || !hp_begins(&packet)) return TCX_NEXT;
+        if (!endpoint->choices) return hp_refuse(skb, &packet, endpoint);
         const int opening = hp_open(&packet, skb->ifindex, endpoint);
         if (opening == HP_REFUSED) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
         half = opening == HP_OPENED ? hp_find(&packet.tuple) : 0;

@@ -107,6 +107,15 @@ TEST(BpfCompiler, EqualChoicesAreThereOnceAndASingleOneNeedsNone) {
     EXPECT_EQ(from_wire(tables.backends.at(alone.first_backend).address).str(), "10.0.0.7");
 }
 
+TEST(BpfCompiler, AServiceWhoseBackendsAreAllDownHasAnEndpointWithoutAny) {
+    Compiler compiler(0);
+    const Tables tables = compiled(compiler, {service("down", {"1.0.0.1:80"}, {})});
+    const auto asked = tables.endpoints.find(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:80")));
+    ASSERT_NE(asked, tables.endpoints.end());
+    EXPECT_EQ(asked->second.backends, 0u);
+    EXPECT_TRUE(tables.backends.empty());
+}
+
 TEST(BpfCompiler, LinksThatItsTableHasNoPlaceForAreLeftOut) {
     Compiler compiler(0);
     const Topology topology({{1, "lo"}, {2, "ext"}, {HP_MOST_LINKS, "late"}}, {}, {});

@@ -51,6 +51,19 @@ TEST(Compiler, AChangeOfOneServiceTouchesTheElementsOfOneService) {
               "add element inet hairpin to4 { 1.0.0.1 . tcp . 1500 : 10.0.0.250 . 80 }\n");
 }
 
+TEST(Compiler, AServiceWhoseBackendsAreAllDownRefuses) {
+    Compiler compiler(two_legged().topology());
+    Contents contents;
+    const std::vector<Service> down = {service("one", {"1.0.0.1:80"}, {}, Protocols::both),
+                                       service("range", {"[2001:db8::1]:5000-5009"}, {})};
+    EXPECT_EQ(commands(contents.replace({}, parts_of(compiler, down))),
+              "add element inet hairpin balance4 { 1.0.0.1 . tcp . 80 : goto no_backend4, "
+              "1.0.0.1 . udp . 80 : goto no_backend4 }\n"
+              "add element inet hairpin balance_range6 { 2001:db8::1 . tcp . 5000-5009 : goto no_backend6 }\n"
+              "add element inet hairpin ours4 { 1.0.0.1 }\n"
+              "add element inet hairpin ours6 { 2001:db8::1 }\n");
+}
+
 TEST(Compiler, EqualServicesShareTheirChains) {
     Compiler compiler(two_legged().topology());
     Contents contents;

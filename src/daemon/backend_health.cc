@@ -1,0 +1,134 @@
+#include "daemon/backend_health.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <random>
+
+namespace hairpin {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string describe(const health::Change& change) {
+    const health::Standing& standing = change.status.standing;
+    std::string text = "service " + change.service + ": backend " + change.backend.str() + " is ";
+    text += standing.up() ? "up" : "down: " + change.status.reason;
+    return standing.in_a_row() == 1 ? text : text + fmt::format(" ({} in a row)", standing.in_a_row());
+}
+
+size_t count_up(const Service& service, const IsUp& is_up) {
+    return static_cast<size_t>(
+        std::ranges::count_if(service.backends, [&](const Backend& backend) { return is_up(service, backend); }));
+}
+
+}  // namespace
+
+Result<> BackendHealth::watch(const std::vector<Service>& services) {
+    const bool any = std::ranges::any_of(services, [](const Service& service) { return bool(service.health); });
+    if (!checker_ && any) {
+        auto started = health::Checker::start(
+            [this] {
+                changed_ = true;
+                on_change_();
+            },
+            std::random_device()());
+        if (!started) return started.error();
+        checker_ = *std::move(started);
+    }
+    if (checker_) checker_->watch(services);
+    std::set<std::string, std::less<>> still;
+    for (const Service& service : services) {
+        if (panicking_.contains(service.name) && panics_now(service)) still.insert(service.name);
+    }
+    panicking_ = std::move(still);
+    return {};
+}
+
+bool BackendHealth::is_up(const Service& service, const Backend& backend) const {
+    const auto known = status(service, backend);
+    return !known || known->standing.up();
+}
+
+void BackendHealth::log_changes(const std::vector<Service>& services) {
+    changed_ = false;
+    std::set<std::string, std::less<>> affected;
+    for (const health::Change& change : checker_->take_changes()) {
+        const bool up = change.status.standing.up();
+        spdlog::log(up ? spdlog::level::info : spdlog::level::warn, describe(change));
+        affected.insert(change.service);
+    }
+    for (const Service& service : services) {
+        if (affected.contains(service.name)) log_panic(service);
+    }
+}
+
+bool BackendHealth::panics_now(const Service& service) const {
+    return service.health &&
+           panics(service, count_up(service, [this](const Service& s, const Backend& b) { return is_up(s, b); }));
+}
+
+void BackendHealth::log_panic(const Service& service) {
+    const bool now = panics_now(service);
+    if (now == panicking_.contains(service.name)) return;
+    if (!now) {
+        panicking_.erase(service.name);
+        return spdlog::info("service {}: enough backends are up again", service.name);
+    }
+    panicking_.insert(service.name);
+    spdlog::warn("service {}: too few backends are up: {}", service.name,
+                 service.health->when_none == WhenNone::all ? "new flows go to all of them, as if they were"
+                                                            : "new flows are refused");
+}
+
+void BackendHealth::log_backends(const std::vector<Service>& services, const std::vector<Service>& serving) const {
+    for (size_t i = 0; i < services.size(); ++i) {
+        if (!services[i].health) continue;
+        for (const ordered_json& backend : backends_of(services[i], serving[i])) {
+            spdlog::info("backend {}", backend.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+        }
+    }
+}
+
+ordered_json BackendHealth::to_json(const std::vector<Service>& services, const std::vector<Service>& serving) const {
+    auto list = ordered_json::array();
+    for (size_t i = 0; i < services.size(); ++i) {
+        for (ordered_json& backend : backends_of(services[i], serving[i])) list.push_back(std::move(backend));
+    }
+    return {{"backends", std::move(list)}};
+}
+
+ordered_json BackendHealth::backends_of(const Service& service, const Service& serving) const {
+    auto list = ordered_json::array();
+    for (const Backend& backend : service.backends) {
+        const auto known = status(service, backend);
+        const bool checked = known && known->standing.checked();
+        ordered_json json = {{"service", service.name},
+                             {"backend", backend.endpoint.str()},
+                             {"state", !checked               ? "unchecked"
+                                       : known->standing.up() ? "up"
+                                                              : "down"},
+                             {"serving", std::ranges::count(serving.backends, backend) > 0},
+                             {"check", nullptr},
+                             {"reason", nullptr},
+                             {"in_a_row", nullptr},
+                             {"for_ms", nullptr}};
+        if (service.health) json["check"] = name(service.health->kind);
+        if (checked) {
+            if (!known->reason.empty()) json["reason"] = known->reason;
+            const auto age = std::chrono::steady_clock::now() - known->since;
+            json["in_a_row"] = known->standing.in_a_row();
+            json["for_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(age).count();
+        }
+        list.push_back(std::move(json));
+    }
+    return list;
+}
+
+std::optional<health::Status> BackendHealth::status(const Service& service, const Backend& backend) const {
+    if (!checker_ || !service.health) return std::nullopt;
+    return checker_->status(service, backend);
+}
+
+}  // namespace hairpin

@@ -1,0 +1,55 @@
+// The health of the backends of a configuration: checked, logged, told.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "health/checker.h"
+#include "model/in_service.h"
+
+namespace hairpin {
+
+// One thread, the daemon's. Where no service asks for checks, no thread is started.
+class BackendHealth {
+public:
+    // `on_change` is called on another thread when changed() has become true; it must not wait.
+    explicit BackendHealth(std::function<void()> on_change) : on_change_(std::move(on_change)) {}
+
+    // Checks the backends of these services from now on, and no others. What is known of a backend whose check stays
+    // the same is kept; a new one is up until its first check fails.
+    Result<> watch(const std::vector<Service>& services);
+
+    // Whether a backend may get new flows, for all that is known.
+    bool is_up(const Service& service, const Backend& backend) const;
+
+    bool changed() const { return changed_; }
+    // Logs each backend that went up or down since the last call, and each service that has too few now, or again
+    // enough. `services`: those that are watched.
+    void log_changes(const std::vector<Service>& services);
+
+    // In both, `serving` are the same services with those backends alone that take new flows.
+    // A line for each backend that is checked, as to_json() tells it.
+    void log_backends(const std::vector<Service>& services, const std::vector<Service>& serving) const;
+    // {"backends": [{"service": "web", "backend": "10.0.0.2:80", "state": "down", "serving": false, "check": "http",
+    // "reason": "connection refused", "in_a_row": 3, "for_ms": 12000}]}, in the order of the services. `state` is up,
+    // down or unchecked; `serving`: new flows are led to it; `reason`: why its last check failed; `in_a_row`: checks
+    // that ended as that one; `for_ms`: since it went up or down, or was first to be checked. null: there is none
+    nlohmann::ordered_json to_json(const std::vector<Service>& services, const std::vector<Service>& serving) const;
+
+private:
+    nlohmann::ordered_json backends_of(const Service& service, const Service& serving) const;
+    std::optional<health::Status> status(const Service& service, const Backend& backend) const;
+    bool panics_now(const Service& service) const;
+    void log_panic(const Service& service);
+
+    const std::function<void()> on_change_;
+    std::atomic<bool> changed_ = false;
+    std::set<std::string, std::less<>> panicking_;  // services
+    std::unique_ptr<health::Checker> checker_;      // last: its thread uses what stands above
+};
+
+}  // namespace hairpin

@@ -1,0 +1,282 @@
+#include "health/checker.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <queue>
+#include <system_error>
+
+#include "health/http_probes.h"
+
+namespace hairpin::health {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// A check that finds no place waits for one: its backend stays as it is.
+constexpr size_t most_at_once = 1024;
+constexpr size_t most_commands = 64;
+constexpr milliseconds until_a_place_is_free{50};
+constexpr milliseconds until_memory_is_free{100};
+
+constexpr size_t events_a_batch = 64;
+constexpr uint64_t wake_mark = 0;
+constexpr uint64_t http_mark = 1ULL << 63;
+
+}  // namespace
+
+// The checker's thread. A run is one check of one backend; both have numbers, by which they are found where they still
+// exist: what comes for one that is over finds nothing.
+class Checker::Loop {
+public:
+    Loop(Checker& checker, Fd epoll, uint32_t seed)
+        : checker_(checker), epoll_(std::move(epoll)), generator_(seed), http_(epoll_.get(), http_mark) {}
+
+    void run() {
+        pthread_setname_np(pthread_self(), "health");
+        while (true) {
+            try {
+                if (!take_fresh()) return;
+                pass_time();
+                wait();
+            } catch (const std::bad_alloc&) {
+                std::this_thread::sleep_for(until_memory_is_free);
+            }
+        }
+    }
+
+private:
+    struct Run {
+        uint64_t check = 0;
+        CheckKind kind = CheckKind::tcp;
+        std::unique_ptr<Probe> probe;  // of HTTP: none, http_ has it
+        bool over = false;             // it only waits for its last event
+    };
+    struct Timer {
+        Clock::time_point at;
+        enum class Kind { begin, deadline } kind;  // of a check; of a run
+        uint64_t number;
+
+        bool operator>(const Timer& other) const { return at > other.at; }
+    };
+
+    // False: the checker ends.
+    bool take_fresh() {
+        eventfd_t ignored = 0;
+        eventfd_read(checker_.wake_.get(), &ignored);
+        const std::lock_guard lock(checker_.mutex_);
+        for (const uint64_t number : checker_.fresh_) {
+            const milliseconds interval = checker_.entries_.at(number).target.check->interval;
+            timers_.push({Clock::now() + until_first(interval, generator_), Timer::Kind::begin, number});
+        }
+        checker_.fresh_.clear();
+        return !checker_.stop_;
+    }
+
+    void pass_time() {
+        const auto now = Clock::now();
+        if (http_.wakes_at() && *http_.wakes_at() <= now) {
+            http_.wake();
+            end_http();
+        }
+        while (!timers_.empty() && timers_.top().at <= now) {
+            const Timer timer = timers_.top();
+            timers_.pop();
+            if (timer.kind == Timer::Kind::begin) {
+                begin(timer.number, now);
+            } else {
+                time_out(timer.number);
+            }
+        }
+    }
+
+    void begin(uint64_t check, Clock::time_point now) {
+        const auto target = checker_.target(check);
+        if (!target) return;  // no longer wanted
+        const HealthCheck& how = *target->check;
+        if (runs_.size() >= most_at_once || (how.kind == CheckKind::command && commands_ >= most_commands)) {
+            return timers_.push({now + until_a_place_is_free, Timer::Kind::begin, check});
+        }
+        timers_.push({now + std::max(how.timeout, until_next(how.interval, generator_)), Timer::Kind::begin, check});
+
+        const uint64_t number = next_run_++;
+        timers_.push({now + how.timeout, Timer::Kind::deadline, number});
+        if (how.kind == CheckKind::http || how.kind == CheckKind::https) {
+            if (http_.begin(number, *target)) runs_[number] = {check, how.kind, nullptr};
+            return end_http();
+        }
+        Begun begun = how.kind == CheckKind::command ? begin_command_probe(*target) : begin_socket_probe(*target);
+        if (!begun.probe) return checker_.record(check, begun.outcome);
+        epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.u64 = number}};
+        if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, begun.probe->fd(), &event) != 0) return;
+        if (how.kind == CheckKind::command) ++commands_;
+        runs_[number] = {check, how.kind, std::move(begun.probe)};
+    }
+
+    void time_out(uint64_t number) {
+        const auto run = runs_.find(number);
+        if (run == runs_.end() || run->second.over) return;
+        const uint64_t check = run->second.check;
+        const auto target = checker_.target(check);
+        if (!run->second.probe) http_.end(number);
+        run->second.over = true;
+        if (!run->second.probe || run->second.probe->stop()) erase(run);
+        if (!target) return;
+        checker_.record(check,
+                        Outcome::failed("no answer within " + std::to_string(target->check->timeout.count()) + " ms"));
+    }
+
+    void wait() {
+        auto until = timers_.empty() ? Clock::time_point::max() : timers_.top().at;
+        if (http_.wakes_at()) until = std::min(until, *http_.wakes_at());
+        const bool forever = until == Clock::time_point::max();
+        const auto left = forever ? milliseconds(-1) : std::chrono::ceil<milliseconds>(until - Clock::now());
+        std::array<epoll_event, events_a_batch> events;
+        const int count = epoll_wait(epoll_.get(), events.data(), events_a_batch,
+                                     forever ? -1 : static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000)));
+        for (int i = 0; i < count; ++i) {
+            const uint64_t mark = events[static_cast<size_t>(i)].data.u64;
+            if (mark & http_mark) {
+                http_.on_event(static_cast<int>(mark & ~http_mark), events[static_cast<size_t>(i)].events);
+            } else if (mark != wake_mark) {
+                advance(mark);
+            }
+        }
+        end_http();
+    }
+
+    void advance(uint64_t number) {
+        const auto run = runs_.find(number);
+        if (run == runs_.end()) return;
+        const auto outcome = run->second.probe->advance();
+        if (!outcome) return;
+        const uint64_t check = run->second.check;
+        const bool late = run->second.over;
+        erase(run);
+        if (!late) checker_.record(check, *outcome);
+    }
+
+    void end_http() {
+        for (const auto& [number, outcome] : http_.take_outcomes()) {
+            const auto run = runs_.find(number);
+            if (run == runs_.end()) continue;
+            const uint64_t check = run->second.check;
+            erase(run);
+            checker_.record(check, outcome);
+        }
+    }
+
+    void erase(std::unordered_map<uint64_t, Run>::iterator run) {
+        if (run->second.kind == CheckKind::command) --commands_;
+        runs_.erase(run);
+    }
+
+    Checker& checker_;
+    const Fd epoll_;
+    Generator generator_;
+    HttpProbes http_;
+    std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
+    std::unordered_map<uint64_t, Run> runs_;
+    uint64_t next_run_ = wake_mark + 1;
+    size_t commands_ = 0;
+};
+
+Result<std::unique_ptr<Checker>> Checker::start(std::function<void()> on_change, uint32_t seed) {
+    std::unique_ptr<Checker> checker(new Checker(std::move(on_change)));
+    checker->wake_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    Fd epoll(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = wake_mark}};
+    if (!checker->wake_ || !epoll || epoll_ctl(epoll.get(), EPOLL_CTL_ADD, checker->wake_.get(), &event) != 0) {
+        return system_error("starting the health checks");
+    }
+    try {
+        auto loop = std::make_shared<Loop>(*checker, std::move(epoll), seed);
+        checker->thread_ = std::thread([loop] { loop->run(); });
+    } catch (const std::system_error& failure) {
+        return system_error("starting the thread of the health checks", failure.code().value());
+    }
+    return checker;
+}
+
+Checker::~Checker() {
+    if (!thread_.joinable()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    eventfd_write(wake_.get(), 1);
+    thread_.join();
+}
+
+void Checker::watch(std::span<const Service> services) {
+    {
+        const std::lock_guard lock(mutex_);
+        std::unordered_map<uint64_t, Entry> entries;
+        std::map<Key, uint64_t> numbers;
+        std::vector<uint64_t> fresh;
+        uint64_t next = next_number_;
+        for (const Service& service : services) {
+            if (!service.health) continue;
+            for (const Backend& backend : service.backends) {
+                Key key{service.name, backend.endpoint};
+                const auto known = numbers_.find(key);
+                const Entry* before = known == numbers_.end() ? nullptr : &entries_.at(known->second);
+                const bool same = before && before->target.check == service.health;
+                const uint64_t number = same ? known->second : next++;
+                entries.emplace(number, same ? *before
+                                             : Entry{{service.name, backend.endpoint, service.health},
+                                                     {.standing = {}, .reason = {}, .since = Clock::now()}});
+                if (!same) fresh.push_back(number);
+                numbers.emplace(std::move(key), number);
+            }
+        }
+        std::erase_if(fresh_, [&](uint64_t number) { return !entries.contains(number); });
+        fresh_.insert(fresh_.end(), fresh.begin(), fresh.end());
+        entries_ = std::move(entries);
+        numbers_ = std::move(numbers);
+        next_number_ = next;
+    }
+    eventfd_write(wake_.get(), 1);
+}
+
+std::optional<Status> Checker::status(const Service& service, const Backend& backend) const {
+    const std::lock_guard lock(mutex_);
+    const auto number = numbers_.find({service.name, backend.endpoint});
+    if (number == numbers_.end()) return std::nullopt;
+    const Entry& entry = entries_.at(number->second);
+    if (entry.target.check != service.health) return std::nullopt;
+    return entry.status;
+}
+
+std::vector<Change> Checker::take_changes() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(changes_, {});
+}
+
+std::optional<Target> Checker::target(uint64_t number) const {
+    const std::lock_guard lock(mutex_);
+    const auto entry = entries_.find(number);
+    return entry == entries_.end() ? std::nullopt : std::optional(entry->second.target);
+}
+
+void Checker::record(uint64_t number, const Outcome& outcome) {
+    if (outcome.verdict == Outcome::Verdict::undecided) return;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto entry = entries_.find(number);
+        if (entry == entries_.end()) return;
+        auto& [target, status] = entry->second;
+        status.reason = outcome.reason;
+        if (!status.standing.take(outcome.verdict == Outcome::Verdict::passed, *target.check)) return;
+        status.since = Clock::now();
+        changes_.push_back({target.service, target.backend, status});
+    }
+    on_change_();
+}
+
+}  // namespace hairpin::health

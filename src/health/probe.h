@@ -1,0 +1,53 @@
+// One check of one backend, under way.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/shared.h"
+#include "model/service.h"
+
+namespace hairpin::health {
+
+// What is asked whom.
+struct Target {
+    std::string service;
+    EndpointRange backend;
+    Shared<HealthCheck> check;  // there is one
+
+    Endpoint asked() const { return {backend.ip, check->port != 0 ? check->port : backend.ports.first}; }
+};
+
+struct Outcome {
+    // undecided: nothing was learned of the backend, for the gateway itself was short of something
+    enum class Verdict { passed, failed, undecided };
+    Verdict verdict = Verdict::passed;
+    std::string reason = {};  // why it has not passed: "connection refused"
+
+    static Outcome passed() { return {}; }
+    static Outcome failed(std::string reason) { return {Verdict::failed, std::move(reason)}; }
+    // The failure of a system call: the backend's, or want of descriptors, memory or ports here.
+    static Outcome of_errno(int error_number);
+};
+
+// One thread, the checker's. Nothing here waits. Destroyed, it leaves neither a descriptor nor a process behind.
+class Probe {
+public:
+    virtual ~Probe() = default;
+    virtual int fd() const = 0;                    // to be watched: for reading and writing, edges only
+    virtual std::optional<Outcome> advance() = 0;  // after an event of it; nothing: it goes on
+    // No more is to come of it. True: it may be destroyed at once; false: after its next event.
+    virtual bool stop() { return true; }
+};
+
+// A probe that has begun, or the outcome of one that could not.
+struct Begun {
+    std::unique_ptr<Probe> probe;
+    Outcome outcome = {};  // where there is no probe
+};
+
+Begun begin_socket_probe(const Target& target);   // tcp, udp
+Begun begin_command_probe(const Target& target);  // command
+
+}  // namespace hairpin::health

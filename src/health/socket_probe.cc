@@ -1,0 +1,106 @@
+// TCP and UDP: a connection, or a datagram; what is said, and what is expected to be heard.
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+#include "health/probe.h"
+#include "net/socket.h"
+
+namespace hairpin::health {
+namespace {
+
+constexpr size_t most_heard = 4096;  // bytes of an answer that are searched
+
+std::string in_lower_case(std::string text) {
+    if (!text.empty() && 'A' <= text[0] && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
+    return text;
+}
+
+class SocketProbe final : public Probe {
+public:
+    SocketProbe(const Target& target, Protocol protocol)
+        : asked_(target.asked()), check_(target.check), is_tcp_(protocol == Protocol::tcp) {}
+
+    // Nothing: it is under way.
+    std::optional<Outcome> begin() {
+        fd_ = open_socket(is_tcp_ ? Protocol::tcp : Protocol::udp, asked_.ip.family());
+        if (!fd_) return Outcome::of_errno(errno);
+        if (is_tcp_) reset_on_close(fd_.get());  // no connection rests here for a minute
+        const SockAddr address(asked_);
+        if (connect(fd_.get(), address.get(), address.size()) != 0 && errno != EINPROGRESS) {
+            return Outcome::of_errno(errno);
+        }
+        return is_tcp_ ? std::nullopt : say();
+    }
+
+    int fd() const override { return fd_.get(); }
+
+    std::optional<Outcome> advance() override {
+        if (is_tcp_ && !connected_) {
+            if (const int error_number = pending_error(fd_.get())) return Outcome::of_errno(error_number);
+            if (!peer_endpoint(fd_.get())) return std::nullopt;
+            // Where nobody listens on this machine, a socket may have been connected to itself.
+            if (local_endpoint(fd_.get()) == asked_) return Outcome::of_errno(ECONNREFUSED);
+            connected_ = true;
+            if (auto failed = say()) return failed;
+            if (check_->expect.empty()) return Outcome::passed();
+        }
+        return listen();
+    }
+
+private:
+    // A new socket has room for all of it.
+    std::optional<Outcome> say() {
+        if (is_tcp_ && check_->send.empty()) return std::nullopt;
+        const ssize_t sent = send(fd_.get(), check_->send.data(), check_->send.size(), MSG_NOSIGNAL);
+        return sent < 0 ? std::optional(Outcome::of_errno(errno)) : std::nullopt;
+    }
+
+    std::optional<Outcome> listen() {
+        for (;;) {
+            std::array<char, most_heard> piece;
+            const ssize_t size = recv(fd_.get(), piece.data(), piece.size(), 0);
+            if (size < 0 && errno == EINTR) continue;
+            if (size < 0 && errno == EAGAIN) return std::nullopt;
+            if (size < 0) return Outcome::of_errno(errno);
+            heard_.append(piece.data(), static_cast<size_t>(size));
+            if (heard_.find(check_->expect) != heard_.npos) return Outcome::passed();
+            if (!is_tcp_ || heard_.size() > most_heard) {
+                return Outcome::failed("the answer does not hold what is expected");
+            }
+            if (size == 0) return Outcome::failed("the connection ended before the expected answer");
+        }
+    }
+
+    const Endpoint asked_;
+    const Shared<HealthCheck> check_;
+    const bool is_tcp_;
+    Fd fd_;
+    bool connected_ = false;
+    std::string heard_;
+};
+
+}  // namespace
+
+Outcome Outcome::of_errno(int error_number) {
+    switch (error_number) {
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM:
+        case ENOBUFS:
+        case EADDRNOTAVAIL:  // of connect(): no port is left
+        case EAGAIN:
+            return {Verdict::undecided, describe_errno(error_number)};
+        default:
+            return failed(in_lower_case(describe_errno(error_number)));
+    }
+}
+
+Begun begin_socket_probe(const Target& target) {
+    auto probe = std::make_unique<SocketProbe>(target, *protocol_of(target.check->kind));
+    if (auto outcome = probe->begin()) return {nullptr, *std::move(outcome)};
+    return {std::move(probe)};
+}
+
+}  // namespace hairpin::health

@@ -1,0 +1,76 @@
+// How the backends of a service are asked whether they can serve, and what becomes of its flows while too few can.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/names.h"
+#include "base/result.h"
+#include "model/flow.h"
+
+namespace hairpin {
+
+enum class CheckKind : uint8_t {
+    tcp,      // accepts a connection; and where something is expected, answers with it
+    http,     // answers GET with an expected status
+    https,    // the same over TLS, whoever the certificate is for
+    udp,      // answers a datagram; and where something is expected, with it
+    command,  // a program of the operator's ends with exit status 0
+};
+template <>
+inline constexpr auto names_of<CheckKind> = std::to_array<std::string_view>({"tcp", "http", "https", "udp", "command"});
+
+// What a check asks over; nothing: only the command knows.
+constexpr std::optional<Protocol> protocol_of(CheckKind kind) {
+    if (kind == CheckKind::command) return std::nullopt;
+    return kind == CheckKind::udp ? Protocol::udp : Protocol::tcp;
+}
+
+// What becomes of new flows while too few backends are up.
+enum class WhenNone : uint8_t {
+    all,     // they go to all backends, as if all were up
+    refuse,  // they are refused
+};
+template <>
+inline constexpr auto names_of<WhenNone> = std::to_array<std::string_view>({"all", "refuse"});
+
+// HTTP statuses first..last, both included.
+struct StatusRange {
+    uint16_t first = 0;
+    uint16_t last = 0;
+
+    static Result<StatusRange> parse(std::string_view text);  // "200", "200-399"
+    std::string str() const;
+    bool contains(long status) const { return first <= status && status <= last; }
+
+    auto operator<=>(const StatusRange&) const = default;
+};
+
+struct HealthCheck {
+    CheckKind kind = CheckKind::tcp;
+    uint16_t port = 0;                            // 0: the backend's first
+    std::string send;                             // tcp, udp
+    std::string expect;                           // tcp, udp: what the answer must contain
+    std::string path = "/";                       // http, https
+    std::string host;                             // http, https; empty: the backend's address
+    std::vector<StatusRange> status{{200, 399}};  // http, https
+    std::vector<std::string> command;             // with its arguments
+
+    std::chrono::milliseconds interval{2000};  // from the beginning of one check to that of the next
+    std::chrono::milliseconds timeout{1000};
+    uint32_t rise = 2;  // checks passed in a row that make a backend up
+    uint32_t fall = 3;  // checks failed in a row that make it down
+
+    WhenNone when_none = WhenNone::all;
+    uint32_t panic_threshold = 0;  // percent of backends: fewer that are up are too few; none always is
+
+    bool operator==(const HealthCheck&) const = default;
+};
+
+}  // namespace hairpin

@@ -1,0 +1,375 @@
+// What checks find out, asked of real sockets and processes.
+#include <dirent.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <mutex>
+#include <thread>
+
+#include "health/checker.h"
+#include "kernel/namespace.h"
+#include "kernel/sockets.h"
+
+namespace hairpin {
+namespace {
+
+using namespace std::chrono_literals;
+using health::Checker;
+using health::Status;
+
+using HealthChecks = InNamespace;
+
+bool eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(2ms);  // between two looks
+    }
+    return true;
+}
+
+// Answers every connection, or every datagram, with the same bytes, once it has heard something.
+class Server {
+public:
+    Server(int type, std::string answer) : answer_(std::move(answer)), socket_(open(type)) {
+        endpoint_ = local(socket_);
+        thread_ = std::thread([this, type] { type == SOCK_STREAM ? serve_connections() : serve_datagrams(); });
+    }
+    ~Server() {
+        stop_ = true;
+        thread_.join();
+    }
+    Endpoint endpoint() const { return endpoint_; }
+    std::string heard() {
+        const std::lock_guard lock(mutex_);
+        return heard_;
+    }
+
+private:
+    static Fd open(int type) { return type == SOCK_STREAM ? listening("127.0.0.1:0") : bound(type, "127.0.0.1:0"); }
+    bool waits() const {
+        pollfd readable{socket_.get(), POLLIN, 0};
+        return poll(&readable, 1, 10) == 1;
+    }
+    void remember(const std::string& bytes) {
+        const std::lock_guard lock(mutex_);
+        heard_ = bytes;
+    }
+    void serve_connections() {
+        while (!stop_) {
+            if (!waits()) continue;
+            const Fd client = accepted(socket_);
+            remember(receive(client));
+            send(client.get(), answer_.data(), answer_.size(), MSG_NOSIGNAL);
+        }
+    }
+    void serve_datagrams() {
+        while (!stop_) {
+            if (!waits()) continue;
+            SockAddr client;
+            socklen_t size = SockAddr::capacity();
+            char bytes[256];
+            const ssize_t got = recvfrom(socket_.get(), bytes, sizeof bytes, 0, client.get(), &size);
+            remember(std::string(bytes, static_cast<size_t>(std::max<ssize_t>(got, 0))));
+            sendto(socket_.get(), answer_.data(), answer_.size(), 0, client.get(), client.size());
+        }
+    }
+
+    const std::string answer_;
+    const Fd socket_;
+    Endpoint endpoint_;
+    std::atomic<bool> stop_ = false;
+    std::mutex mutex_;
+    std::string heard_;  // last
+    std::thread thread_;
+};
+
+Service service(const HealthCheck& check, const std::vector<Endpoint>& backends) {
+    Service made;
+    made.name = "srv";
+    for (const Endpoint& backend : backends) made.backends.push_back({{backend.ip, {backend.port, backend.port}}});
+    made.health = check;
+    return made;
+}
+
+std::unique_ptr<Checker> make_checker(std::function<void()> on_change = [] {}) {
+    auto checker = Checker::start(std::move(on_change), 1);
+    EXPECT_TRUE(checker) << checker.error().message;
+    return *std::move(checker);
+}
+
+HealthCheck quick(CheckKind kind) {
+    HealthCheck check;
+    check.kind = kind;
+    check.interval = 200ms;
+    check.timeout = 100ms;
+    return check;
+}
+
+// What the first check finds: "" or why it has not passed.
+std::string found(const HealthCheck& check, const Endpoint& backend) {
+    const auto checker = make_checker();
+    const Service checked = service(check, {backend});
+    checker->watch({&checked, 1});
+    std::optional<Status> status;
+    EXPECT_TRUE(eventually([&] {
+        status = checker->status(checked, checked.backends[0]);
+        return status && status->standing.checked();
+    }));
+    EXPECT_EQ(status->standing.up(), status->reason.empty());
+    return status->reason;
+}
+
+TEST_F(HealthChecks, TcpConnects) {
+    alone([] {
+        const Fd listener = listening("127.0.0.1:0");
+        EXPECT_EQ(found(quick(CheckKind::tcp), local(listener)), "");
+        EXPECT_EQ(found(quick(CheckKind::tcp), at("127.0.0.1:9")), "connection refused");
+        EXPECT_EQ(found(quick(CheckKind::tcp), at("192.0.2.1:9")), "network is unreachable");
+        HealthCheck elsewhere = quick(CheckKind::tcp);
+        elsewhere.port = local(listener).port;
+        EXPECT_EQ(found(elsewhere, at("127.0.0.1:9")), "");
+    });
+}
+
+TEST_F(HealthChecks, TcpSaysAndHears) {
+    alone([] {
+        Server server(SOCK_STREAM, "+PONG\r\n");
+        HealthCheck check = quick(CheckKind::tcp);
+        check.send = "PING\r\n";
+        check.expect = "PONG";
+        EXPECT_EQ(found(check, server.endpoint()), "");
+        EXPECT_EQ(server.heard(), "PING\r\n");
+        check.expect = "PING";
+        EXPECT_EQ(found(check, server.endpoint()), "the connection ended before the expected answer");
+        const Fd silent = listening("127.0.0.1:0");
+        EXPECT_EQ(found(check, local(silent)), "no answer within 100 ms");
+    });
+}
+
+TEST_F(HealthChecks, UdpIsAnswered) {
+    alone([] {
+        Server server(SOCK_DGRAM, "pong");
+        HealthCheck check = quick(CheckKind::udp);
+        EXPECT_EQ(found(check, server.endpoint()), "");
+        EXPECT_EQ(server.heard(), "");
+        check.send = "ping";
+        check.expect = "pong";
+        EXPECT_EQ(found(check, server.endpoint()), "");
+        EXPECT_EQ(server.heard(), "ping");
+        check.expect = "else";
+        EXPECT_EQ(found(check, server.endpoint()), "the answer does not hold what is expected");
+        const Fd silent = bound(SOCK_DGRAM, "127.0.0.1:0");
+        EXPECT_EQ(found(check, local(silent)), "no answer within 100 ms");
+        EXPECT_EQ(found(check, at("127.0.0.1:9")), "connection refused");
+    });
+}
+
+TEST_F(HealthChecks, HttpAnswersWithAnExpectedStatus) {
+    alone([] {
+        const auto answers = [](const std::string& answer, const HealthCheck& check = quick(CheckKind::http)) {
+            Server server(SOCK_STREAM, answer);
+            return found(check, server.endpoint());
+        };
+        EXPECT_EQ(answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), "");
+        EXPECT_EQ(answers("HTTP/1.1 204 No Content\r\n\r\n"), "");
+        EXPECT_EQ(answers("HTTP/1.0 302 Found\r\nLocation: http://192.0.2.1/\r\n\r\n"), "");
+        EXPECT_EQ(answers("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "HTTP status 500");
+        EXPECT_NE(answers("220 smtp.example.org\r\n"), "");
+        EXPECT_NE(answers(""), "");
+        HealthCheck only_200 = quick(CheckKind::http);
+        only_200.status = {{200, 200}};
+        EXPECT_EQ(answers("HTTP/1.1 204 No Content\r\n\r\n", only_200), "HTTP status 204");
+
+        EXPECT_EQ(found(quick(CheckKind::http), at("127.0.0.1:9")), "connection refused");
+        const Fd silent = listening("127.0.0.1:0");
+        EXPECT_EQ(found(quick(CheckKind::http), local(silent)), "no answer within 100 ms");
+        EXPECT_EQ(found(quick(CheckKind::https), local(silent)), "no answer within 100 ms");
+    });
+}
+
+TEST_F(HealthChecks, HttpAsksForPathAndHost) {
+    alone([] {
+        Server server(SOCK_STREAM, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        HealthCheck check = quick(CheckKind::http);
+        check.path = "/a/../health?deep=1";
+        EXPECT_EQ(found(check, server.endpoint()), "");
+        EXPECT_EQ(server.heard().find("GET /a/../health?deep=1 HTTP/1.1\r\nHost: " + server.endpoint().str() + "\r\n"),
+                  0u)
+            << server.heard();
+        check.host = "www.example.org";
+        EXPECT_EQ(found(check, server.endpoint()), "");
+        EXPECT_NE(server.heard().find("\r\nHost: www.example.org\r\n"), std::string::npos) << server.heard();
+    });
+}
+
+HealthCheck command(std::vector<std::string> arguments) {
+    HealthCheck check = quick(CheckKind::command);
+    check.command = std::move(arguments);
+    check.interval = check.timeout = 1s;
+    return check;
+}
+
+TEST_F(HealthChecks, CommandsSayByTheirExitStatus) {
+    alone([] {
+        const Endpoint backend = at("127.0.0.1:80");
+        EXPECT_EQ(found(command({"true"}), backend), "");
+        EXPECT_EQ(found(command({"sh", "-c", "exit 3"}), backend), "exit status 3");
+        EXPECT_EQ(found(command({"sh", "-c", "kill -TERM $$"}), backend), "killed by SIGTERM");
+        EXPECT_EQ(found(command({"/nonsense"}), backend), "cannot run /nonsense: no such file or directory");
+        EXPECT_EQ(found(command({"sh", "-c",
+                                 "test \"$HAIRPIN_SERVICE $HAIRPIN_BACKEND $HAIRPIN_ADDRESS $HAIRPIN_PORT\" = "
+                                 "'srv 127.0.0.1:80 127.0.0.1 80'"}),
+                        backend),
+                  "");
+        EXPECT_EQ(found(command({"sh", "-c", "test \"$(ls /proc/self/fd | tr '\\n' ' ')\" = '0 1 2 3 '"}), backend), "")
+            << "the program has descriptors of ours";
+    });
+}
+
+TEST_F(HealthChecks, ACommandIsKilledWithAllThatItStarted) {
+    alone([] {
+        char pids[] = "/tmp/hairpin-pids-XXXXXX";
+        const Fd file(mkstemp(pids));
+        HealthCheck check = command({"sh", "-c", "sleep 1000 & echo $! >> $0; wait", pids});
+        check.timeout = 300ms;
+        EXPECT_EQ(found(check, at("127.0.0.1:80")), "no answer within 300 ms");
+        std::ifstream list(pids);
+        const std::vector<int> children{std::istream_iterator<int>(list), {}};
+        EXPECT_FALSE(children.empty());
+        for (const int child : children) {
+            EXPECT_TRUE(eventually([&] {  // killed, though init may not have taken note
+                std::ifstream state("/proc/" + std::to_string(child) + "/stat");
+                std::string word;
+                return !state || (state >> word >> word >> word && word == "Z");
+            }));
+        }
+        unlink(pids);
+    });
+}
+
+TEST_F(HealthChecks, WhatIsKnownStaysWhereTheCheckDoes) {
+    alone([] {
+        const auto checker = make_checker();
+        const Fd listener = listening("127.0.0.1:0");
+        HealthCheck check = quick(CheckKind::tcp);
+        Service checked = service(check, {at("127.0.0.1:9"), local(listener)});
+        const auto status = [&](size_t i) { return checker->status(checked, checked.backends[i]); };
+        checker->watch({&checked, 1});
+        ASSERT_TRUE(eventually([&] { return status(0)->standing.in_a_row() >= 2 && status(1)->standing.checked(); }));
+        EXPECT_FALSE(status(0)->standing.up());
+        EXPECT_TRUE(status(1)->standing.up());
+        EXPECT_EQ(checker->take_changes().size(), 1u);
+
+        checked.connect_timeout = 1s;
+        checked.backends.pop_back();
+        checker->watch({&checked, 1});
+        EXPECT_GE(status(0)->standing.in_a_row(), 2u);
+        EXPECT_TRUE(eventually([&] { return status(0)->standing.in_a_row() >= 4; })) << "it is checked on";
+
+        check.fall = 7;
+        checked.health = check;
+        EXPECT_FALSE(status(0)) << "another check";
+        checker->watch({&checked, 1});
+        EXPECT_TRUE(status(0)->standing.up());
+        checker->watch({});
+        EXPECT_FALSE(status(0));
+    });
+}
+
+TEST_F(HealthChecks, TellOfEachChangeOnce) {
+    alone([] {
+        std::atomic<int> told = 0;
+        const auto checker = make_checker([&] { ++told; });
+        Fd listener = listening("127.0.0.1:0");
+        const Endpoint backend = local(listener);
+        const Service checked = service(quick(CheckKind::tcp), {backend});
+        checker->watch({&checked, 1});
+        ASSERT_TRUE(eventually([&] { return checker->status(checked, checked.backends[0])->standing.in_a_row() > 2; }));
+        EXPECT_EQ(told, 0);
+        listener.reset();
+        ASSERT_TRUE(eventually([&] { return told == 1; }));
+        auto changes = checker->take_changes();
+        ASSERT_EQ(changes.size(), 1u);
+        EXPECT_FALSE(changes[0].status.standing.up());
+        EXPECT_EQ(changes[0].status.standing.in_a_row(), 3u);
+        EXPECT_EQ(changes[0].status.reason, "connection refused");
+        listener = listening(backend.str());
+        ASSERT_TRUE(eventually([&] { return told == 2; }));
+        changes = checker->take_changes();
+        ASSERT_EQ(changes.size(), 1u);
+        EXPECT_TRUE(changes[0].status.standing.up());
+        EXPECT_EQ(changes[0].status.standing.in_a_row(), 2u);
+    });
+}
+
+size_t open_descriptors() {
+    DIR* folder = opendir("/proc/self/fd");
+    size_t count = 0;
+    while (readdir(folder)) ++count;
+    closedir(folder);
+    return count;
+}
+
+TEST_F(HealthChecks, LeaveNoDescriptorBehind) {
+    alone([] {
+        Server http(SOCK_STREAM, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        const Fd silent = listening("127.0.0.1:0");
+        const size_t before = open_descriptors();
+        size_t most = 0;
+        {
+            const auto checker = make_checker();
+            std::vector<Service> services;
+            for (const CheckKind kind : {CheckKind::tcp, CheckKind::http, CheckKind::https, CheckKind::udp}) {
+                HealthCheck check = quick(kind);
+                check.interval = 100ms;
+                check.expect = kind == CheckKind::tcp ? "nothing" : "";
+                services.push_back(service(check, {http.endpoint(), local(silent), at("127.0.0.1:9")}));
+                services.back().name = name(kind);
+            }
+            services.push_back(service(command({"true"}), {at("127.0.0.1:80")}));
+            checker->watch(services);
+            const auto rounds = [&](uint32_t least) {
+                return eventually([&] {
+                    most = std::max(most, open_descriptors());
+                    return std::ranges::all_of(services, [&](const Service& checked) {
+                        return std::ranges::all_of(checked.backends, [&](const Backend& backend) {
+                            const auto status = checker->status(checked, backend);
+                            return checked.name == "srv" || status->standing.in_a_row() >= least;
+                        });
+                    });
+                });
+            };
+            EXPECT_TRUE(rounds(10));
+        }
+        EXPECT_EQ(open_descriptors(), before);
+        EXPECT_LT(most, before + 40);
+    });
+}
+
+TEST_F(HealthChecks, AThousandAtOnceAreAllChecked) {
+    alone([] {
+        const Fd all = bound(SOCK_STREAM, "0.0.0.0:0");
+        ASSERT_EQ(listen(all.get(), 4096), 0);
+        std::vector<Endpoint> backends;
+        for (uint32_t i = 1; i <= 1000; ++i) backends.push_back({Ip::v4(0x7f000000 + i), local(all).port});
+        HealthCheck check;
+        check.interval = check.timeout = 1s;
+        const Service checked = service(check, backends);
+        const auto checker = make_checker();
+        checker->watch({&checked, 1});
+        EXPECT_TRUE(eventually([&] {
+            return std::ranges::all_of(checked.backends, [&](const Backend& backend) {
+                const auto status = checker->status(checked, backend);
+                return status->standing.in_a_row() >= 2 && status->standing.up();
+            });
+        }));
+        EXPECT_TRUE(checker->take_changes().empty());
+    });
+}
+
+}  // namespace
+}  // namespace hairpin

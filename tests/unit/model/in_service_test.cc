@@ -1,0 +1,57 @@
+// Which backends new flows go to, while some are down.
+#include "model/in_service.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/model/values.h"
+
+namespace hairpin {
+namespace {
+
+Service web(WhenNone when_none = WhenNone::all, uint32_t panic_threshold = 0) {
+    Service made = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80", "10.0.0.5:80"});
+    HealthCheck check;
+    check.when_none = when_none;
+    check.panic_threshold = panic_threshold;
+    made.health = check;
+    return made;
+}
+
+// Those that serve, by the last digit of their addresses, while the others of `up` are down.
+std::string serving(const Service& service, std::string_view up) {
+    std::string digits;
+    const auto digit = [](const Backend& backend) { return backend.endpoint.ip.str().back(); };
+    for (const Backend& backend : in_service(
+             service, [&](const Service&, const Backend& candidate) { return up.find(digit(candidate)) != up.npos; })) {
+        digits += digit(backend);
+    }
+    return digits;
+}
+
+TEST(InService, AreThoseThatAreUp) {
+    EXPECT_EQ(serving(web(), "2345"), "2345");
+    EXPECT_EQ(serving(web(), "53"), "35");
+    EXPECT_EQ(serving(web(), "4"), "4");
+}
+
+TEST(InService, AreAllOrNoneWhereNoneIsUp) {
+    EXPECT_EQ(serving(web(WhenNone::all), ""), "2345");
+    EXPECT_EQ(serving(web(WhenNone::refuse), ""), "");
+}
+
+TEST(InService, ThePanicThresholdMakesFewAsGoodAsNone) {
+    EXPECT_EQ(serving(web(WhenNone::all, 50), "23"), "23") << "half is not less than half";
+    EXPECT_EQ(serving(web(WhenNone::all, 51), "23"), "2345");
+    EXPECT_EQ(serving(web(WhenNone::refuse, 51), "23"), "");
+    EXPECT_EQ(serving(web(WhenNone::refuse, 100), "2345"), "2345");
+}
+
+TEST(InService, AreAllOfAServiceWithoutChecks) {
+    Service unchecked = web();
+    unchecked.health = {};
+    EXPECT_EQ(serving(unchecked, ""), "2345");
+    EXPECT_FALSE(panics(unchecked, 0));
+}
+
+}  // namespace
+}  // namespace hairpin
