@@ -18,11 +18,6 @@ std::string describe(const health::Change& change) {
     return standing.in_a_row() == 1 ? text : text + fmt::format(" ({} in a row)", standing.in_a_row());
 }
 
-size_t count_up(const Service& service, const IsUp& is_up) {
-    return static_cast<size_t>(
-        std::ranges::count_if(service.backends, [&](const Backend& backend) { return is_up(service, backend); }));
-}
-
 }  // namespace
 
 Result<> BackendHealth::watch(const std::vector<Service>& services) {
@@ -65,8 +60,7 @@ void BackendHealth::log_changes(const std::vector<Service>& services) {
 }
 
 bool BackendHealth::panics_now(const Service& service) const {
-    return service.health &&
-           panics(service, count_up(service, [this](const Service& s, const Backend& b) { return is_up(s, b); }));
+    return panics(service, [this](const Service& s, const Backend& b) { return is_up(s, b); });
 }
 
 void BackendHealth::log_panic(const Service& service) {

@@ -27,7 +27,7 @@ int hp_leaves(__sk_buff* skb);
 int hp_in_driver(xdp_md* frame);
 int hp_insert(hp_direction direction);
 int hp_look_up(hp_request* request);
-int hp_take_away(hp_request* request);
+int hp_remove(const hp_tuple* key, uint32_t now);
 // The tables, by other names, since entries have some of these; what they look like is the affair of the programs.
 extern char endpoints_table asm("hp_endpoints");
 extern char backends_table asm("hp_backends");
@@ -229,7 +229,8 @@ Verdict HostKernel::in_driver(int link, const std::string& frame) {
 }
 
 std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
-    hp_request request{.key = key, .half = {}, .now = 0, .zero = 0};
+    hp_request request{};
+    request.key = key;
     if (hp_look_up(&request) == 0) return {};
     return request.half;
 }
@@ -240,10 +241,7 @@ int HostKernel::insert(const hp_tuple& key, const hp_half& half) {
     return hp_insert(HP_TO_BACKEND);
 }
 
-void HostKernel::remove(const hp_tuple& key) {
-    hp_request request{.key = key, .half = {}, .now = static_cast<uint32_t>(state->now >> HP_TICK_BITS), .zero = 0};
-    hp_take_away(&request);
-}
+void HostKernel::remove(const hp_tuple& key) { hp_remove(&key, static_cast<uint32_t>(state->now >> HP_TICK_BITS)); }
 
 std::set<uint32_t> HostKernel::slots_in_use() const {
     std::set<uint32_t> slots;
@@ -300,6 +298,7 @@ long host_delete(host_table table, const void* key) {
 }
 
 uint64_t bpf_ktime_get_coarse_ns() { return state->now; }
+uint64_t bpf_ktime_get_ns() { return state->now; }
 uint32_t bpf_get_prandom_u32() { return static_cast<uint32_t>(state->random()); }
 
 long bpf_redirect(uint32_t link, uint64_t flags) {

@@ -115,6 +115,7 @@ bool is_attachment(const fs::path& pin) {
 }
 
 std::optional<uint32_t> device_of(const fs::path& pin) {
+    if (pin.filename().string().starts_with(filter_prefix)) return {};
     const Fd link(::bpf_obj_get(pin.c_str()));
     bpf_link_info info{};
     uint32_t size = sizeof info;

@@ -243,6 +243,7 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     auto done = settle(maps, tables_, now);
     if (done) done = attach(Hook::arrives, kernel_->program(Hook::arrives), links, folder_);
     if (!done) {
+        tables_.known = now.known;  // flows may have begun there
         (void)settle(maps, now, tables_);
         return done;
     }
@@ -340,7 +341,7 @@ void BpfEngine::end_stale_udp(const Desired* replaced) {
             leads_to(*now->service, *now->listen, asked.port, from_wire(translated(flow.forth)).destination);
         if (!same) stale.push_back(flow);
     });
-    for (const FlowState& flow : stale) forget(*kernel_, flow);
+    for (const FlowState& flow : stale) kernel_->flows().remove(flow.asked, flow.forth.began);
     if (!done) options_.on_event({Event::Level::warning, done.error().message});
 }
 
@@ -367,9 +368,8 @@ Result<Stats> BpfEngine::stats() {
         row.service = count.name;
         for (size_t i = 0; i < row.accepted.size(); ++i) row.accepted[i] = count.accepted[i];
         for (size_t i = 0; i < row.refused.size(); ++i) row.refused[i] = count.refused[i];
-        const auto swept = kernel_->maps().swept.get(slot).value_or(hp_swept{});
-        row.bytes_to_backends += count.bytes[HP_TO_BACKEND] + swept.bytes[HP_TO_BACKEND];
-        row.bytes_to_clients += count.bytes[HP_TO_CLIENT] + swept.bytes[HP_TO_CLIENT];
+        row.bytes_to_backends += count.bytes[HP_TO_BACKEND];
+        row.bytes_to_clients += count.bytes[HP_TO_CLIENT];
     }
     Stats stats;
     for (const Service& service : desired_->ruleset.services()) {

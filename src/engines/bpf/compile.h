@@ -34,7 +34,8 @@ struct Tables {
 };
 
 // Numbers for things that endpoints refer to: the same thing keeps its number while it is in use, and no number is ever
-// used again. So a packet that found an endpoint before a change also finds what it refers to.
+// used again. So a packet that found an endpoint before a change finds what it refers to, or nothing, in which case it
+// is lost as if on the way: never something else.
 class Numbers {
 public:
     explicit Numbers(uint32_t first) : next_(first) {}

@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint64_t share_of_memory = 128;
 
-// What a program made of the request; it is filled in.
+// What a program made of the request; it is filled in. 0, where the kernel has no memory for that: as if there were
+// nothing.
 int ask(int program, hp_request& request) {
     bpf_test_run_opts run{};
     run.sz = sizeof run;
@@ -29,13 +30,10 @@ Result<uint32_t> entries_of(int fd) {
     return info.max_entries;
 }
 
-// Nothing: it is not taken, or has changed hands meanwhile.
+// Nothing: it is not taken. One that is vacated rests before it is filled again, so this is one half.
 std::optional<hp_slot> live(const hp_slot& slot) {
     if (__atomic_load_n(&slot.state, __ATOMIC_ACQUIRE) != HP_LIVE) return {};
-    const hp_slot copy = slot;
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (__atomic_load_n(&slot.state, __ATOMIC_RELAXED) != HP_LIVE) return {};
-    return copy;
+    return slot;
 }
 
 }  // namespace
@@ -71,13 +69,23 @@ Result<FlowTable> FlowTable::open(const Descriptors& descriptors, KernelMap<hp_t
 }
 
 std::optional<hp_half> FlowTable::get(const hp_tuple& key) const {
-    hp_request request{.key = key, .half = {}, .now = 0, .zero = 0};
+    hp_request request{};
+    request.key = key;
     if (ask(descriptors_.look_up, request) == 0) return {};
     return request.half;
 }
 
-void FlowTable::remove(const hp_tuple& key) const {
-    hp_request request{.key = key, .half = {}, .now = now(), .zero = 0};
+void FlowTable::remove(const hp_tuple& key, uint32_t began) const {
+    constexpr uint32_t future = 1U << 30;
+    take_away(key, began, now() + future, false);
+}
+
+void FlowTable::take_away(const hp_tuple& key, uint32_t began, uint32_t seen, bool orphan) const {
+    hp_request request{};
+    request.key = key;
+    request.half.began = began;
+    request.half.seen = seen;
+    request.orphan = orphan;
     (void)ask(descriptors_.take_away, request);
 }
 

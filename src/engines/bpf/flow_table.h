@@ -1,5 +1,5 @@
 // The table of the halves of flows (kern/table.h) as the daemon sees it: read where it lies, changed by asking the
-// kernel's half, so that a daemon that is killed leaves nothing half done.
+// kernel's half, so that a daemon that is killed leaves nothing half done, and what has changed meanwhile stays.
 #pragma once
 
 #include <functional>
@@ -42,7 +42,12 @@ public:
     static Result<FlowTable> open(const Descriptors& descriptors, KernelMap<hp_tuple, hp_half> beyond);
 
     std::optional<hp_half> get(const hp_tuple& key) const;
-    void remove(const hp_tuple& key) const;  // one that is gone is as good
+
+    // Takes a flow away, by the key of either half, if it is still the one that began then and has not been seen after
+    // `seen`. `orphan`: only if it has no other half. What it carried is added to what its service has.
+    void remove(const hp_tuple& key, uint32_t began, uint32_t seen) const { take_away(key, began, seen, false); }
+    void remove_orphan(const hp_tuple& key, uint32_t began, uint32_t seen) const { take_away(key, began, seen, true); }
+    void remove(const hp_tuple& key, uint32_t began) const;  // whenever it was seen
 
     // As those of KernelMap.
     struct Cursor {
@@ -54,6 +59,7 @@ public:
     Result<> visit_all(const Show& show) const;
 
 private:
+    void take_away(const hp_tuple& key, uint32_t began, uint32_t seen, bool orphan) const;
     FlowTable(const Descriptors& descriptors, KernelMap<hp_tuple, hp_half> beyond, MappedArray<hp_slot> slots,
               MappedArray<uint64_t> in_use)
         : descriptors_(descriptors), beyond_(beyond), slots_(std::move(slots)), in_use_(std::move(in_use)) {}

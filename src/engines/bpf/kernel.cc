@@ -50,7 +50,6 @@ Maps maps_of(const nat_tc& skeleton) {
             .links = typed<uint32_t, hp_link>(maps.hp_links),
             .known = typed<uint32_t, uint64_t>(maps.hp_known),
             .counts = typed<uint32_t, hp_counts>(maps.hp_counts),
-            .swept = typed<uint32_t, hp_swept>(maps.hp_swept_of),
             .hashing = typed<uint32_t, hp_hashing>(maps.hp_hashing),
             .sysctls = typed<hp_sysctl, hp_sysctl>(maps.hp_sysctls)};
 }

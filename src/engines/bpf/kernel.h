@@ -25,7 +25,6 @@ struct Maps {
     KernelMap<uint32_t, hp_link> links;
     KernelMap<uint32_t, uint64_t> known;
     KernelMap<uint32_t, hp_counts> counts;
-    KernelMap<uint32_t, hp_swept> swept;
     KernelMap<uint32_t, hp_hashing> hashing;
     KernelMap<hp_sysctl, hp_sysctl> sysctls;
 };

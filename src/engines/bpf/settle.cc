@@ -74,6 +74,7 @@ uint32_t first_free_number(const Tables& tables) {
 }
 
 Result<> settle(const Maps& maps, const Tables& before, const Tables& now) {
+    if (auto done = add(maps.known, before.known, now.known); !done) return done;
     if (auto put = maps.settings.put(0, now.settings); !put) return put;
     if (auto done = add(maps.links, before.links, now.links); !done) return done;
     if (auto done = add(maps.networks, before.networks, now.networks); !done) return done;
@@ -81,7 +82,6 @@ Result<> settle(const Maps& maps, const Tables& before, const Tables& now) {
     if (auto done = add(maps.backends, before.backends, now.backends); !done) return done;
     if (auto done = add(maps.choices, before.choices, now.choices); !done) return done;
     if (auto done = add(maps.guarded, before.guarded, now.guarded); !done) return done;
-    if (auto done = add(maps.known, before.known, now.known); !done) return done;
     if (auto done = add(maps.endpoints, before.endpoints, now.endpoints); !done) return done;
     drop(maps.endpoints, before.endpoints, now.endpoints);
     drop(maps.guarded, before.guarded, now.guarded);

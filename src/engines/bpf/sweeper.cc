@@ -33,12 +33,6 @@ bool is_orphan(const Kernel& kernel, const hp_tuple& key, const hp_half& back) {
     return !forth || !same(answer_to(*forth), key);
 }
 
-void add_swept(const Kernel& kernel, const hp_half& half) {
-    auto swept = kernel.maps().swept.get(half.service).value_or(hp_swept{});
-    swept.bytes[half.direction & 1] += half.bytes;
-    (void)kernel.maps().swept.put(half.service, swept);
-}
-
 }  // namespace
 
 Protocol FlowState::protocol() const { return asked.protocol == IPPROTO_TCP ? Protocol::tcp : Protocol::udp; }
@@ -64,18 +58,9 @@ Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowSt
     });
 }
 
-// The half to the client last, for it holds the port.
-void forget(const Kernel& kernel, const FlowState& flow) {
-    add_swept(kernel, flow.forth);
-    kernel.flows().remove(flow.asked);
-    if (!flow.back) return;
-    add_swept(kernel, *flow.back);
-    kernel.flows().remove(answer_to(flow.forth));
-}
-
 void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest) {
     std::vector<FlowState> rested;
-    std::vector<hp_tuple> orphans;
+    std::vector<std::pair<hp_tuple, hp_half>> orphans;
     const uint32_t time = now();
     const auto done = kernel.flows().visit(cursor_, at_once, [&](const hp_tuple& key, const hp_half& half) {
         // Nearly all have just been seen, so the other half need not be asked for.
@@ -85,16 +70,12 @@ void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milli
             const FlowState flow = state_of(kernel, key, half);
             if (since(flow.seen(), time) > rest) rested.push_back(flow);
         } else if (since(half.seen, time) > transitory && is_orphan(kernel, key, half)) {
-            orphans.push_back(key);
+            orphans.emplace_back(key, half);
         }
     });
     if (!done) cursor_ = {};
-    for (const FlowState& flow : rested) {  // as they were a moment ago
-        const auto still = kernel.flows().get(flow.asked);
-        if (!still || still->began != flow.forth.began) continue;
-        if (state_of(kernel, flow.asked, *still).seen() == flow.seen()) forget(kernel, flow);
-    }
-    for (const hp_tuple& key : orphans) kernel.flows().remove(key);
+    for (const FlowState& flow : rested) kernel.flows().remove(flow.asked, flow.forth.began, flow.seen());
+    for (const auto& [key, half] : orphans) kernel.flows().remove_orphan(key, half.began, half.seen);
 }
 
 }  // namespace hairpin::bpf

@@ -26,9 +26,6 @@ std::chrono::nanoseconds rest_of(const hp_half& forth, std::chrono::milliseconds
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show);
 
-// Takes a flow away and adds what it carried to hp_swept_of.
-void forget(const Kernel& kernel, const FlowState& flow);
-
 // One thread, that of the kernel's half.
 class Sweeper {
 public:

@@ -9,10 +9,10 @@ namespace hairpin::bpf {
 enum class Direction { in, out };
 
 // Puts the program in the place of the one that we have there, without a packet passing in between. It runs before
-// filters of others with a priority number above ours, 7.
+// filters of others with a priority number above ours, 7. A link that has just gone is no error.
 Result<> put_filter(int link, Direction direction, int program);
 
-// And the qdisc, if there is no other filter: as good as if it had never been.
+// And the qdisc, if nobody has a filter there.
 void remove_filter(int link, Direction direction);
 
 }  // namespace hairpin::bpf

@@ -11,7 +11,7 @@ enum {
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
-    HP_MOST_CHOICES = 1 << 18,
+    HP_MOST_CHOICES = 1 << 19, /* a restart has those of before beside its own */
     HP_MOST_SERVICES = 1 << 18,
     HP_MOST_NETWORKS = 1 << 20,
     HP_MOST_BEYOND = 1 << 21, /* halves of flows, two each, for which hp_slots has no room */
@@ -104,13 +104,8 @@ struct hp_counts {
     __u64 turn; /* of round robin */
     __u64 accepted[HP_PATHS];
     __u64 refused[HP_REFUSALS];
-    __u64 bytes[2]; /* of flows that were begun anew, by direction */
+    __u64 bytes[2]; /* of flows that are gone, by direction */
     char name[HP_NAME];
-};
-
-/* What the flows that the daemon swept have carried, by direction. */
-struct hp_swept {
-    __u64 bytes[2];
 };
 
 /* Which addresses lie where. */
@@ -196,8 +191,8 @@ struct hp_hashing {
 /* What the daemon asks of the table, which only the kernel's half writes to. */
 struct hp_request {
     struct hp_tuple key;
-    struct hp_half half; /* what was found */
-    __u32 now;           /* the tick */
+    struct hp_half half; /* what was found; to take away: when it began, and until when it may have been seen */
+    __u32 orphan;        /* to take away: only where the flow has no other half */
     __u32 zero;
 };
 

@@ -35,6 +35,7 @@ long host_delete(struct host_table table, const void* key);
 #define bpf_map_delete_elem(map, key) host_delete(HOST_TABLE(map), key)
 
 __u64 bpf_ktime_get_coarse_ns(void);
+__u64 bpf_ktime_get_ns(void);
 __u32 bpf_get_prandom_u32(void);
 #define bpf_loop(times, step, context, flags)              \
     ({                                                     \

@@ -46,11 +46,18 @@ TEST(InService, ThePanicThresholdMakesFewAsGoodAsNone) {
     EXPECT_EQ(serving(web(WhenNone::refuse, 100), "2345"), "2345");
 }
 
+TEST(InService, WeightZeroIsNoHelp) {
+    Service resting = web(WhenNone::all);
+    for (size_t i = 1; i < resting.backends.size(); ++i) resting.backends[i].weight = 0;
+    EXPECT_EQ(serving(resting, "345"), "2345") << "nobody who takes new flows is up";
+    EXPECT_EQ(serving(resting, "2"), "2");
+}
+
 TEST(InService, AreAllOfAServiceWithoutChecks) {
     Service unchecked = web();
     unchecked.health = {};
     EXPECT_EQ(serving(unchecked, ""), "2345");
-    EXPECT_FALSE(panics(unchecked, 0));
+    EXPECT_FALSE(panics(unchecked, [](const Service&, const Backend&) { return false; }));
 }
 
 }  // namespace

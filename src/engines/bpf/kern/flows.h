@@ -49,12 +49,18 @@ static __always_inline int hp_is_answered_by(const struct hp_half* half, const s
            half->protocol == answer->protocol;
 }
 
-/* The other half of the flow of a half, by its own key; null where it has gone, or belongs to another flow by now. */
+/* The other half of the flow of a half, by its own key; null where it has gone, or belongs to another flow by now.
+ * `reversed`: gets the other's key. */
+static __always_inline struct hp_half* hp_other_at(const struct hp_tuple* key, const struct hp_half* half,
+                                                   struct hp_tuple* reversed) {
+    hp_reversed(&half->translated, half->protocol, reversed);
+    struct hp_half* other = hp_find(reversed);
+    return other && hp_is_answered_by(other, key) ? other : 0;
+}
+
 static __always_inline struct hp_half* hp_other(const struct hp_tuple* key, const struct hp_half* half) {
     struct hp_tuple reversed;
-    hp_reversed(&half->translated, half->protocol, &reversed);
-    struct hp_half* other = hp_find(&reversed);
-    return other && hp_is_answered_by(other, key) ? other : 0;
+    return hp_other_at(key, half, &reversed);
 }
 
 static __always_inline __u64 hp_ports_change(const struct hp_tuple* from, const struct hp_ends* to) {
@@ -83,15 +89,13 @@ static __always_inline void hp_count_ended(const struct hp_half* half) {
 }
 
 /* Both halves of a flow, by the key of either. The half to the client goes last: it holds the port. */
-HP_APART int hp_forget(const struct hp_tuple* key, const struct hp_half* half) {
+HP_APART int hp_forget(const struct hp_tuple* key, const struct hp_half* half, __u32 now) {
     if (!key || !half) return 0;
     struct hp_tuple reversed;
-    hp_reversed(&half->translated, half->protocol, &reversed);
     const int to_backend = half->direction == HP_TO_BACKEND;
-    const struct hp_half* other = hp_other(key, half);
+    const struct hp_half* other = hp_other_at(key, half, &reversed);
     hp_count_ended(half);
     if (other) hp_count_ended(other);
-    const __u32 now = hp_now();
     if (to_backend || !other) hp_remove(key, now);
     if (other) hp_remove(&reversed, now);
     if (other && !to_backend) hp_remove(key, now);

@@ -56,21 +56,23 @@ HP_APART int hp_insert(enum hp_direction direction) {
         if (!slot || !hp_claim(slot, now)) continue;
         slot->key = *key;
         slot->half = *half;
-        __sync_lock_test_and_set(&slot->state, HP_LIVE);
         if (i) __sync_fetch_and_or(&own->around, 1U << (i - 1));
         hp_tell_in_use(index, 1);
+        __sync_lock_test_and_set(&slot->state, HP_LIVE); /* orders all that, and the search after it */
         if (hp_search(key, index) == HP_NOWHERE) return 0;
         if (__sync_bool_compare_and_swap(&slot->state, HP_LIVE, HP_BUSY))
             hp_vacate(own, home, slot, index, how->slots, now);
         return HP_TAKEN;
     }
     if (own->around >= HP_MANY_BEYOND) return HP_FULL;
-    const long failed = bpf_map_update_elem(&hp_beyond, key, half, BPF_NOEXIST);
-    if (failed) return (int)failed;
-    __sync_fetch_and_add(&own->around, HP_ONE_BEYOND);
-    if (hp_search(key, HP_NOWHERE) == HP_BEYOND) return 0;
-    if (!bpf_map_delete_elem(&hp_beyond, key)) __sync_fetch_and_sub(&own->around, HP_ONE_BEYOND);
-    return HP_TAKEN;
+    __sync_fetch_and_add(&own->around, HP_ONE_BEYOND); /* first, so that it is never missed */
+    long failed = bpf_map_update_elem(&hp_beyond, key, half, BPF_NOEXIST);
+    if (!failed && hp_search(key, HP_NOWHERE) != HP_BEYOND) {
+        bpf_map_delete_elem(&hp_beyond, key);
+        failed = HP_TAKEN;
+    }
+    if (failed) __sync_fetch_and_sub(&own->around, HP_ONE_BEYOND);
+    return (int)failed;
 }
 
 /* One that is gone is as good. */
@@ -87,7 +89,11 @@ HP_APART int hp_remove(const struct hp_tuple* key, __u32 now) {
         return 0;
     }
     struct hp_slot* slot = hp_slot_at(index);
-    if (slot && __sync_bool_compare_and_swap(&slot->state, HP_LIVE, HP_BUSY))
+    if (!slot || !__sync_bool_compare_and_swap(&slot->state, HP_LIVE, HP_BUSY)) return 0;
+    if (hp_same_tuple(&slot->key, key)) {
         hp_vacate(own, home, slot, index, how->slots, now);
+    } else { /* it has changed hands meanwhile */
+        __sync_lock_test_and_set(&slot->state, HP_LIVE);
+    }
     return 0;
 }

@@ -87,7 +87,6 @@ struct {
 } hp_fragments SEC(".maps");
 
 /* The daemon's own notes, here because what is pinned outlives it. */
-HP_TABLE(hp_swept_of, __u32, struct hp_swept, HP_MOST_SERVICES);
 HP_TABLE(hp_sysctls, struct hp_sysctl, struct hp_sysctl, 16);
 
 struct {

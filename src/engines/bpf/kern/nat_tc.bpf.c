@@ -60,7 +60,7 @@ HP_APART int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet)
     struct hp_tuple back;
     hp_reversed(&asked, packet->tuple.protocol, &back);
     const struct hp_half* half = hp_find(&back);
-    if (half && hp_closed(half)) hp_forget(&back, half);
+    if (half && hp_closed(half)) hp_forget(&back, half, hp_now());
     return TCX_NEXT;
 }
 
@@ -148,7 +148,7 @@ int hp_arrives(struct __sk_buff* skb) {
     if (half && half->marks & HP_FROM_INSIDE && hp_is_outside(skb->ifindex)) return TCX_DROP; /* a forged address */
     if (half && packet.tuple.protocol == IPPROTO_TCP && kind == HP_WHOLE && hp_begins(&packet)) {
         if (hp_closed(half)) {
-            hp_forget(&packet.tuple, half);
+            hp_forget(&packet.tuple, half, hp_now());
             half = 0;
         } else if (half->direction == HP_TO_CLIENT) {
             return TCX_NEXT; /* the backend calls for its own part */
@@ -196,10 +196,20 @@ int hp_look_up(struct hp_request* request) {
     return 1;
 }
 
+static __always_inline int hp_seen_since(const struct hp_half* half, __u32 tick) {
+    return (__s32)(half->seen - tick) > 0;
+}
+
+/* A flow that is still the one that the daemon has seen, and has rested since. */
 SEC("syscall")
 int hp_take_away(struct hp_request* request) {
     const struct hp_tuple key = request->key;
-    return hp_remove(&key, request->now);
+    const struct hp_half* half = hp_find(&key);
+    if (!half || half->began != request->half.began || hp_seen_since(half, request->half.seen)) return 0;
+    const struct hp_half* other = hp_other(&key, half);
+    if (other && (request->orphan || hp_seen_since(other, request->half.seen))) return 0;
+    /* The coarse clock is not for programs of this kind. */
+    return hp_forget(&key, half, (__u32)(bpf_ktime_get_ns() >> HP_TICK_BITS));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL"; /* for bpf_fib_lookup() */

@@ -112,7 +112,7 @@ TEST(BpfCompiler, AServiceWhoseBackendsAreAllDownHasAnEndpointWithoutAny) {
     const Tables tables = compiled(compiler, {service("down", {"1.0.0.1:80"}, {})});
     const auto asked = tables.endpoints.find(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:80")));
     ASSERT_NE(asked, tables.endpoints.end());
-    EXPECT_EQ(asked->second.backends, 0u);
+    EXPECT_EQ(asked->second.choices, 0u);
     EXPECT_TRUE(tables.backends.empty());
 }
 
