@@ -4,9 +4,12 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/manual.h"
 #include "config/values.h"
 
 namespace hairpin {
@@ -54,6 +57,14 @@ int help(std::span<const Command> commands, std::span<const std::string> argumen
     return status;
 }
 
+// For packages; the usage does not list them. Nothing: it is none of these.
+std::optional<std::string> generated(std::span<const Command> commands, std::span<const std::string> arguments) {
+    if (arguments.size() == 1 && arguments[0] == "man") return manual(commands);
+    if (arguments.size() == 2 && arguments[0] == "completion" && arguments[1] == "bash")
+        return bash_completion(commands);
+    return std::nullopt;
+}
+
 }  // namespace
 
 Action understand(const Command& command, std::span<const std::string> arguments, int& status) {
@@ -81,6 +92,10 @@ int dispatch(std::span<const Command> commands, std::span<const std::string> arg
     }
     const std::string& name = arguments.front();
     if (asks_for_help(name)) return help(commands, arguments.subspan(1));
+    if (const auto text = generated(commands, arguments)) {
+        fmt::print("{}", *text);
+        return exit_ok;
+    }
     const Command* command = find(commands, name == "--version" ? "version" : name);
     if (!command) return unknown(commands, name);
     int status = exit_ok;

@@ -1,6 +1,7 @@
 #include "cli/input.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
 #include <nlohmann/json.hpp>
@@ -11,17 +12,17 @@
 namespace hairpin {
 namespace {
 
-std::string engine_names() {
+std::vector<std::string_view> engine_names() {
     std::vector<std::string_view> names;
     for (const EngineEntry& entry : engines()) names.push_back(entry.name);
     names.push_back(automatic_engine);
-    return either(names);
+    return names;
 }
 
 // CLI11 takes the message of a value that does not suit; empty: it suits.
 std::string check_engine(const std::string& name) {
     if (find_engine(name) || name == automatic_engine) return {};
-    return fmt::format("there is no engine {}, only {}", in_quotes(name), engine_names());
+    return fmt::format("there is no engine {}, only {}", in_quotes(name), either(engine_names()));
 }
 
 }  // namespace
@@ -39,8 +40,8 @@ void Input::add_file_or_rules(CLI::App& app) {
 }
 
 void Input::add_engine(CLI::App& app) {
-    app.add_option("--engine", engine, fmt::format("what carries the traffic: {}", engine_names()))
-        ->option_text("ENGINE")
+    app.add_option("--engine", engine, "what carries the traffic")
+        ->option_text(fmt::format("{}", fmt::join(engine_names(), "|")))
         ->check(CLI::Validator(check_engine, "ENGINE"));
 }
 

@@ -51,7 +51,8 @@ Action run_command(CLI::App& app) {
         "Example:\n"
         "  hairpin run 1.0.0.1:5432=10.0.0.2:54321 1.0.0.1:1234=10.0.0.3:12345\n\n"
         "It logs \"ready\" once every endpoint is served. SIGTERM lets live connections finish, SIGHUP reads the\n"
-        "configuration again, SIGUSR1 logs the counters of each service.");
+        "configuration again, SIGUSR1 logs the counters of each service. SIGQUIT leaves an engine in the kernel\n"
+        "serving, for the next `hairpin run` to take over.");
     return [options] { return run(*options); };
 }
 

@@ -42,6 +42,9 @@ constexpr milliseconds shortest_pause{50};
 constexpr int pauses_for_one_look = 4;
 constexpr milliseconds tend_interval{1000};
 
+// How much longer than drain_timeout a stop may take, as systemd is told.
+constexpr milliseconds stop_takes{10'000};
+
 // Changes of the network come in bursts: wait for a pause, but not for ever.
 constexpr milliseconds network_is_quiet{50};
 constexpr milliseconds network_settles{1000};
@@ -59,7 +62,7 @@ milliseconds time_until(steady_clock::time_point moment) {
     return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(moment - steady_clock::now()));
 }
 
-bool asks_to_stop(int signal) { return signal == SIGTERM || signal == SIGINT; }
+bool asks_to_stop(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT; }
 
 milliseconds since(steady_clock::time_point began) {
     return std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
@@ -139,17 +142,18 @@ public:
     int run() {
         if (const int status = start(); status != ok) return status;
         give_back_memory();
-        auto tend_at = steady_clock::now() + tend_interval;
+        auto tend_at = steady_clock::now() + tend_interval_;
         for (;;) {
             const auto signal = wait_for_signal(time_until(std::min(tend_at, follow_health_at_.value_or(tend_at))));
             if (follow_health_at_ && steady_clock::now() >= *follow_health_at_) {
                 within_memory("a change of health", [this] { follow_health(); });
             }
             if (steady_clock::now() >= tend_at) {
-                within_memory("the engine's care", [this] { engine_->tend(); });
-                tend_at = steady_clock::now() + tend_interval;
+                tend();
+                tend_at = steady_clock::now() + tend_interval_;
             }
             if (!signal) continue;
+            if (signal == SIGQUIT && next_takes_over()) return leave();
             if (asks_to_stop(*signal)) return stop(*signal);
             if (signal == SIGHUP) {
                 reload();
@@ -226,6 +230,24 @@ private:
         engine_ = std::move(selected->engine);
         for (const std::string& why : selected->passed_over) spdlog::info("engine auto: not {}", why);
         return {};
+    }
+
+    // Systemd hears that we live only where the engine's care has come to an end.
+    void tend() {
+        within_memory("the engine's care", [this] { engine_->tend(); });
+        if (watchdog_) notify_systemd("WATCHDOG=1");
+    }
+
+    // Whether the kernel can go on without us. Not for a daemon that will have another engine; and where the next one
+    // will refuse its configuration, better than nobody.
+    bool next_takes_over() const {
+        const std::string_view ours = find_engine(engine_->name())->kernel_state;
+        if (ours.empty()) return false;
+        const Config config = options_.load();
+        if (!config.errors.empty()) return true;
+        const auto next =
+            select_engine(config.settings.engine, {}, Ruleset(config.services), [](Engine&) { return Result<>(); });
+        return !next || find_engine(next->engine->name())->kernel_state == ours;
     }
 
     // Another engine's translation would come before ours, or after it.
@@ -369,6 +391,13 @@ private:
         for (const ServiceStats& service : stats->services) spdlog::info("stats {}", to_json(service).dump());
     }
 
+    // The next one takes over: no connection notices.
+    static int leave() {
+        spdlog::info("SIGQUIT: ended; the kernel goes on for the next one, or until `hairpin clear`");
+        notify_systemd("STOPPING=1");
+        return ok;
+    }
+
     int stop(int signal) {
         (void)health_.watch({});
         const auto nothing = std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
@@ -379,7 +408,9 @@ private:
         const uint64_t before = active();
         spdlog::info("{}: no new connections; {} may finish within {}", signal_name(signal), count(before, "live one"),
                      span(settings_.drain_timeout));
-        notify_systemd("STOPPING=1\nSTATUS=waiting for " + count(before, "live connection"));
+        notify_systemd(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=waiting for {}",
+                                   std::chrono::microseconds(settings_.drain_timeout + stop_takes).count(),
+                                   count(before, "live connection")));
 
         const uint64_t cut = drain(before);
         if (const auto cleared = engine_->clear(); !cleared) spdlog::warn(cleared.error().message);
@@ -400,8 +431,8 @@ private:
             if (signal == SIGUSR2) calls_.answer();
             const auto began = steady_clock::now();
             if (began >= next_care) {
-                within_memory("the engine's care", [this] { engine_->tend(); });
-                next_care = began + std::chrono::seconds(1);
+                tend();
+                next_care = began + tend_interval_;
             }
             alive = active();
             pause = std::max(shortest_pause, pauses_for_one_look * since(began));
@@ -420,6 +451,8 @@ private:
     }
 
     const DaemonOptions& options_;
+    const std::optional<milliseconds> watchdog_ = watchdog_interval();
+    const milliseconds tend_interval_ = std::min(tend_interval, watchdog_.value_or(tend_interval));
     Settings settings_;
     std::optional<TopologyWatch> watch_;
     std::unique_ptr<Engine> engine_;

@@ -21,6 +21,8 @@ struct DaemonOptions {
 //
 // - SIGTERM, SIGINT: takes no new connections, gives live ones drain_timeout to finish, ends. The second ends it at
 // once.
+// - SIGQUIT: ends at once and leaves the kernel serving, for the next daemon to take over. As SIGTERM where the engine
+//   is not in the kernel, or the configuration names another one by now. It is what systemd restarts with.
 // - SIGHUP: reads the configuration and the machine's addresses and routes again. Used whole or refused whole; then the
 //   reasons are logged and everything stays as it was.
 // - SIGUSR1: logs one line for each backend that is checked, "backend " and the JSON of backend_health.h, and one for

@@ -14,7 +14,7 @@ namespace {
 sigset_t taken_signals() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGIO}) sigaddset(&set, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGIO}) sigaddset(&set, signal);
     return set;
 }
 
@@ -60,5 +60,11 @@ bool reuses_closed_ports() {
 }
 
 void notify_systemd(const std::string& state) { sd_notify(0, state.c_str()); }
+
+std::optional<std::chrono::milliseconds> watchdog_interval() {
+    uint64_t microseconds = 0;
+    if (sd_watchdog_enabled(0, &microseconds) <= 0) return std::nullopt;
+    return std::chrono::milliseconds(microseconds / 1000 / 2);
+}
 
 }  // namespace hairpin

@@ -10,8 +10,8 @@
 
 namespace hairpin {
 
-// Keeps SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGIO for wait_for_signal(), and ignores SIGPIPE. Threads inherit
-// this: call before the first one starts.
+// Keeps SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 and SIGIO for wait_for_signal(), and ignores SIGPIPE.
+// Threads inherit this: call before the first one starts.
 void take_signals();
 
 // The next of those signals; nothing once the time is over. Without a timeout it waits for ever.
@@ -28,5 +28,8 @@ bool reuses_closed_ports();
 
 // Tells systemd, where it listens; see sd_notify(3) for the assignments.
 void notify_systemd(const std::string& state);
+
+// How often systemd's watchdog is to hear WATCHDOG=1: twice in WatchdogSec=. Nothing: it does not watch.
+std::optional<std::chrono::milliseconds> watchdog_interval();
 
 }  // namespace hairpin

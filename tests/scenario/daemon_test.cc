@@ -290,8 +290,35 @@ TEST_F(Notified, says_ready_and_stopping) {
     start({rule});
     EXPECT_EQ(next(), "READY=1\nSTATUS=serving 1 service on 1 endpoint");
     process_->signal(SIGTERM);
-    EXPECT_EQ(next(), "STOPPING=1\nSTATUS=waiting for 0 live connections");
+    EXPECT_EQ(next(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=40000000\nSTATUS=waiting for 0 live connections");
     EXPECT_EQ(exit_status(), 0);
+}
+
+TEST_F(Notified, says_that_it_lives_while_it_serves_and_while_it_drains) {
+    setenv("WATCHDOG_USEC", "200000", 1);
+    configure(patient);
+    start({"-c", file_});
+    unsetenv("WATCHDOG_USEC");
+    EXPECT_TRUE(next().starts_with("READY=1"));
+    EXPECT_EQ(next(), "WATCHDOG=1");
+    EXPECT_EQ(next(), "WATCHDOG=1");
+    const Conversation conversation = converse();
+    process_->signal(SIGTERM);
+    std::string said;
+    while (!said.starts_with("STOPPING=1") && !HasFailure()) {
+        said = next();
+        EXPECT_NE(said, "");
+    }
+    EXPECT_EQ(next(), "WATCHDOG=1");
+    EXPECT_EQ(next(), "WATCHDOG=1");
+}
+
+TEST_F(Daemon, ends_in_order_with_SIGQUIT_where_the_kernel_cannot_go_on) {
+    start_and_wait({rule});
+    Conversation conversation = converse();
+    process_->signal(SIGQUIT);
+    EXPECT_TRUE(logs("SIGQUIT: no new connections; 1 live one may finish"));
+    EXPECT_TRUE(conversation.alive());
 }
 
 TEST_F(Notified, says_reloading_and_is_ready_again_even_where_it_refuses) {

@@ -1,7 +1,7 @@
 // Nobody notices that the daemon dies, comes back, reads another configuration or follows a change of the network: not
 // one datagram is lost, of live flows and of those that begin meanwhile, and streams go on.
 //
-//   client ────── gateway ──────╮   the daemon is killed, started again, reloaded
+//   client ────── gateway ──────╮   the daemon is killed, restarted, reloaded
 //                               ├── server1: an echo of numbered datagrams
 //   peer ──────── switch ───────╯
 #include <atomic>
@@ -87,6 +87,11 @@ TEST_P(Takeover, LosesNothing) {
 
     go_on_for_a_while();
     lab.kill_daemon();
+    go_on_for_a_while();
+    lab.start_daemon();
+    go_on_for_a_while();
+    lab->daemon().signal(SIGQUIT);  // `systemctl restart`
+    EXPECT_EQ(lab->daemon().wait(patience), 0);
     go_on_for_a_while();
     lab.start_daemon();
     go_on_for_a_while();

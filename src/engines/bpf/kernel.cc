@@ -139,11 +139,14 @@ Result<> check_kernel() {
     if (const auto version = linux_version(); version < std::pair(6, 1)) {
         return Error{fmt::format("Linux 6.1 or later is needed, this is {}.{}", version.first, version.second)};
     }
-    const bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-                                {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-    const Fd program(::bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "hp_check", "MIT", nothing, std::size(nothing), nullptr));
+    // Returns an address. The verifier allows that, and what our programs do with theirs, to CAP_PERFMON only.
+    const bpf_insn tells[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 0, .src_reg = 1, .off = 0, .imm = 0},
+                              {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    const Fd program(::bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "hp_check", "MIT", tells, std::size(tells), nullptr));
     if (program) return {};
-    if (errno == EPERM) return Error{"it takes root to load BPF programs"};
+    if (errno == EPERM || errno == EACCES) {
+        return Error{"loading BPF programs takes the capabilities CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN: run as root"};
+    }
     return system_error("loading a BPF program");
 }
 

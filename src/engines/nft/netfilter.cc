@@ -1,9 +1,14 @@
 #include "engines/nft/netfilter.h"
 
+#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -37,6 +42,12 @@ Error failure(std::string_view output) {
     return {message};
 }
 
+bool may_administer() {
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data{};
+    return ::syscall(SYS_capget, &header, data.data()) == 0 && (data[0].effective & CAP_TO_MASK(CAP_NET_ADMIN)) != 0;
+}
+
 // {"nftables": [{"metainfo": ...}, {KIND: {...}}, ...]}: the objects of one kind.
 template <class Visit>
 Result<> each_object(const std::string& output, const char* kind, Visit visit) {
@@ -58,9 +69,10 @@ void Netfilter::Free::operator()(nft_ctx* context) const { nft_ctx_free(context)
 Netfilter::Netfilter() = default;
 Netfilter::~Netfilter() = default;
 
-// libnftables ends the process where the kernel has no such socket.
+// libnftables ends the process where the kernel has no such socket, and writes to stderr itself where we are nobody.
 Result<> Netfilter::open() {
     if (context_) return {};
+    if (!may_administer()) return failure(std::strerror(EPERM));
     if (!Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER))) return failure(std::strerror(errno));
     context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
     nft_ctx_buffer_output(context_.get());
