@@ -95,7 +95,7 @@ Result<bool> FlowTable::visit(Cursor& cursor, size_t most, const Show& show) con
         if (seen >= most) return false;
         uint64_t bits = __atomic_load_n(&in_use_[cursor.word], __ATOMIC_ACQUIRE);
         for (; bits != 0; bits &= bits - 1) {
-            const auto slot = live(slots_[cursor.word * 64 + static_cast<size_t>(std::countr_zero(bits))]);
+            const auto slot = live(slots_[size_t{cursor.word} * 64 + static_cast<size_t>(std::countr_zero(bits))]);
             if (slot) show(slot->key, slot->half);
             ++seen;
         }
