@@ -9,7 +9,9 @@
 #include "cli/commands.h"
 #include "cli/input.h"
 #include "daemon/gap_report.h"
+#include "daemon/link_report.h"
 #include "engines/registry.h"
+#include "model/listen_links.h"
 #include "net/netlink_topology.h"
 
 namespace hairpin {
@@ -35,7 +37,7 @@ std::vector<std::string> describe_all(const Range& range, Describe describe) {
     return texts;
 }
 
-// One note for all external addresses that nobody here can listen on.
+// One note for all external addresses that nobody here can listen on: the kernel needs not have them to translate.
 void note_missing_addresses(Findings& findings, const Topology& topology) {
     constexpr size_t most = 8;
     std::vector<Ip> missing;
@@ -63,22 +65,28 @@ void note_missing_addresses(Findings& findings, const Topology& topology) {
 
 // A configuration is often checked on another machine than its gateway: what is wrong only here is a note.
 void note_what_is_wrong_here(Findings& findings, const Topology& topology) {
-    for (const Problem& problem : validate(findings.config.services, &topology)) {
-        findings.notes.push_back(findings.config.at(problem.place, "on this machine: " + problem.message));
+    const auto services = follow_links(findings.config.services, topology);
+    for (const Problem& problem : validate(services, &topology)) {
+        const Place place = as_written(services[problem.place.service], problem.place);
+        findings.notes.push_back(findings.config.at(place, "on this machine: " + problem.message));
     }
-    note_missing_addresses(findings, topology);
+    for (const Event& event : link_events(services, nullptr, topology)) {
+        findings.notes.push_back({findings.config.origin, 0, 0, "on this machine: " + event.message});
+    }
 }
 
 // With `auto`, of the engine that this machine would be served with.
-void note_gaps(Findings& findings, Topology topology) {
+void note_gaps(Findings& findings, const Result<Topology>& here) {
+    const Topology& topology = here ? *here : Topology();
     Config& config = findings.config;
     const auto about_all = [&](std::string message) { return Diagnostic{config.origin, 0, 0, std::move(message)}; };
-    const Desired desired{Ruleset(config.services), std::move(topology)};
+    const Desired desired{Ruleset(follow_links(config.services, topology)), topology};
     const EngineOptions options{.set_sysctls = config.settings.set_sysctls};
     const auto selected = select_engine(config.settings.engine, options, desired.ruleset,
                                         [&](Engine& engine) { return engine.check(desired); });
     if (!selected) return config.errors.push_back(about_all(selected.error().message));
     const Engine& engine = *selected->engine;
+    if (here && !engine.abilities().foreign_source) note_missing_addresses(findings, topology);
     for (const Gap& gap : engine.gaps(desired.ruleset)) {
         (gap.fatal ? config.errors : findings.notes).push_back(locate(config, engine.name(), gap));
     }
@@ -92,14 +100,16 @@ void note_gaps(Findings& findings, Topology topology) {
 Findings examine(Config config) {
     Findings findings{std::move(config), {}};
     if (!findings.config.errors.empty()) return findings;
-    Result<Topology> topology = read_topology();
+    const Result<Topology> topology = read_topology();
     if (topology) note_what_is_wrong_here(findings, *topology);
-    note_gaps(findings, topology ? *std::move(topology) : Topology());
+    note_gaps(findings, topology);
     return findings;
 }
 
 std::vector<std::string> listens(const Service& service) {
-    return describe_all(service.listen, [](const EndpointRange& listen) { return listen.str(); });
+    auto texts = describe_all(service.listen, [](const EndpointRange& listen) { return listen.str(); });
+    for (const LinkListen& on : service.listen_links) texts.push_back(on.str());
+    return texts;
 }
 
 std::vector<std::string> backends(const Service& service) {

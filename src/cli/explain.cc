@@ -14,6 +14,7 @@
 #include "engines/registry.h"
 #include "lab/plan.h"
 #include "lab/report.h"
+#include "model/listen_links.h"
 #include "net/netlink_topology.h"
 
 namespace hairpin {
@@ -105,9 +106,9 @@ int complain(int status, const std::string& message) {
 int run(const Options& options) {
     const Config config = options.input.load();
     if (!sound(config)) return exit_refused;
-    const Ruleset ruleset(config.services);
-    const Result<Ground> ground = stand_on(options.network, ruleset);
+    const Result<Ground> ground = stand_on(options.network, Ruleset(config.services));
     if (!ground) return complain(exit_failed, ground.error().message);
+    const Ruleset ruleset(follow_links(config.services, ground->topology));
 
     const Leg client = {protocol_of(options, ruleset), options.client, options.endpoint};
     const std::vector<EngineView> engines = look_at_engines(options.input.engine, ruleset);

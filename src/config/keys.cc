@@ -87,11 +87,18 @@ constexpr auto table = std::to_array<Key>({
 
     {.parent = "services.*",
      .name = "listen",
-     .type = endpoints,
+     .type = listens,
      .required = true,
      .description = "The external endpoints: what clients connect to. `0.0.0.0` and `[::]` stand "
-                    "for every address of the gateway. A range of ports is one endpoint, however "
+                    "for every address of the gateway, the name of a link, as in `eth0:5432`, for those that it "
+                    "bears at the time: see [above](#addresses-that-change). A range of ports is one endpoint, however "
                     "long it is."},
+
+    {.parent = "services.*",
+     .name = "also",
+     .type = addresses,
+     .description = "Further addresses at which the same ports are served, such as the public one that an upstream "
+                    "router maps to this gateway: see [above](#addresses-that-change)."},
 
     {.parent = "services.*",
      .name = "backends",

@@ -17,6 +17,8 @@ struct Key {
         duration,   // "250ms", "30s", "5m", "2h"; `least` and `most` are milliseconds
         endpoint,   // ADDRESS:PORT or ADDRESS:FIRST-LAST
         endpoints,  // one of those, or a list of them; where keys stand in it, each may be a mapping
+        listens,    // as endpoints, and LINK:PORT too
+        addresses,  // one ADDRESS, or a list of them
         prefixes,   // one ADDRESS/LENGTH, or a list of them
         text,       // any
         statuses,   // one HTTP status or FIRST-LAST, or a list of them

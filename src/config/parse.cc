@@ -36,9 +36,17 @@ bool is_host_name(std::string_view text) {
     });
 }
 
+// A further address for all that a service listens on.
+struct Also {
+    Ip ip;
+    Node item;
+    std::string label;
+};
+
 // A service as far as it has been read, with the places of its values.
 struct Draft {
     Service service;
+    std::vector<Also> also;
     std::vector<Mark> marks;
     bool protocol_known = true;
 
@@ -49,7 +57,7 @@ struct Draft {
     void unmark(Place::Key key) {
         std::erase_if(marks, [&](const Mark& mark) { return mark.place.key == key; });
     }
-    size_t prefixes() const { return service.source_map.size() + service.accept_proxy_from.size(); }
+    size_t prefixes() const { return service.source_map.size() + service.accept_proxy_from.size() + also.size(); }
 };
 
 class FileParser {
@@ -148,9 +156,10 @@ private:
             const auto lacks = [&](std::string_view what) {
                 reader_.complain(name.mark(), draft.service.name, "lacks " + std::string(what));
             };
-            if (!listens) lacks("'listen': write the external endpoint, listen: ADDRESS:PORT");
+            if (!listens) lacks("'listen': write the external endpoint, listen: ADDRESS:PORT or LINK:PORT");
             if (!has_backends) lacks("'backends': write the servers behind it, backends: [ADDRESS:PORT]");
         }
+        listen_also(draft);
         if (!draft.protocol_known) unknown_protocol_.push_back(config_.services.size());
         for (Mark& mark : draft.marks) {
             mark.place.service = config_.services.size();
@@ -162,11 +171,12 @@ private:
     void read_service_key(const Key& key, Node value, Draft& draft) {
         Service& service = draft.service;
         if (key.name == "listen") {
+            reader_.each_item(key, value,
+                              [&](Node item, const std::string& label) { read_listen(item, label, draft); });
+        } else if (key.name == "also") {
+            draft.also.clear();
             reader_.each_item(key, value, [&](Node item, const std::string& label) {
-                const auto endpoint = reader_.parsed<EndpointRange>(label, item);
-                if (!endpoint) return;
-                draft.mark(Place::Key::listen, service.listen.size(), item, label);
-                service.listen.push_back(*endpoint);
+                if (const auto ip = reader_.parsed<Ip>(label, item)) draft.also.push_back({*ip, item, label});
             });
         } else if (key.name == "backends") {
             reader_.each_item(key, value,
@@ -189,6 +199,37 @@ private:
             if (const auto count = reader_.count(key, value)) service.max_sessions = static_cast<uint32_t>(*count);
         } else if (key.name == "health") {
             read_health(key, value, draft);
+        }
+    }
+
+    void read_listen(Node item, const std::string& label, Draft& draft) {
+        Service& service = draft.service;
+        if (LinkListen::is_meant(item.text())) {
+            const auto on = reader_.parsed<LinkListen>(label, item);
+            if (!on) return;
+            draft.mark(Place::Key::listen_links, service.listen_links.size(), item, label);
+            return service.listen_links.push_back(*on);
+        }
+        const auto endpoint = reader_.parsed<EndpointRange>(label, item);
+        if (!endpoint) return;
+        draft.mark(Place::Key::listen, service.listen.size(), item, label);
+        service.listen.push_back(*endpoint);
+    }
+
+    // The ports that the service listens on, at further addresses.
+    static void listen_also(Draft& draft) {
+        Service& service = draft.service;
+        std::vector<PortRange> ports;
+        const auto add = [&](const PortRange& range) {
+            if (std::ranges::count(ports, range) == 0) ports.push_back(range);
+        };
+        for (const EndpointRange& listen : service.listen) add(listen.ports);
+        for (const LinkListen& on : service.listen_links) add(on.ports);
+        for (const Also& also : draft.also) {
+            for (const PortRange& range : ports) {
+                draft.mark(Place::Key::listen, service.listen.size(), also.item, also.label);
+                service.listen.push_back({also.ip, range});
+            }
         }
     }
 
@@ -345,6 +386,7 @@ private:
                 if (problem.place.key != Place::Key::proxy_protocol) add(std::move(problem));
             }
             service.listen.clear();
+            service.listen_links.clear();
         }
         for (Problem& problem : validate(config_.services)) {
             const bool guessed = std::ranges::binary_search(unknown_protocol_, problem.place.service);
@@ -355,7 +397,8 @@ private:
     void add(Problem problem) {
         const Service& service = config_.services[problem.place.service];
         // That it has no endpoint or no backend is said already, in the words of what was written.
-        const bool is_whole = !service.listen.empty() && !service.backends.empty() && is_service_name(service.name);
+        const bool is_whole = (!service.listen.empty() || !service.listen_links.empty()) && !service.backends.empty() &&
+                              is_service_name(service.name);
         if (problem.place.key == Place::Key::service && !is_whole) return;
         reader_.add(config_.at(problem.place, std::move(problem.message)));
     }

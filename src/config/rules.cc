@@ -67,18 +67,13 @@ private:
             rule = rule.substr(0, slash);
         }
         mark(Place::Key::service, 0, "");
-        if (const auto listen = endpoint("listen", rule.substr(0, equals))) {
-            mark(Place::Key::listen, 0, ": listen");
-            service.listen = {*listen};
-            service.name = listen->str();
-            if (service.protocols != Protocols::tcp) service.name += "/" + std::string(name(service.protocols));
-        }
+        read_listen(rule.substr(0, equals), service);
         for (const std::string_view text : split(rule.substr(equals + 1))) {
             const size_t index = service.backends.size();
             const std::string label = "backends[" + std::to_string(index) + "]";
             mark(Place::Key::backends, index, ": " + label);
             const size_t at = std::min(text.find('@'), text.size());
-            const auto backend = endpoint(label, text.substr(0, at)).value_or(EndpointRange{});
+            const auto backend = parsed<EndpointRange>(label, text.substr(0, at)).value_or(EndpointRange{});
             service.backends.push_back({backend, weight(label, text.substr(at))});
         }
         if (errors_.size() == errors_before) {
@@ -89,14 +84,32 @@ private:
         }
     }
 
-    std::optional<EndpointRange> endpoint(const std::string& label, std::string_view text) {
+    void read_listen(std::string_view text, Service& service) {
+        if (LinkListen::is_meant(text)) {
+            const auto on = parsed<LinkListen>("listen", text);
+            if (!on) return;
+            mark(Place::Key::listen_links, 0, ": listen");
+            service.listen_links = {*on};
+            service.name = on->str();
+        } else {
+            const auto listen = parsed<EndpointRange>("listen", text);
+            if (!listen) return;
+            mark(Place::Key::listen, 0, ": listen");
+            service.listen = {*listen};
+            service.name = listen->str();
+        }
+        if (service.protocols != Protocols::tcp) service.name += "/" + std::string(name(service.protocols));
+    }
+
+    template <class T>
+    std::optional<T> parsed(const std::string& label, std::string_view text) {
         if (text.empty()) {
             complain(label + ": is empty: write ADDRESS:PORT");
             return std::nullopt;
         }
-        const auto parsed = EndpointRange::parse(text);
-        if (parsed) return *parsed;
-        complain(label + ": " + parsed.error().message);
+        auto value = T::parse(text);
+        if (value) return *std::move(value);
+        complain(label + ": " + value.error().message);
         return std::nullopt;
     }
 

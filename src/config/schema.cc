@@ -12,6 +12,7 @@ using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr std::string_view endpoint_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)";
+constexpr std::string_view listen_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]|[^:/ \[]{1,15}):[0-9]+(-[0-9]+)?$)";
 
 Json text_like(std::string_view pattern) { return {{"type", "string"}, {"pattern", pattern}}; }
 
@@ -49,6 +50,10 @@ Json value_schema(const Key& key) {
             return text_like(endpoint_pattern);
         case Key::Type::endpoints:
             return one_or_list(or_mapping(key, text_like(endpoint_pattern)));
+        case Key::Type::listens:
+            return one_or_list(text_like(listen_pattern));
+        case Key::Type::addresses:
+            return one_or_list(text_like("^[0-9A-Fa-f:.]+$"));
         case Key::Type::prefixes:
             return one_or_list(text_like("^[0-9A-Fa-f:.]+(/[0-9]+)?$"));
         case Key::Type::text:
@@ -113,6 +118,10 @@ std::string type_text(const Key& key) {
         case Key::Type::endpoints:
             return std::string("endpoint or list of endpoints") +
                    (keys_in(key.path()).empty() ? "" : "; each may be a mapping");
+        case Key::Type::listens:
+            return "endpoint, LINK:PORT or list of them";
+        case Key::Type::addresses:
+            return "address or list of addresses";
         case Key::Type::prefixes:
             return "prefix or list of prefixes";
         case Key::Type::text:

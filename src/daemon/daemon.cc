@@ -21,9 +21,11 @@
 #include "daemon/calls.h"
 #include "daemon/desired.h"
 #include "daemon/gap_report.h"
+#include "daemon/link_report.h"
 #include "daemon/process.h"
 #include "daemon/stats_json.h"
 #include "engines/registry.h"
+#include "model/listen_links.h"
 #include "net/netlink_topology.h"
 #include "net/topology_watch.h"
 
@@ -84,15 +86,18 @@ std::string span(milliseconds time) {
     return fmt::format("{} s", time.count() / 1000);
 }
 
-// Every problem of the configuration, here, is logged; true if there is none.
-bool sound(const Config& config, const Topology& topology) {
+// The services, listening where their links are here. Every problem is logged; nothing if there is one.
+std::optional<std::vector<Service>> services_here(const Config& config, const Topology& topology) {
     for (const Diagnostic& diagnostic : config.errors) spdlog::error(diagnostic.str());
-    if (!config.errors.empty()) return false;
-    const std::vector<Problem> problems = validate(config.services, &topology);
+    if (!config.errors.empty()) return std::nullopt;
+    auto services = follow_links(config.services, topology);
+    const std::vector<Problem> problems = validate(services, &topology);
     for (const Problem& problem : problems) {
-        spdlog::error(config.at(problem.place, problem.message).str());
+        const Place place = as_written(services[problem.place.service], problem.place);
+        spdlog::error(config.at(place, problem.message).str());
     }
-    return problems.empty();
+    if (!problems.empty()) return std::nullopt;
+    return services;
 }
 
 // Logs what the engine cannot do; false if the configuration insists on it.
@@ -185,11 +190,12 @@ private:
             return fail(watch.error());
         const Result<Topology> topology = read_topology();
         if (!topology) return fail(topology.error());
-        if (!sound(config, *topology)) return refused;
+        auto services = services_here(config, *topology);
+        if (!services) return refused;
 
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
-        desired_ = configured_ = configured_as(config.services, *topology);
+        desired_ = configured_ = configured_as(*std::move(services), *topology);
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
         if (const auto opened = open_api(); !opened) return fail(opened.error());
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
@@ -197,14 +203,15 @@ private:
         if (settings_.engine != automatic_engine) {
             if (const auto begun = begin(*engine_); !begun) return fail(begun.error());
         }
-        if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
-        const auto backends = [this] { return health_.to_json(services(), desired_->ruleset.services()); };
+        if (const auto watched = health_.watch(this->services()); !watched) return fail(watched.error());
+        const auto backends = [this] { return health_.to_json(this->services(), desired_->ruleset.services()); };
         if (const auto served = api_ ? api_->serve(*engine_, backends) : Result<>(); !served) {
             return fail(served.error());
         }
 
         warn_of_traces();
         advise();
+        tell_of_links(nullptr);
         spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), since(began).count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
         return ok;
@@ -314,14 +321,16 @@ private:
         const Config config = options_.load();
         const Result<Topology> topology = read_topology();
         if (!topology) return refuse(topology.error());
-        if (!sound(config, *topology)) return std::nullopt;
-        auto configured = configured_as(config.services, *topology);
+        auto services = services_here(config, *topology);
+        if (!services) return std::nullopt;
+        auto configured = configured_as(*std::move(services), *topology);
         if (!within_reach(*engine_, config, configured->ruleset)) return std::nullopt;
         const auto began = steady_clock::now();
         if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
         const milliseconds took = since(began);
 
-        if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
+        if (const auto watched = health_.watch(this->services()); !watched) spdlog::warn(watched.error().message);
+        tell_of_links(nullptr);
         if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads ||
             config.settings.set_sysctls != settings_.set_sysctls) {
             spdlog::warn("a change of engine, threads or sysctls needs a restart: `systemctl restart hairpin`");
@@ -365,14 +374,22 @@ private:
         if (!topology) return spdlog::warn(topology.error().message);
         if (*topology == desired_->topology) return;
 
-        for (const Problem& problem : validate(services(), &*topology)) {
-            spdlog::warn("since the network changed: service {}: {}", services()[problem.place.service].name,
-                         problem.message);
+        auto now = follow_links(services(), *topology);
+        const std::vector<Problem> problems = validate(now, &*topology);
+        for (const Problem& problem : problems) {
+            spdlog::warn("since the network changed: service {}: {}", now[problem.place.service].name, problem.message);
         }
-        const auto applied = serve(configured_as(services(), *std::move(topology)));
+        const auto before = configured_;
+        const auto applied = serve(configured_as(without(std::move(now), problems), *std::move(topology)));
         if (!applied) return spdlog::warn(applied.error().message);
+        tell_of_links(&before->topology);
         spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
                      desired_->topology.routes().size());
+    }
+
+    // With what stood before, or null: of those that are not served.
+    void tell_of_links(const Topology* before) {
+        for (const Event& event : link_events(services(), before, configured_->topology)) log_event(event);
     }
 
     // sd_notify(3) orders reloads by this clock.

@@ -97,7 +97,7 @@ Result<> Lab::build_wires() {
             ports.push_back({static_cast<int>(ports.size()) + 2, host.name});
             if (auto wired = Host::connect(hosts_[i], eth0, *switch_, ports.back()); !wired) return wired;
         } else if (host.link() != 0) {
-            const Link& link = host.link() == ext.index ? ext : inside2;
+            const Link& link = host.link() == ext.index ? *plan_.topology.link(ext.index) : inside2;
             if (auto wired = Host::connect(hosts_[i], eth0, gateway, link); !wired) return wired;
         }
     }

@@ -190,7 +190,7 @@ private:
             canvas_.box(trunk_ - 1, 0, client_.size(), client_width_, "client");
             write(trunk_, 2, client_);
             wire(trunk_, client_width_ + 1, gateway_column_);
-            canvas_.text(trunk_ - 1, gateway_column_ + 2, ext.name, label_style);
+            canvas_.text(trunk_ - 1, gateway_column_ + 2, plan_.topology.link(ext.index)->name, label_style);
         }
         write(trunk_, gateway_column_ + 2, left_);
         write(services_row_, gateway_column_ + 2, services_);

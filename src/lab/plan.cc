@@ -5,6 +5,8 @@
 #include <set>
 #include <span>
 
+#include "model/listen_links.h"
+
 namespace hairpin::lab {
 namespace {
 
@@ -56,7 +58,7 @@ public:
         plan_routed();
         plan_senders();
         const HostPlan& gateway = plan_.gateway();
-        plan_.topology = Topology({ext, inside, inside2}, gateway.addresses, gateway.routes);
+        plan_.topology = Topology({outside_link(), inside, inside2}, gateway.addresses, gateway.routes);
         return std::move(plan_);
     }
 
@@ -148,11 +150,34 @@ private:
         }
     }
 
+    // The one outside is that which services listen on, by name.
+    Link outside_link() {
+        Link link = ext;
+        for (const std::string& name : links_listened_on(ruleset_.services())) {
+            if (name == inside.name || name == inside2.name || name == behind.name || name == link.name) continue;
+            if (link.name == ext.name) {
+                link.name = name;
+            } else {
+                plan_.notes.push_back("nothing is asked on " + name + ": a lab has one outside link, here " +
+                                      link.name);
+            }
+        }
+        return link;
+    }
+
+    bool is_asked_on_links(Family family) const {
+        return std::ranges::any_of(ruleset_.services(), [&](const Service& service) {
+            return !service.listen_links.empty() && std::ranges::any_of(service.backends, [&](const Backend& backend) {
+                return backend.endpoint.ip.family() == family;
+            });
+        });
+    }
+
     // The gateway holds what it listens on; a client stands in each of those networks. Where the configuration names no
     // outside address, one is made up, and the client stands beyond the gateway's default route.
     void plan_outside() {
         for (const Family family : all_families) {
-            bool open = false;
+            bool open = is_asked_on_links(family);
             bool named = false;
             std::set<Prefix> met;
             for (const Ip& ip : listens_) {
@@ -254,7 +279,7 @@ private:
                 const bool is_asked = std::ranges::any_of(service.listen, [&](const EndpointRange& listen) {
                     return listen.ip.family() == family && !listen.ip.is_loopback();
                 });
-                if (!is_asked || has_sender(service, family)) continue;
+                if ((!is_asked && service.listen_links.empty()) || has_sender(service, family)) continue;
                 for (const Prefix& from : service.accept_proxy_from) {
                     if (from.address.family() == family && add_sender(from)) break;
                 }
@@ -347,7 +372,7 @@ Plan plan_network(const Ruleset& ruleset, Limits limits) { return Builder(rulese
 
 Plan make_plan(const Ruleset& ruleset, Abilities abilities, Limits limits) {
     Plan plan = plan_network(ruleset, limits);
-    add_probes(plan, ruleset, abilities, limits);
+    add_probes(plan, Ruleset(follow_links(ruleset.services(), plan.topology)), abilities, limits);
     return plan;
 }
 

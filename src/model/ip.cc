@@ -200,27 +200,31 @@ std::string Endpoint::str() const {
     return (ip.is_v4() ? ip.str() : "[" + ip.str() + "]") + ":" + std::to_string(port);
 }
 
+Result<PortRange> PortRange::parse(std::string_view text) {
+    const size_t dash = text.find('-');
+    const auto first = parse_number(text.substr(0, dash), 65535);
+    const auto last = dash == text.npos ? first : parse_number(text.substr(dash + 1), 65535);
+    if (!first || !last || *first == 0) {
+        return Error{"'" + std::string(text) + "' is not a port: write 1 to 65535, or a range FIRST-LAST"};
+    }
+    if (*last < *first) {
+        return Error{"port range '" + std::string(text) + "' runs backwards: write the smaller port first"};
+    }
+    return PortRange{*first, *last};
+}
+
+std::string PortRange::str() const { return std::to_string(first) + (size() > 1 ? "-" + std::to_string(last) : ""); }
+
 Result<EndpointRange> EndpointRange::parse(std::string_view text) {
     const auto halves = split_ports(text);
     if (!halves) return halves.error();
     const auto ip = Ip::parse(halves->address);
     if (!ip) return ip.error();
-    const size_t dash = halves->ports.find('-');
-    const auto first = parse_number(halves->ports.substr(0, dash), 65535);
-    const auto last = dash == halves->ports.npos ? first : parse_number(halves->ports.substr(dash + 1), 65535);
-    if (!first || !last || *first == 0) {
-        return Error{"'" + std::string(halves->ports) + "' is not a port: write 1 to 65535, or a range FIRST-LAST"};
-    }
-    if (*last < *first) {
-        return Error{"port range '" + std::string(halves->ports) + "' runs backwards: write the smaller port first"};
-    }
-    return EndpointRange{*ip, {*first, *last}};
+    const auto ports = PortRange::parse(halves->ports);
+    if (!ports) return ports.error();
+    return EndpointRange{*ip, *ports};
 }
 
-std::string EndpointRange::str() const {
-    std::string text = first().str();
-    if (ports.size() > 1) text += "-" + std::to_string(ports.last);
-    return text;
-}
+std::string EndpointRange::str() const { return (ip.is_v4() ? ip.str() : "[" + ip.str() + "]") + ":" + ports.str(); }
 
 }  // namespace hairpin

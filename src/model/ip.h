@@ -99,6 +99,9 @@ struct PortRange {
     uint16_t first = 0;
     uint16_t last = 0;
 
+    static Result<PortRange> parse(std::string_view text);  // "5432", "5000-5999"; none is 0
+    std::string str() const;
+
     int size() const { return last - first + 1; }
     bool contains(uint16_t port) const { return first <= port && port <= last; }
     bool overlaps(const PortRange& other) const { return first <= other.last && other.first <= last; }

@@ -1,16 +1,28 @@
 #include "model/listen_index.h"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 
 namespace hairpin {
+namespace {
+
+// Those of a service of both protocols are seen twice.
+std::vector<std::pair<Place, Place>> each_once(std::vector<std::pair<Place, Place>> pairs) {
+    std::ranges::sort(pairs);
+    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    return pairs;
+}
+
+}  // namespace
 
 ListenIndex::ListenIndex(std::span<const Service> services) {
     for (size_t s = 0; s < services.size(); ++s) {
         for (size_t i = 0; i < services[s].listen.size(); ++i) {
             for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
                 if (!includes(services[s].protocols, protocol)) continue;
-                entries_.push_back({protocol, services[s].listen[i], {s, Place::Key::listen, i}});
+                const bool followed = i >= services[s].listen.size() - services[s].followed.size();
+                entries_.push_back({protocol, services[s].listen[i], {s, Place::Key::listen, i}, followed});
             }
         }
     }
@@ -42,10 +54,11 @@ const ListenIndex::Entry* ListenIndex::find(Protocol protocol, const EndpointRan
 std::vector<std::pair<Place, Place>> ListenIndex::overlaps() const {
     std::vector<std::pair<Place, Place>> pairs;
     const auto add = [&](const Entry& a, const Entry& b) {
-        pairs.emplace_back(std::max(a.place, b.place), std::min(a.place, b.place));
+        const bool a_is_later = std::tie(a.followed, a.place) > std::tie(b.followed, b.place);
+        pairs.emplace_back(a_is_later ? a.place : b.place, a_is_later ? b.place : a.place);
     };
     for (size_t i = 0; i < entries_.size(); ++i) {
-        const auto& [protocol, endpoint, place] = entries_[i];
+        const auto& [protocol, endpoint, place, followed] = entries_[i];
         if (i > 0 && same_address(i - 1, i)) {
             const Entry& before = entries_[reach_[i - 1]];
             if (before.endpoint.ports.overlaps(endpoint.ports)) add(entries_[i], before);
@@ -55,9 +68,39 @@ std::vector<std::pair<Place, Place>> ListenIndex::overlaps() const {
             add(entries_[i], *all);
         }
     }
-    std::ranges::sort(pairs);
-    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());  // of a service of both protocols: seen twice
-    return pairs;
+    return each_once(std::move(pairs));
+}
+
+std::vector<std::pair<Place, Place>> overlaps_on_links(std::span<const Service> services) {
+    struct Listener {
+        Protocol protocol;
+        std::string_view link;
+        PortRange ports;
+        Place place;
+    };
+    std::vector<Listener> listeners;
+    for (size_t s = 0; s < services.size(); ++s) {
+        for (size_t i = 0; i < services[s].listen_links.size(); ++i) {
+            const LinkListen& on = services[s].listen_links[i];
+            for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+                if (!includes(services[s].protocols, protocol)) continue;
+                listeners.push_back({protocol, on.link, on.ports, {s, Place::Key::listen_links, i}});
+            }
+        }
+    }
+    std::ranges::sort(listeners, {}, [](const Listener& listener) {
+        return std::tie(listener.protocol, listener.link, listener.ports, listener.place);
+    });
+    std::vector<std::pair<Place, Place>> pairs;
+    const Listener* furthest = nullptr;  // of those on the same link, up to here
+    for (const Listener& listener : listeners) {
+        const bool same = furthest && furthest->protocol == listener.protocol && furthest->link == listener.link;
+        if (same && furthest->ports.overlaps(listener.ports)) {
+            pairs.emplace_back(std::max(listener.place, furthest->place), std::min(listener.place, furthest->place));
+        }
+        if (!same || furthest->ports.last < listener.ports.last) furthest = &listener;
+    }
+    return each_once(std::move(pairs));
 }
 
 }  // namespace hairpin

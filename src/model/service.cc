@@ -17,4 +17,23 @@ bool treats_alike(const Service& one, const Service& other) {
     return rules(one) == rules(other);
 }
 
+// IFNAMSIZ with its end, and what dev_valid_name() of the kernel refuses. An IPv6 address has several colons.
+bool LinkListen::is_meant(std::string_view text) {
+    const size_t colon = text.find(':');
+    const std::string_view link = text.substr(0, colon);
+    const auto is_letter = [](char c) { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z'); };
+    return colon != text.npos && colon == text.rfind(':') && link.size() < 16 && !link.starts_with('[') &&
+           std::ranges::any_of(link, is_letter) && link.find_first_of("/ ") == link.npos;
+}
+
+Result<LinkListen> LinkListen::parse(std::string_view text) {
+    if (!is_meant(text)) return Error{"'" + std::string(text) + "' names no link: write LINK:PORT, such as eth0:5432"};
+    const size_t colon = text.find(':');
+    const auto ports = PortRange::parse(text.substr(colon + 1));
+    if (!ports) return ports.error();
+    return LinkListen{std::string(text.substr(0, colon)), *ports};
+}
+
+std::string LinkListen::str() const { return link + ":" + ports.str(); }
+
 }  // namespace hairpin

@@ -49,9 +49,26 @@ struct Backend {
     bool operator==(const Backend&) const = default;
 };
 
+// External endpoints named by a link, "eth0:5432": at all addresses that it bears at the time.
+struct LinkListen {
+    std::string link;
+    PortRange ports;
+
+    // The error where this is no endpoint either.
+    static Result<LinkListen> parse(std::string_view text);
+    // Whether the text is meant as one, and not as an endpoint: what stands before the colon holds a letter.
+    static bool is_meant(std::string_view text);
+    std::string str() const;
+
+    bool operator==(const LinkListen&) const = default;
+};
+
 struct Service {
     std::string name;
     std::vector<EndpointRange> listen;  // external endpoints; 0.0.0.0 and [::] stand for all of the gateway's own
+    std::vector<LinkListen> listen_links;
+    // The last endpoints of `listen` are addresses of links: which of listen_links. See listen_links.h.
+    std::vector<size_t> followed;
     Protocols protocols = Protocols::tcp;
     std::vector<Backend> backends;
     Balance balance = Balance::round_robin;

@@ -80,10 +80,12 @@ public:
     std::vector<Problem> run() {
         check_names();
         check_overlaps();
+        check_link_overlaps();
         for (size_t s = 0; s < services_.size(); ++s) {
             at_ = s;
             check_service(services_[s]);
             check_listen(services_[s]);
+            check_listen_links(services_[s]);
             check_backends(services_[s]);
             check_duplicate_backends(services_[s]);
             check_weights(services_[s]);
@@ -134,8 +136,19 @@ private:
         }
     }
 
+    void check_link_overlaps() {
+        for (const auto& [later, earlier] : overlaps_on_links(services_)) {
+            at_ = later.service;
+            report(Key::listen_links, later.index,
+                   services_[later.service].listen_links[later.index].str() + " overlaps " +
+                       services_[earlier.service].listen_links[earlier.index].str() + " of " + owner(earlier.service) +
+                       "; change the link, the port or the protocol of one");
+        }
+    }
+
     void check_service(const Service& service) {
-        if (service.listen.empty()) report(Key::service, 0, "has no endpoint to listen on; give it one");
+        if (service.listen.empty() && service.listen_links.empty())
+            report(Key::service, 0, "has no endpoint to listen on; give it one");
         if (service.backends.empty()) report(Key::service, 0, "has no backends; give it at least one");
         if (service.backends.size() > most_backends) {
             report(Key::service, 0, "has more than " + std::to_string(most_backends) + " backends; make it several");
@@ -181,13 +194,45 @@ private:
             } else {
                 check_not_among_backends(listen, i);
             }
-            if (listen.ports.size() != service.listen.front().ports.size()) {
-                report(Key::listen, i,
-                       listen.str() + " has " + count_of_ports(listen.ports) + ", but " + service.listen.front().str() +
-                           " has " + count_of_ports(service.listen.front().ports) +
-                           "; the endpoints of one service need the same number, or a service each");
-            }
+            check_number_of_ports(service, {at_, Key::listen, i}, listen.str(), listen.ports);
         }
+    }
+
+    void check_listen_links(const Service& service) {
+        for (size_t i = 0; i < service.listen_links.size(); ++i) {
+            const LinkListen& on = service.listen_links[i];
+            check_number_of_ports(service, {at_, Key::listen_links, i}, on.str(), on.ports);
+            for (const Family family : all_families) check_wildcard(service, on, i, Ip::any(family));
+        }
+    }
+
+    // An unspecified address stands for those of all links.
+    void check_wildcard(const Service& service, const LinkListen& on, size_t index, const Ip& any) {
+        for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+            if (!includes(service.protocols, protocol)) continue;
+            const ListenIndex::Entry* hit = listening_.find(protocol, {any, on.ports});
+            if (!hit) continue;
+            return report(Key::listen_links, index,
+                          on.str() + " overlaps " + hit->endpoint.str() + " of " + owner(hit->place.service) +
+                              ", which stands for all of the gateway's addresses; change the port or the protocol of "
+                              "one");
+        }
+    }
+
+    void check_number_of_ports(const Service& service, Place place, const std::string& text, const PortRange& ports) {
+        const auto [first, wanted] = first_endpoint(service);
+        if (ports.size() == wanted.size()) return;
+        problems_.push_back({place, text + " has " + count_of_ports(ports) + ", but " + first + " has " +
+                                        count_of_ports(wanted) +
+                                        "; the endpoints of one service need the same number, or a service each"});
+    }
+
+    // As it was written, and its ports. Precondition: there is one.
+    static std::pair<std::string, PortRange> first_endpoint(const Service& service) {
+        if (service.listen.empty()) {
+            return {service.listen_links.front().str(), service.listen_links.front().ports};
+        }
+        return {service.listen.front().str(), service.listen.front().ports};
     }
 
     // RFC 4787 REQ-7: an external address inside the backends' network, where it belongs to another host or to nobody.
@@ -216,14 +261,19 @@ private:
                 report(Key::backends, i, backend.str() + " is the broadcast address of its network, not a host");
                 continue;
             }
-            if (!service.listen.empty() && backend.ports.size() != service.listen.front().ports.size()) {
-                report(Key::backends, i,
-                       backend.str() + " has " + count_of_ports(backend.ports) + ", but " +
-                           service.listen.front().str() + " has " + count_of_ports(service.listen.front().ports) +
-                           "; each port that is listened on needs one at the backend");
-            }
+            check_has_port_for_each(service, i);
             check_loop(service, i);
         }
+    }
+
+    void check_has_port_for_each(const Service& service, size_t index) {
+        if (service.listen.empty() && service.listen_links.empty()) return;
+        const EndpointRange& backend = service.backends[index].endpoint;
+        const auto [first, ports] = first_endpoint(service);
+        if (backend.ports.size() == ports.size()) return;
+        report(Key::backends, index,
+               backend.str() + " has " + count_of_ports(backend.ports) + ", but " + first + " has " +
+                   count_of_ports(ports) + "; each port that is listened on needs one at the backend");
     }
 
     // A backend that is an external endpoint. In a circle every connection would beget the next. A mere chain of two

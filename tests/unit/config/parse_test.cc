@@ -163,5 +163,33 @@ TEST(ParseConfig, ByteOrderMarkAndCarriageReturnsAreNoContent) {
               1);
 }
 
+TEST(ParseConfig, ListensOnLinks) {
+    const Config config = accepted(R"(
+services:
+  a: {listen: [eth0:80, 1.0.0.1:80, "wan.7:8000"], backends: 10.0.0.2:80}
+  b: {listen: ppp0:5000-5009, backends: 10.0.0.2:6000-6009}
+)");
+    ASSERT_EQ(config.services.size(), 2u);
+    EXPECT_EQ(config.services[0].listen_links, (std::vector<LinkListen>{{"eth0", {80, 80}}, {"wan.7", {8000, 8000}}}));
+    EXPECT_EQ(config.services[0].listen, (std::vector{range("1.0.0.1:80")}));
+    EXPECT_EQ(config.services[1].listen_links, (std::vector<LinkListen>{{"ppp0", {5000, 5009}}}));
+    EXPECT_EQ(config.at({0, Place::Key::listen_links, 1}, "x").str(), "test.yaml:3:37: listen[2]: x");
+}
+
+TEST(ParseConfig, FurtherAddressesHaveTheSamePorts) {
+    const Config config = accepted(R"(
+defaults: {also: 203.0.113.9}
+services:
+  a: {listen: [1.0.0.1:80, 1.0.0.2:80, eth0:443], also: ["2001:db8::1", 203.0.113.7], backends: 10.0.0.2:80}
+  b: {listen: eth0:81, backends: 10.0.0.2:80}
+)");
+    ASSERT_EQ(config.services.size(), 2u);
+    EXPECT_EQ(config.services[0].listen,
+              (std::vector{range("1.0.0.1:80"), range("1.0.0.2:80"), range("[2001:db8::1]:80"),
+                           range("[2001:db8::1]:443"), range("203.0.113.7:80"), range("203.0.113.7:443")}));
+    EXPECT_EQ(config.services[1].listen, (std::vector{range("203.0.113.9:81")}));
+    EXPECT_EQ(config.at({0, Place::Key::listen, 4}, "x").str(), "test.yaml:4:73: also[1]: x");
+}
+
 }  // namespace
 }  // namespace hairpin

@@ -94,5 +94,14 @@ TEST(ParseRules, AtNamesTheArgument) {
     EXPECT_EQ(config.at({0, Place::Key::source}, "x").str(), "argument 1: '1.0.0.1:80=10.0.0.2:80': x");
 }
 
+TEST(Rules, MayListenOnALink) {
+    const std::vector<std::string> rules = {"eth0:53=10.0.0.2:5353/udp"};
+    const Config config = parse_rules(rules);
+    ASSERT_TRUE(config.errors.empty()) << config.errors.front().str();
+    EXPECT_EQ(config.services.front().name, "eth0:53/udp");
+    EXPECT_EQ(config.services.front().listen_links, (std::vector<LinkListen>{{"eth0", {53, 53}}}));
+    EXPECT_TRUE(config.services.front().listen.empty());
+}
+
 }  // namespace
 }  // namespace hairpin

@@ -1,0 +1,132 @@
+// Services that listen on a link follow its addresses; and addresses that the gateway does not have, for a router
+// before it maps them to it.
+//
+//               ╭─ gateway ─────────────────────╮
+//   client ─────┤ wan0:1234 ──> 10.0.0.2:4321   │
+//               │ wan0 bears what DHCP gives it │
+//               ╰───────────────────────────────╯
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <future>
+
+#include "support/churn.h"
+#include "support/echo_server.h"
+#include "support/tcp.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = "services:\n  pg: {listen: wan0:1234, protocol: both, backends: 10.0.0.2:4321}\n";
+
+constexpr size_t slices = 8;  // of a load
+const Endpoint anywhere{Ip::any(Family::v4), 0};
+
+// The same network as the gateway's own address, another host.
+Ip beside(const lab::HostPlan& gateway, std::string_view host_bits) {
+    return Prefix::of(*gateway.address(Family::v4), 24).with_host_of(*Ip::parse(host_bits));
+}
+
+class ListenLinks : public testing::TestWithParam<std::string> {};
+
+TEST_P(ListenLinks, AreServedAtTheAddressesThatTheyBear) {
+    const TestLab lab(yaml, GetParam());
+    ASSERT_TRUE(lab);
+    EXPECT_TRUE(lab::holds(lab->prove()));
+    const lab::HostPlan& gateway = lab->plan().gateway();
+    const Ip first = *gateway.address(Family::v4);
+    const Ip second = beside(gateway, "0.0.0.77");
+    command(lab->host("gateway"), "ip address add " + second.str() + "/32 dev wan0");
+    ASSERT_TRUE(lab->daemon().wait_for_output("now served at " + first.str(), patience)) << lab->daemon_log();
+    for (const char* host : {"client", "routed", "peer", "server1", "gateway"}) {
+        EXPECT_TRUE(connect_from(lab->host(host), {Protocol::tcp, anywhere, {second, 1234}}))
+            << host << strerror(errno);
+    }
+    command(lab->host("gateway"), "ip address del " + first.str() + "/24 dev wan0");
+    ASSERT_TRUE(lab->daemon().wait_for_output("no longer at " + first.str(), patience)) << lab->daemon_log();
+    EXPECT_TRUE(connect_from(lab->host("peer"), {Protocol::tcp, anywhere, {second, 1234}})) << strerror(errno);
+}
+
+// PPPoE and tunnels: the link is made when the line comes up, and goes with it.
+TEST_P(ListenLinks, MayComeLaterAndGo) {
+    const TestLab lab("services:\n  pg: {listen: [wan0:1234, wan1:1234], backends: 10.0.0.2:4321}\n", GetParam());
+    ASSERT_TRUE(lab);
+    EXPECT_TRUE(lab->daemon().wait_for_output("link wan1 is not there, or down", patience)) << lab->daemon_log();
+    const lab::Host& gateway = lab->host("gateway");
+    const Leg leg{Protocol::tcp, anywhere, *Endpoint::parse("10.7.0.1:1234")};
+    command(lab->host("client"), "ip route add 10.7.0.1/32 via " + lab->plan().gateway().address(Family::v4)->str());
+    command(gateway, "ip link add wan1 type bridge && ip address add 10.7.0.1/32 dev wan1 && ip link set wan1 up");
+    ASSERT_TRUE(lab->daemon().wait_for_output("link wan1: what listens there is now served at 10.7.0.1", patience))
+        << lab->daemon_log();
+    EXPECT_TRUE(connect_from(lab->host("client"), leg)) << strerror(errno);
+    EXPECT_TRUE(connect_from(lab->host("peer"), leg)) << strerror(errno);
+    command(gateway, "ip link del wan1");
+    EXPECT_TRUE(wait_for([&] {
+        const std::string log = lab->daemon_log();
+        return log.rfind("link wan1 is not there, or down") > log.find("now served at 10.7.0.1");
+    })) << lab->daemon_log();
+}
+
+// Addresses come and go; who calls at one that stays notices nothing.
+TEST_P(ListenLinks, ChangeWithoutHarmToWhatStays) {
+    const TestLab lab(yaml, GetParam(), TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const EchoServer server(lab->host("server1"), at("10.0.0.2:4321"));
+    const lab::HostPlan& gateway = lab->plan().gateway();
+    const Endpoint endpoint{*gateway.address(Family::v4), 1234};
+    auto load = std::async(std::launch::async, churn, std::cref(lab->host("client")), endpoint,
+                           std::chrono::steady_clock::now(), slices);
+    const std::string late = beside(gateway, "0.0.0.77").str();
+    for (int i = 0; i < 5; ++i) {
+        const size_t told = lab->daemon_log().size();
+        const auto says = [&](const std::string& what) {
+            return wait_for([&] { return lab->daemon_log().find(what, told) != std::string::npos; });
+        };
+        command(lab->host("gateway"), "ip address add " + late + "/24 dev wan0");
+        EXPECT_TRUE(says(", " + late + "\n")) << lab->daemon_log();
+        command(lab->host("gateway"), "ip address del " + late + "/24 dev wan0");
+        EXPECT_TRUE(says("no longer at " + late)) << lab->daemon_log();
+    }
+    const Tally tally = load.get();
+    EXPECT_EQ(tally.failures, 0u) << tally.first_failure << "\n" << lab->daemon_log();
+    for (const size_t answered : tally.by_slice) EXPECT_GT(answered, 0u);
+}
+
+// The gateway's link has 1.0.0.1, the world knows 203.0.113.7, which the router before the gateway maps to that. From
+// the inside it never gets as far as the router.
+TEST_P(ListenLinks, AlsoServeAnAddressThatARouterMapsToThem) {
+    const TestLab lab("services:\n  pg: {listen: wan0:1234, protocol: both, backends: 10.0.0.2:4321}\n", GetParam(),
+                      TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const auto give_it_to_the_gateway = [&] { command(lab->host("gateway"), "ip address add 203.0.113.7/32 dev lo"); };
+    if (GetParam() == "proxy") give_it_to_the_gateway();
+    ASSERT_TRUE(lab.reload(
+        "services:\n  pg: {listen: wan0:1234, also: 203.0.113.7, protocol: both, backends: 10.0.0.2:4321}\n"));
+    const Endpoint also = *Endpoint::parse("203.0.113.7:1234");
+    const Fd server = listen_on(lab->host("server1"), *Endpoint::parse("10.0.0.2:4321"));
+    for (const char* host : {"routed", "peer", "server1", "gateway"}) {
+        // The programs see what the gateway itself sends to addresses of its own, and no more.
+        if (is_bpf(GetParam()) && host == std::string_view("gateway")) {
+            give_it_to_the_gateway();
+            ASSERT_TRUE(lab->daemon().wait_for_output("the network changed", patience)) << lab->daemon_log();
+        }
+        const Meeting meeting = meet(lab->host(host), also, {&server});
+        ASSERT_TRUE(meeting.conversation) << host << ": " << strerror(meeting.refused_with) << lab->daemon_log();
+        EXPECT_TRUE(meeting.conversation->alive()) << host;
+    }
+}
+
+// A proxy can only answer at addresses of its machine, and says how it gets this one.
+TEST(ListenLinksOfTheProxy, RefusesAnAddressThatIsNotTheGatewaysOwn) {
+    const TestLab lab(yaml);
+    ASSERT_TRUE(lab);
+    EXPECT_FALSE(lab.reload("services:\n  pg: {listen: wan0:1234, also: 203.0.113.7, backends: 10.0.0.2:4321}\n"));
+    EXPECT_TRUE(lab->daemon().wait_for_output("203.0.113.7", patience));
+    EXPECT_NE(lab->daemon_log().find("ip address add"), std::string::npos) << lab->daemon_log();
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, ListenLinks, testing::ValuesIn(engine_names()));
+
+}  // namespace
+}  // namespace hairpin
