@@ -198,10 +198,8 @@ private:
             if (const auto begun = begin(*engine_); !begun) return fail(begun.error());
         }
         if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
-        const auto backends = [this] { return health_.to_json(services(), desired_->ruleset.services()); };
-        if (const auto served = api_ ? api_->serve(*engine_, backends) : Result<>(); !served) {
-            return fail(served.error());
-        }
+        const auto gateway = [this] { return Gateway{*engine_, health_, services(), desired_->ruleset.services()}; };
+        if (const auto served = api_ ? api_->serve(gateway) : Result<>(); !served) return fail(served.error());
 
         warn_of_traces();
         advise();
