@@ -1,4 +1,5 @@
-// The HTTP API of a running daemon, on a Unix socket. What can be asked is the table in operations.cc.
+// The HTTP API of a running daemon: on a Unix socket, and read only on a loopback port. What can be asked is the table
+// in operations.cc.
 //
 // Everything says "Server: hairpin/VERSION" and is JSON; an error is {"error": "..."} with a status of 400 and above.
 // But what libmicrohttpd cannot read, such as a request line of more than its 32 KB, it answers itself, in HTML and
@@ -8,7 +9,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "config/config.h"
 #include "daemon/calls.h"
 #include "daemon/http_server.h"
 #include "daemon/operations.h"
@@ -17,22 +20,25 @@ namespace hairpin {
 
 class Api {
 public:
-    // Takes its place at `path` until it is destroyed: from now on nobody else can, and who asks waits for serve().
-    static Result<std::unique_ptr<Api>> open(const std::string& path, Calls& calls);
+    // Takes its places until it is destroyed: from now on nobody else can, and who asks waits for serve(). A socket
+    // that nobody asked for need not be had: that is logged.
+    static Result<std::unique_ptr<Api>> open(const ApiSettings& settings, Calls& calls);
     ~Api();  // removes the socket
 
     // Answers from now on. `gateway` is called on the daemon's thread, through `calls`; both must outlive it. Once.
     Result<> serve(std::function<Gateway()> gateway);
 
 private:
-    Api(std::string path, Fd listening, Calls& calls)
-        : path_(std::move(path)), listening_(std::move(listening)), calls_(calls) {}
+    explicit Api(Calls& calls) : calls_(calls) {}
+    Result<> open_socket(const ApiSettings& settings);
+    Result<> open_port(const Endpoint& endpoint);
 
-    const std::string path_;
-    Fd listening_;
+    std::string path_;  // of the socket; empty: there is none
+    Fd socket_;
+    Fd port_;
     std::function<Gateway()> gateway_;
     Calls& calls_;
-    std::unique_ptr<HttpServer> server_;  // last: its thread uses what stands above
+    std::vector<std::unique_ptr<HttpServer>> servers_;  // last: their threads use what stands above
 };
 
 }  // namespace hairpin

@@ -16,7 +16,6 @@
 
 #include "base/log.h"
 #include "daemon/api.h"
-#include "daemon/api_socket.h"
 #include "daemon/backend_health.h"
 #include "daemon/calls.h"
 #include "daemon/desired.h"
@@ -191,7 +190,9 @@ private:
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
         desired_ = configured_ = configured_as(config.services, *topology);
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
-        if (const auto opened = open_api(); !opened) return fail(opened.error());
+        auto api = Api::open(settings_.api, calls_);
+        if (!api) return fail(api.error());
+        api_ = *std::move(api);
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
         if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
         if (settings_.engine != automatic_engine) {
@@ -199,7 +200,7 @@ private:
         }
         if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
         const auto gateway = [this] { return Gateway{*engine_, health_, services(), desired_->ruleset.services()}; };
-        if (const auto served = api_ ? api_->serve(gateway) : Result<>(); !served) return fail(served.error());
+        if (const auto served = api_->serve(gateway); !served) return fail(served.error());
 
         warn_of_traces();
         advise();
@@ -260,22 +261,6 @@ private:
         }
     }
 
-    // Without the API the services are still served: only who asked for a socket of its own misses it.
-    Result<> open_api() {
-        const std::string path = options_.socket.value_or(default_api_socket());
-        if (path.empty()) return {};
-        auto api = Api::open(path, calls_);
-        if (api) {
-            api_ = *std::move(api);
-        } else if (options_.socket) {
-            return api.error().within("the API's socket");
-        } else {
-            spdlog::info("`hairpin flows` and `who` cannot ask this one: {}; --socket gives it another socket",
-                         api.error().message);
-        }
-        return {};
-    }
-
     // What this machine could be set to do better.
     void advise() {
         const bool tcp = std::ranges::any_of(desired_->ruleset.services(), [](const Service& service) {
@@ -320,11 +305,10 @@ private:
         const milliseconds took = since(began);
 
         if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
-        if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads ||
-            config.settings.set_sysctls != settings_.set_sysctls) {
-            spdlog::warn("a change of engine, threads or sysctls needs a restart: `systemctl restart hairpin`");
-        }
         settings_.drain_timeout = config.settings.drain_timeout;
+        if (config.settings != settings_) {
+            spdlog::warn("a change of engine, threads, sysctls or api needs a restart: `systemctl restart hairpin`");
+        }
         return took;
     }
 
