@@ -19,9 +19,11 @@
 #include "daemon/backend_health.h"
 #include "daemon/calls.h"
 #include "daemon/desired.h"
-#include "daemon/gap_report.h"
+#include "daemon/judgement.h"
+#include "daemon/loads.h"
 #include "daemon/process.h"
 #include "daemon/stats_json.h"
+#include "daemon/status.h"
 #include "engines/registry.h"
 #include "net/netlink_topology.h"
 #include "net/topology_watch.h"
@@ -83,42 +85,13 @@ std::string span(milliseconds time) {
     return fmt::format("{} s", time.count() / 1000);
 }
 
-// Every problem of the configuration, here, is logged; true if there is none.
-bool sound(const Config& config, const Topology& topology) {
-    for (const Diagnostic& diagnostic : config.errors) spdlog::error(diagnostic.str());
-    if (!config.errors.empty()) return false;
-    const std::vector<Problem> problems = validate(config.services, &topology);
-    for (const Problem& problem : problems) {
-        spdlog::error(config.at(problem.place, problem.message).str());
-    }
-    return problems.empty();
-}
-
-// Logs what the engine cannot do; false if the configuration insists on it.
-bool within_reach(const Engine& engine, const Config& config, const Ruleset& ruleset) {
-    bool within = true;
-    for (const Gap& gap : engine.gaps(ruleset)) {
-        const std::string message = locate(config, engine.name(), gap).str();
-        spdlog::log(gap.fatal ? spdlog::level::err : spdlog::level::info, message);
-        within = within && !gap.fatal;
-    }
-    return within;
-}
-
 std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
     return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
 }
 
 // "2 services on 3 endpoints"
 std::string extent(const Ruleset& ruleset) {
-    uint64_t endpoints = 0;
-    for (const Service& service : ruleset.services()) {
-        const uint64_t protocols = service.protocols == Protocols::both ? 2 : 1;
-        for (const EndpointRange& listen : service.listen) {
-            endpoints += protocols * static_cast<uint64_t>(listen.ports.size());
-        }
-    }
-    return count(ruleset.services().size(), "service") + " on " + count(endpoints, "endpoint");
+    return count(ruleset.services().size(), "service") + " on " + count(endpoint_count(ruleset.services()), "endpoint");
 }
 
 // A change for which there is no memory does not happen. That is no reason to end what is served.
@@ -184,7 +157,7 @@ private:
             return fail(watch.error());
         const Result<Topology> topology = read_topology();
         if (!topology) return fail(topology.error());
-        if (!sound(config, *topology)) return refused;
+        if (!loads_.holds(faults(config, *topology))) return refused;
 
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
@@ -194,12 +167,13 @@ private:
         if (!api) return fail(api.error());
         api_ = *std::move(api);
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
-        if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
+        if (!loads_.holds(fatal_gaps(config, *engine_, desired_->ruleset))) return refused;
         if (settings_.engine != automatic_engine) {
             if (const auto begun = begin(*engine_); !begun) return fail(begun.error());
         }
         if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
-        const auto gateway = [this] { return Gateway{*engine_, health_, services(), desired_->ruleset.services()}; };
+        loads_.accept(config.origin);
+        const auto gateway = [this] { return Gateway{*engine_, health_, *configured_, *desired_, loads_, started_}; };
         if (const auto served = api_->serve(gateway); !served) return fail(served.error());
 
         warn_of_traces();
@@ -282,11 +256,13 @@ private:
         notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
         const auto began = steady_clock::now();
         std::optional<milliseconds> applied;
+        loads_.begin();
         within_memory("reload", [&] { applied = replace(); });
         if (applied) {
             spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", extent(desired_->ruleset),
                          since(began).count(), applied->count());
         } else {
+            loads_.refuse();
             spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));
         }
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
@@ -297,12 +273,13 @@ private:
         const Config config = options_.load();
         const Result<Topology> topology = read_topology();
         if (!topology) return refuse(topology.error());
-        if (!sound(config, *topology)) return std::nullopt;
+        if (!loads_.holds(faults(config, *topology))) return std::nullopt;
         auto configured = configured_as(config.services, *topology);
-        if (!within_reach(*engine_, config, configured->ruleset)) return std::nullopt;
+        if (!loads_.holds(fatal_gaps(config, *engine_, configured->ruleset))) return std::nullopt;
         const auto began = steady_clock::now();
         if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
         const milliseconds took = since(began);
+        loads_.accept(config.origin);
 
         if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
         settings_.drain_timeout = config.settings.drain_timeout;
@@ -332,8 +309,8 @@ private:
         follow_health_at_.reset();
     }
 
-    static std::nullopt_t refuse(const Error& error) {
-        spdlog::error(error.message);
+    std::nullopt_t refuse(const Error& error) {
+        loads_.holds({error.message});
         return std::nullopt;
     }
 
@@ -435,7 +412,9 @@ private:
     const DaemonOptions& options_;
     const std::optional<milliseconds> watchdog_ = watchdog_interval();
     const milliseconds tend_interval_ = std::min(tend_interval, watchdog_.value_or(tend_interval));
+    const steady_clock::time_point started_ = steady_clock::now();
     Settings settings_;
+    Loads loads_;
     std::optional<TopologyWatch> watch_;
     std::unique_ptr<Engine> engine_;
     std::shared_ptr<const Desired> configured_;  // all backends

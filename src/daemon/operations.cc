@@ -2,15 +2,14 @@
 
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "daemon/stats_json.h"
+#include "daemon/status.h"
 
 namespace hairpin {
 namespace {
@@ -22,32 +21,34 @@ HttpResponse json_response(const ordered_json& json) {
     return {.body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
 }
 
-HttpResponse status(const HttpRequest&, const WithGateway& with_gateway) {
+HttpResponse json_response(const Result<ordered_json>& json) {
+    return json ? json_response(*json) : error_response(500, json.error().message);
+}
+
+// Answers with what `tell` makes of the gateway.
+template <class Tell>
+HttpResponse told(const WithGateway& with_gateway, Tell tell) {
     HttpResponse response;
-    with_gateway([&](Gateway& gateway) {
-        std::error_code ignored;
-        response = json_response({{"version", HAIRPIN_VERSION},
-                                  {"pid", getpid()},
-                                  {"engine", gateway.engine.name()},
-                                  {"network_namespace", std::filesystem::read_symlink("/proc/self/ns/net", ignored)}});
-    });
+    with_gateway([&](Gateway& gateway) { response = json_response(tell(gateway)); });
     return response;
 }
 
+HttpResponse status(const HttpRequest&, const WithGateway& with_gateway) { return told(with_gateway, status_json); }
+
+HttpResponse services(const HttpRequest&, const WithGateway& with_gateway) { return told(with_gateway, services_json); }
+
 HttpResponse stats(const HttpRequest&, const WithGateway& with_gateway) {
-    HttpResponse response;
-    with_gateway([&](Gateway& gateway) {
+    return told(with_gateway, [](Gateway& gateway) -> Result<ordered_json> {
         const Result<Stats> stats = gateway.engine.stats();
-        response = stats ? json_response(to_json(*stats)) : error_response(500, stats.error().message);
+        if (!stats) return stats.error();
+        return to_json(*stats);
     });
-    return response;
 }
 
 HttpResponse backends(const HttpRequest&, const WithGateway& with_gateway) {
-    HttpResponse response;
-    with_gateway(
-        [&](Gateway& gateway) { response = json_response(gateway.health.to_json(gateway.services, gateway.serving)); });
-    return response;
+    return told(with_gateway, [](Gateway& gateway) {
+        return gateway.health.to_json(gateway.services(), gateway.serving.ruleset.services());
+    });
 }
 
 // Which flows are asked for, by what their backend sees.
@@ -96,8 +97,9 @@ constexpr auto flow_parameters = std::to_array<Parameter>({
 });
 
 constexpr auto table = std::to_array<Operation>({
-    {"GET", "/v1/status", "who answers: version, pid, engine, network namespace", {}, status},
-    {"GET", "/v1/stats", "counters of each service", {}, stats},
+    {"GET", "/v1/status", "who answers, what it serves, and what is wrong now", {}, status},
+    {"GET", "/v1/services", "each service: where it listens, its backends, its flows", {}, services},
+    {"GET", "/v1/stats", "counters of each service, by path and by reason", {}, stats},
     {"GET", "/v1/backends", "every backend, whether it is up, and why not", {}, backends},
     {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, flows},
 });

@@ -2,27 +2,13 @@
 // of things in documents.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <string_view>
-#include <vector>
 
-#include "daemon/backend_health.h"
+#include "daemon/gateway.h"
 #include "daemon/http_server.h"
-#include "engines/engine.h"
 
 namespace hairpin {
-
-// The running gateway as operations see it. The daemon's thread alone may use it.
-struct Gateway {
-    Engine& engine;
-    const BackendHealth& health;
-    const std::vector<Service>& services;  // as configured
-    const std::vector<Service>& serving;   // the same, each with those backends alone that take new flows
-};
-
-// Does the work on the daemon's thread, and returns when it is done.
-using WithGateway = std::function<void(const std::function<void(Gateway&)>& work)>;
 
 // In the query of a URL.
 struct Parameter {

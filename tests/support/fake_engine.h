@@ -12,9 +12,10 @@ namespace hairpin {
 struct FakeEngine : Engine {
     Result<Stats> told_stats = Stats{};
     std::vector<LiveFlow> told_flows;
+    Abilities told_abilities;
 
     std::string_view name() const override { return "fake"; }
-    Abilities abilities() const override { return {}; }
+    Abilities abilities() const override { return told_abilities; }
     std::vector<Gap> gaps(const Ruleset&) const override { return {}; }
     Result<> check(const Desired&) override { return {}; }
     bool has_traces() override { return false; }

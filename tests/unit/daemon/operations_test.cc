@@ -19,13 +19,15 @@ class Operations : public testing::Test {
 protected:
     HttpResponse ask(const HttpRequest& request, std::span<const Operation> table = operations()) {
         return answer(table, request, [this](const auto& work) {
-            Gateway gateway{engine_, health_, services_, services_};
+            const Desired desired{Ruleset(services_), {}};
+            Gateway gateway{engine_, health_, desired, desired, loads_, {}};
             work(gateway);
         });
     }
 
     FakeEngine engine_;
     const BackendHealth health_{[] {}};
+    Loads loads_;
     std::vector<Service> services_;
 };
 
