@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "daemon/metrics.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
 
@@ -43,6 +44,16 @@ HttpResponse stats(const HttpRequest&, const WithGateway& with_gateway) {
         if (!stats) return stats.error();
         return to_json(*stats);
     });
+}
+
+HttpResponse metrics(const HttpRequest&, const WithGateway& with_gateway) {
+    HttpResponse response;
+    with_gateway([&](Gateway& gateway) {
+        const auto text = metrics_text(gateway);
+        response = text ? HttpResponse{.body = *text, .content_type = metrics_content_type}
+                        : error_response(500, text.error().message);
+    });
+    return response;
 }
 
 HttpResponse backends(const HttpRequest&, const WithGateway& with_gateway) {
@@ -100,6 +111,7 @@ constexpr auto table = std::to_array<Operation>({
     {"GET", "/v1/status", "who answers, what it serves, and what is wrong now", {}, status},
     {"GET", "/v1/services", "each service: where it listens, its backends, its flows", {}, services},
     {"GET", "/v1/stats", "counters of each service, by path and by reason", {}, stats},
+    {"GET", "/metrics", "what is counted, for Prometheus: text, not JSON", {}, metrics},
     {"GET", "/v1/backends", "every backend, whether it is up, and why not", {}, backends},
     {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, flows},
 });
