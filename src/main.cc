@@ -15,6 +15,7 @@ constexpr std::array commands = {
     hairpin::Command{"explain", "say what happens to a flow, leg by leg", hairpin::explain_command},
     hairpin::Command{"status", "say how a running gateway is, and what is wrong", hairpin::status_command},
     hairpin::Command{"services", "list the services of a running gateway", hairpin::services_command},
+    hairpin::Command{"top", "watch the traffic of a running gateway", hairpin::top_command},
     hairpin::Command{"backends", "list the backends of a running gateway, and which are up", hairpin::backends_command},
     hairpin::Command{"flows", "list the connections and sessions of a running gateway", hairpin::flows_command},
     hairpin::Command{"who", "say which client is behind a source address", hairpin::who_command},

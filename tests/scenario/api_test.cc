@@ -4,6 +4,7 @@
 //                                                  ╰── server2 10.0.0.3             web, checked, and db
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "support/binary.h"
@@ -89,6 +90,21 @@ TEST_P(ApiOf, ListsServicesWithWhatTheyCounted) {
     EXPECT_EQ(db.at("service"), "db");
     EXPECT_EQ(db.at("listen"), (json{"1.0.0.1:5432", "1.0.0.1:5433"}));
     EXPECT_EQ(db.at("balance"), "round_robin");
+}
+
+TEST_P(ApiOf, ShowsWhatMovesUntilCtrlC) {
+    ASSERT_TRUE(lab_);
+    const Outcome piped = ask({"top"});
+    EXPECT_EQ(piped.status, 0) << piped.output;
+    EXPECT_EQ(piped.output.find("service   up  active  new/s"), 0u) << piped.output;
+    EXPECT_EQ(std::ranges::count(piped.output, '\n'), 3) << piped.output;
+
+    const std::string top = hairpin_binary() + " top --socket " + lab_.socket();
+    const Outcome on_terminal =
+        outcome_of(lab_->host("gateway"), {"script", "-qefc", "timeout --foreground -s INT 3 " + top, "/dev/null"});
+    EXPECT_EQ(on_terminal.output.find("\x1b[?1049h"), 0u) << on_terminal.output;
+    EXPECT_NE(on_terminal.output.find("service   up  active  new/s"), std::string::npos) << on_terminal.output;
+    EXPECT_TRUE(on_terminal.output.ends_with("\x1b[?25h\x1b[?1049l")) << on_terminal.output;
 }
 
 TEST_P(ApiOf, IsReadOverTcpAndChangedByNobodyThere) {

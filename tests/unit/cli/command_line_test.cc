@@ -22,6 +22,7 @@ constexpr Command commands[] = {
     {"flows", "list", flows_command},        {"who", "say who", who_command},
     {"clear", "remove", clear_command},      {"backends", "list", backends_command},
     {"status", "tell", status_command},      {"services", "list", services_command},
+    {"top", "watch", top_command},
 };
 
 struct Outcome {
