@@ -86,8 +86,23 @@ Result<nlohmann::json> ApiClient::get(const std::string& path, const Query& quer
     if (const CURLcode done = curl_easy_perform(curl.get()); done != CURLE_OK) return failure(done, socket);
     const auto answer = nlohmann::json::parse(body, nullptr, false);
     if (!comes_from_hairpin(curl.get()) || !answer.is_object()) return foreign(socket);
-    if (const auto error = answer.find("error"); error != answer.end()) return Error{error->get<std::string>()};
-    return answer;
+    const auto error = answer.find("error");
+    if (error == answer.end()) return answer;
+    return error->is_string() ? Error{error->get<std::string>()} : foreign(socket);
+}
+
+Result<int> ApiClient::ask(const std::string& path, const Query& query,
+                           const std::function<Result<int>(const nlohmann::json& answer)>& show) const {
+    const auto answer = get(path, query);
+    if (!answer) return answer.error();
+    try {
+        return show(*answer);
+    } catch (const nlohmann::json::exception&) {
+        return Error{
+            fmt::format("what answers at {} is no hairpin of this version, {}: ask it with its own, or say where the "
+                        "gateway listens (--socket)",
+                        socket, HAIRPIN_VERSION)};
+    }
 }
 
 }  // namespace hairpin

@@ -1,6 +1,7 @@
 // Asks the API of a running daemon: the border to libcurl.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
@@ -23,6 +24,11 @@ struct ApiClient {
 
     using Query = std::vector<std::pair<std::string, std::string>>;
     Result<nlohmann::json> get(const std::string& path, const Query& query = {}) const;
+
+    // Has `show` show the answer. One that lacks what it looks for is an error, too: it comes from another version, or
+    // from no hairpin.
+    Result<int> ask(const std::string& path, const Query& query,
+                    const std::function<Result<int>(const nlohmann::json& answer)>& show) const;
 };
 
 }  // namespace hairpin

@@ -29,6 +29,9 @@ struct Command {
 Action run_command(CLI::App& app);
 Action check_command(CLI::App& app);
 Action explain_command(CLI::App& app);
+Action status_command(CLI::App& app);
+Action services_command(CLI::App& app);
+Action top_command(CLI::App& app);
 Action backends_command(CLI::App& app);
 Action flows_command(CLI::App& app);
 Action who_command(CLI::App& app);

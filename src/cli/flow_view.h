@@ -12,7 +12,4 @@ std::string flow_table(const nlohmann::json& flows);
 // "10.0.0.3:40000, tcp to 1.0.0.1:5432 (srv1, peer), served by 10.0.0.2:54321, began 12 s ago"
 std::string flow_line(const nlohmann::json& flow);
 
-// "0.4 s", "12 s", "3 m", "5 h", "2 d"; "-" for null
-std::string age_text(const nlohmann::json& milliseconds);
-
 }  // namespace hairpin

@@ -17,17 +17,13 @@ struct Options {
 };
 
 int run(const Listing& listing, const Options& options) {
-    const auto answer = options.api.get("/v1/" + listing.name);
-    if (!answer) {
-        fmt::print(stderr, "hairpin {}: {}\n", listing.name, answer.error().message);
-        return exit_failed;
-    }
-    if (options.json) {
-        fmt::print("{}\n", answer->dump(2));
-    } else {
-        fmt::print("{}", listing.table(answer->at(listing.name)));
-    }
-    return exit_ok;
+    const auto shown = options.api.ask("/v1/" + listing.name, {}, [&](const nlohmann::json& answer) -> Result<int> {
+        fmt::print("{}", options.json ? answer.dump(2) + "\n" : listing.table(answer.at(listing.name)));
+        return exit_ok;
+    });
+    if (shown) return *shown;
+    fmt::print(stderr, "hairpin {}: {}\n", listing.name, shown.error().message);
+    return exit_failed;
 }
 
 }  // namespace

@@ -25,12 +25,13 @@ int run(const Options& options) {
     const auto load = [&options] {
         Config config = options.input.load();
         if (options.threads) config.settings.threads = *options.threads;
+        if (options.socket) config.settings.api.socket = options.socket;
         if (options.no_health) {
             for (Service& service : config.services) service.health = {};
         }
         return config;
     };
-    return run_daemon({.load = load, .reloadable = options.input.rules.empty(), .socket = options.socket});
+    return run_daemon({.load = load, .reloadable = options.input.rules.empty()});
 }
 
 }  // namespace
@@ -45,7 +46,7 @@ Action run_command(CLI::App& app) {
     app.add_flag("--no-health", options->no_health, "checks no backend: all count as up");
     app.add_option_function<std::string>(
            "--socket", [options](const std::string& path) { options->socket = path == "none" ? "" : path; },
-           "where `backends`, `flows`, `who` and the HTTP API find it")
+           "where `status`, `flows` and the other HTTP clients find it, in place of `api: {socket: PATH}`")
         ->option_text(fmt::format("PATH|none [{}]", default_api_socket()));
     app.footer(
         "Example:\n"

@@ -31,17 +31,16 @@ int complain(const std::string& message) {
 int run(const Options& options) {
     ApiClient::Query query = {{"source", options.source.str()}};
     if (options.backend) query.emplace_back("backend", host_text(*options.backend));
-    const auto answer = options.api.get("/v1/flows", query);
-    if (!answer) return complain(answer.error().message);
-    const auto& flows = answer->at("flows");
-    if (options.json) {
-        fmt::print("{}\n", answer->dump(2));
-    } else {
-        for (const auto& flow : flows) fmt::print("{}\n", flow_line(flow));
-    }
-    if (!flows.empty()) return exit_ok;
-    return complain(fmt::format("nobody: no flow that is remembered shows {} to {}", options.source.str(),
-                                options.backend ? host_text(*options.backend) : "a backend"));
+    const auto shown = options.api.ask("/v1/flows", query, [&](const nlohmann::json& answer) -> Result<int> {
+        const auto& flows = answer.at("flows");
+        std::string lines;
+        for (const auto& flow : flows) lines += flow_line(flow) + "\n";
+        fmt::print("{}", options.json ? answer.dump(2) + "\n" : lines);
+        if (!flows.empty()) return exit_ok;
+        return complain(fmt::format("nobody: no flow that is remembered shows {} to {}", options.source.str(),
+                                    options.backend ? host_text(*options.backend) : "a backend"));
+    });
+    return shown ? *shown : complain(shown.error().message);
 }
 
 }  // namespace

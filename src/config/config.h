@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,12 +14,22 @@
 
 namespace hairpin {
 
+// Where the running gateway can be asked.
+struct ApiSettings {
+    std::optional<std::string> socket;  // the path of a Unix socket; empty: none. Nothing: at the default place
+    std::string group;                  // that may ask there, besides the gateway's user; empty: that user's own
+    std::optional<Endpoint> listen;     // where it can be looked at over TCP; a loopback address
+
+    bool operator==(const ApiSettings&) const = default;
+};
+
 // Settings of the whole gateway.
 struct Settings {
     std::string engine = "proxy";
     int threads = 0;                                  // of the proxy engine; 0: one per core
     bool set_sysctls = false;                         // for engines in the kernel: not only check them
     std::chrono::milliseconds drain_timeout{30'000};  // live connections get this long after SIGTERM
+    ApiSettings api = {};
 
     bool operator==(const Settings&) const = default;
 };

@@ -67,6 +67,31 @@ constexpr auto table = std::to_array<Key>({
      .description = "How long live connections may go on after SIGTERM; `0s` ends them at once."},
 
     {.parent = "",
+     .name = "api",
+     .type = mapping,
+     .description = "Where the running gateway answers `hairpin status`, `flows` and their like, and programs. See "
+                    "[above](#asking-the-running-gateway)."},
+
+    {.parent = "api",
+     .name = "socket",
+     .type = text,
+     .description = "The path of the Unix socket, or `none`. By default `$RUNTIME_DIRECTORY/hairpin.sock`, as systemd "
+                    "sets it; for root `/run/hairpin/hairpin.sock`; else `$XDG_RUNTIME_DIR/hairpin.sock`. `run "
+                    "--socket` comes first."},
+
+    {.parent = "api",
+     .name = "group",
+     .type = text,
+     .description = "Whose members may use the socket, besides root and the gateway's user: by default that user's "
+                    "own group. Who may use it may change what the gateway does."},
+
+    {.parent = "api",
+     .name = "listen",
+     .type = endpoint,
+     .description = "A loopback address and port on which the same can be read over TCP, and nothing changed: for "
+                    "Prometheus, and for whoever is on this machine. By default there is none."},
+
+    {.parent = "",
      .name = "defaults",
      .type = mapping,
      .description = "What a service gets for each key that it does not give itself: any key of a "

@@ -113,10 +113,33 @@ private:
             if (const auto word = reader_.word(key, value)) settings.set_sysctls = *word == "set";
         } else if (key.name == "drain_timeout") {
             if (const auto duration = reader_.duration(key, value)) settings.drain_timeout = *duration;
+        } else if (key.name == "api") {
+            reader_.each_key(value, key.label(), key.path(),
+                             [&](const Key& part, Node part_value) { read_api_key(part, part_value); });
         } else if (key.name == "defaults") {
             reader_.each_key(value, key.label(), key.path(), [&](const Key& default_key, Node default_value) {
                 read_service_key(default_key, default_value, defaults_);
             });
+        }
+    }
+
+    void read_api_key(const Key& key, Node value) {
+        ApiSettings& api = config_.settings.api;
+        if (key.name == "listen") {
+            const auto listen = reader_.parsed<Endpoint>(key.label(), value);
+            if (listen && !listen->ip.is_loopback()) {
+                reader_.complain(value.mark(), key.label(),
+                                 listen->ip.str() +
+                                     " is no loopback address: the API asks for no password, so it may "
+                                     "be reached from this machine alone; write 127.0.0.1:PORT");
+            }
+            if (listen) api.listen = *listen;
+        } else if (const auto text = reader_.text(key.label(), value)) {
+            if (key.name == "group") {
+                api.group = *text;
+            } else {
+                api.socket = *text == "none" ? "" : *text;
+            }
         }
     }
 

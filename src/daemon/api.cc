@@ -1,120 +1,75 @@
 #include "daemon/api.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-
 #include "daemon/api_socket.h"
-#include "daemon/stats_json.h"
+#include "daemon/loopback_guard.h"
+#include "net/socket.h"
 
 namespace hairpin {
-namespace {
 
-using nlohmann::ordered_json;
-
-HttpResponse error(int status, const std::string& message) {
-    return {status, ordered_json({{"error", message}}).dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
-}
-
-// Which flows are asked for, by what their backend sees.
-struct Filter {
-    std::optional<Endpoint> source;
-    std::optional<Endpoint> backend;  // port 0: any
-
-    bool takes(const LiveFlow& flow) const {
-        if (source && flow.backend.source != *source) return false;
-        if (!backend) return true;
-        const Endpoint& seen = flow.backend.destination;
-        return seen.ip == backend->ip && (backend->port == 0 || seen.port == backend->port);
+Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls) {
+    std::unique_ptr<Api> api(new Api(calls));
+    if (const auto opened = api->open_socket(settings); !opened) return opened.error().within("the API's socket");
+    if (settings.listen) {
+        if (const auto opened = api->open_port(*settings.listen); !opened) return opened.error().within("api.listen");
     }
-};
+    return api;
+}
 
-Result<Filter> filter_of(const HttpRequest& request) {
-    Filter filter;
-    for (const auto& [key, value] : request.query) {
-        if (key != "source" && key != "backend")
-            return Error{"there is no parameter " + key + ", only source and backend"};
-        const auto endpoint = key == "source" ? Endpoint::parse(value) : Endpoint::parse_open(value);
-        if (!endpoint) return endpoint.error().within(key);
-        (key == "source" ? filter.source : filter.backend) = *endpoint;
+// Without it the services are still served: only who asked for a socket of its own misses it.
+Result<> Api::open_socket(const ApiSettings& settings) {
+    const std::string path = settings.socket.value_or(default_api_socket());
+    if (path.empty()) return {};
+    auto listening = listen_at(path, settings.group);
+    if (listening) {
+        socket_ = *std::move(listening);
+        path_ = path;
+        return {};
     }
-    return filter;
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Api>> Api::open(const std::string& path, Calls& calls) {
-    auto listening = listen_at(path);
-    if (!listening) return listening.error();
-    return std::unique_ptr<Api>(new Api(path, *std::move(listening), calls));
-}
-
-Result<> Api::serve(Engine& engine, std::function<ordered_json()> backends) {
-    engine_ = &engine;
-    backends_ = std::move(backends);
-    auto server =
-        HttpServer::start(std::move(listening_), [this](const HttpRequest& request) { return answer(request); });
-    if (!server) return server.error();
-    server_ = *std::move(server);
+    if (settings.socket || !settings.group.empty()) return listening.error();
+    spdlog::info("`hairpin status`, `flows` and their like cannot ask this one: {}; --socket gives it another socket",
+                 listening.error().message);
     return {};
 }
 
-Api::~Api() { unlink(path_.c_str()); }
-
-HttpResponse Api::answer(const HttpRequest& request) {
-    const auto& path = request.path;
-    constexpr auto known = std::to_array<std::string_view>({"/v1/status", "/v1/stats", "/v1/backends", "/v1/flows"});
-    if (std::ranges::count(known, path) == 0) return error(404, "there is no " + path);
-    if (request.method != "GET") return error(405, path + " can only be read: GET");
-    if (path == "/v1/status") return status();
-    if (path == "/v1/backends") return backends();
-    return path == "/v1/stats" ? stats() : flows(request);
+Result<> Api::open_port(const Endpoint& endpoint) {
+    if (auto unused = check_unused(Protocol::tcp, endpoint); !unused) return unused;
+    auto listening = open_listener(Protocol::tcp, endpoint);
+    if (!listening) return listening.error();
+    port_ = *std::move(listening);
+    return {};
 }
 
-HttpResponse Api::status() const {
-    std::error_code ignored;
-    return {200, ordered_json({{"version", HAIRPIN_VERSION},
-                               {"pid", getpid()},
-                               {"engine", engine_->name()},
-                               {"network_namespace", std::filesystem::read_symlink("/proc/self/ns/net", ignored)}})
-                     .dump()};
-}
-
-HttpResponse Api::stats() {
-    HttpResponse response;
-    calls_.call([&] {
-        const Result<Stats> stats = engine_->stats();
-        response = stats ? HttpResponse{200, to_json(*stats).dump()} : error(500, stats.error().message);
-    });
-    return response;
-}
-
-HttpResponse Api::backends() {
-    HttpResponse response;
-    calls_.call([&] {
-        // What a command's name or an error holds may be no UTF-8.
-        response.body = backends_().dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-    });
-    return response;
-}
-
-// A million flows would be a large tree: each becomes text at once.
-HttpResponse Api::flows(const HttpRequest& request) {
-    const auto filter = filter_of(request);
-    if (!filter) return error(400, filter.error().message);
-    std::string list;
-    HttpResponse response;
-    calls_.call([&] {
-        const auto shown = engine_->flows([&](const LiveFlow& flow) {
-            if (!filter->takes(flow)) return;
-            list.append(list.empty() ? "" : ",").append(to_json(flow).dump());
+Result<> Api::serve(std::function<Gateway()> gateway) {
+    gateway_ = std::move(gateway);
+    const auto with_gateway = [this](const std::function<void(Gateway&)>& work) {
+        calls_.call([&] {
+            Gateway seen = gateway_();
+            work(seen);
         });
-        response = shown ? HttpResponse{200, R"({"flows":[)" + list + "]}"} : error(500, shown.error().message);
-    });
-    return response;
+    };
+    const auto answer_all = [with_gateway](const HttpRequest& request) {
+        return answer(operations(), request, with_gateway);
+    };
+    const auto answer_readers = [answer_all](const HttpRequest& request) {
+        const auto refusal = refuse_over_tcp(request);
+        return refusal ? *refusal : answer_all(request);
+    };
+    const auto start = [this](Fd& listening, const HttpServer::Answer& answer_one) -> Result<> {
+        if (!listening) return {};
+        auto server = HttpServer::start(std::move(listening), answer_one);
+        if (!server) return server.error();
+        servers_.push_back(*std::move(server));
+        return {};
+    };
+    if (auto started = start(socket_, answer_all); !started) return started;
+    return start(port_, answer_readers);
+}
+
+Api::~Api() {
+    if (!path_.empty()) unlink(path_.c_str());
 }
 
 }  // namespace hairpin

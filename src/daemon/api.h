@@ -1,51 +1,44 @@
-// The HTTP API of a running daemon, on a Unix socket:
+// The HTTP API of a running daemon: on a Unix socket, and read only on a loopback port. What can be asked is the table
+// in operations.cc.
 //
-//   GET /v1/status                                   who answers: version, pid, engine, network namespace
-//   GET /v1/stats                                    counters of each service
-//   GET /v1/backends                                 every backend, whether it is up, and why not
-//   GET /v1/flows[?source=S][&backend=B]             every flow, or those that the backend B sees as coming from S
-//
-// Everything is JSON and says "Server: hairpin/VERSION"; an error is {"error": "..."} with a status of 400 and above.
+// Everything says "Server: hairpin/VERSION" and is JSON, but for /metrics; an error is {"error": "..."} with a status of 400 and above.
 // But what libmicrohttpd cannot read, such as a request line of more than its 32 KB, it answers itself, in HTML and
 // without asking us: with status 400, 414 or 431.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
+#include "config/config.h"
 #include "daemon/calls.h"
 #include "daemon/http_server.h"
-#include "engines/engine.h"
+#include "daemon/operations.h"
 
 namespace hairpin {
 
 class Api {
 public:
-    // Takes its place at `path` until it is destroyed: from now on nobody else can, and who asks waits for serve().
-    static Result<std::unique_ptr<Api>> open(const std::string& path, Calls& calls);
+    // Takes its places until it is destroyed: from now on nobody else can, and who asks waits for serve(). A socket
+    // that nobody asked for need not be had: that is logged.
+    static Result<std::unique_ptr<Api>> open(const ApiSettings& settings, Calls& calls);
     ~Api();  // removes the socket
 
-    // Answers, and asks the engine and `backends`, which says what /v1/backends does, through `calls`; all must outlive
-    // it. Once.
-    Result<> serve(Engine& engine, std::function<nlohmann::ordered_json()> backends);
+    // Answers from now on. `gateway` is called on the daemon's thread, through `calls`; both must outlive it. Once.
+    Result<> serve(std::function<Gateway()> gateway);
 
 private:
-    Api(std::string path, Fd listening, Calls& calls)
-        : path_(std::move(path)), listening_(std::move(listening)), calls_(calls) {}
-    HttpResponse answer(const HttpRequest& request);
-    HttpResponse status() const;
-    HttpResponse stats();
-    HttpResponse backends();
-    HttpResponse flows(const HttpRequest& request);
+    explicit Api(Calls& calls) : calls_(calls) {}
+    Result<> open_socket(const ApiSettings& settings);
+    Result<> open_port(const Endpoint& endpoint);
 
-    const std::string path_;
-    Fd listening_;
-    Engine* engine_ = nullptr;
-    std::function<nlohmann::ordered_json()> backends_;
+    std::string path_;  // of the socket; empty: there is none
+    Fd socket_;
+    Fd port_;
+    std::function<Gateway()> gateway_;
     Calls& calls_;
-    std::unique_ptr<HttpServer> server_;
+    std::vector<std::unique_ptr<HttpServer>> servers_;  // last: their threads use what stands above
 };
 
 }  // namespace hairpin

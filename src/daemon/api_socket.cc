@@ -1,6 +1,7 @@
 #include "daemon/api_socket.h"
 
 #include <fmt/format.h>
+#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,6 +25,15 @@ std::optional<sockaddr_un> address_of(const std::string& path) {
     if (path.size() >= sizeof address.sun_path) return std::nullopt;
     path.copy(address.sun_path, path.size());
     return address;
+}
+
+// Gives a socket to a group, which its user must be in, or else be root.
+Result<> give_to(const std::string& path, const std::string& group) {
+    const ::group* entry = getgrnam(group.c_str());
+    if (!entry) return Error{"there is no group " + group};
+    if (chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0) return {};
+    return system_error(path + " cannot be given to the group " + group +
+                        ", which the user of hairpin must be in (of a service: SupplementaryGroups=" + group + ")");
 }
 
 Fd open_unix_socket(int flags = 0) { return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)); }
@@ -54,7 +64,7 @@ bool is_served(const std::string& path) {
     return connect(socket.get(), generic(*address), sizeof *address) == 0 || errno == EAGAIN;  // its queue is full
 }
 
-Result<Fd> listen_at(const std::string& path) {
+Result<Fd> listen_at(const std::string& path, const std::string& group) {
     const auto address = address_of(path);
     if (!address) return Error{path + ": too long for the path of a socket"};
     if (is_served(path)) return Error{path + ": another hairpin answers there"};
@@ -70,6 +80,12 @@ Result<Fd> listen_at(const std::string& path) {
     const int error_number = errno;
     umask(usual);
     if (!bound) return system_error(path, error_number);
+    if (!group.empty()) {
+        if (const auto given = give_to(path, group); !given) {
+            std::filesystem::remove(path, ignored);
+            return given.error();
+        }
+    }
     if (listen(socket.get(), backlog) != 0) return system_error(path);
     return socket;
 }

@@ -63,17 +63,31 @@ bool BackendHealth::panics_now(const Service& service) const {
     return panics(service, [this](const Service& s, const Backend& b) { return is_up(s, b); });
 }
 
+std::vector<std::string> BackendHealth::down(const Service& service) const {
+    std::vector<std::string> list;
+    for (const Backend& backend : service.backends) {
+        const auto known = status(service, backend);
+        if (known && !known->standing.up()) list.push_back(describe({service.name, backend.endpoint, *known}));
+    }
+    return list;
+}
+
+std::optional<std::string> BackendHealth::panic(const Service& service) const {
+    if (!service.health || !panics_now(service)) return std::nullopt;
+    const bool all = service.health->when_none == WhenNone::all;
+    return "service " + service.name + ": too few backends are up: " +
+           (all ? "new flows go to all of them, as if they were" : "new flows are refused");
+}
+
 void BackendHealth::log_panic(const Service& service) {
-    const bool now = panics_now(service);
-    if (now == panicking_.contains(service.name)) return;
+    const auto now = panic(service);
+    if (now.has_value() == panicking_.contains(service.name)) return;
     if (!now) {
         panicking_.erase(service.name);
         return spdlog::info("service {}: enough backends are up again", service.name);
     }
     panicking_.insert(service.name);
-    spdlog::warn("service {}: too few backends are up: {}", service.name,
-                 service.health->when_none == WhenNone::all ? "new flows go to all of them, as if they were"
-                                                            : "new flows are refused");
+    spdlog::warn(*now);
 }
 
 void BackendHealth::log_backends(const std::vector<Service>& services, const std::vector<Service>& serving) const {

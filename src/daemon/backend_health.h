@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,6 +26,10 @@ public:
 
     // Whether a backend may get new flows, for all that is known.
     bool is_up(const Service& service, const Backend& backend) const;
+
+    // What ails a service, in words: each of its backends that is down, and that too few are up.
+    std::vector<std::string> down(const Service& service) const;
+    std::optional<std::string> panic(const Service& service) const;
 
     bool changed() const { return changed_; }
     // Logs each backend that went up or down since the last call, and each service that has too few now, or again

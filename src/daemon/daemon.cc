@@ -16,14 +16,15 @@
 
 #include "base/log.h"
 #include "daemon/api.h"
-#include "daemon/api_socket.h"
 #include "daemon/backend_health.h"
 #include "daemon/calls.h"
 #include "daemon/desired.h"
-#include "daemon/gap_report.h"
+#include "daemon/judgement.h"
 #include "daemon/link_report.h"
+#include "daemon/loads.h"
 #include "daemon/process.h"
 #include "daemon/stats_json.h"
+#include "daemon/status.h"
 #include "engines/registry.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
@@ -86,45 +87,13 @@ std::string span(milliseconds time) {
     return fmt::format("{} s", time.count() / 1000);
 }
 
-// The services, listening where their links are here. Every problem is logged; nothing if there is one.
-std::optional<std::vector<Service>> services_here(const Config& config, const Topology& topology) {
-    for (const Diagnostic& diagnostic : config.errors) spdlog::error(diagnostic.str());
-    if (!config.errors.empty()) return std::nullopt;
-    auto services = follow_links(config.services, topology);
-    const std::vector<Problem> problems = validate(services, &topology);
-    for (const Problem& problem : problems) {
-        const Place place = as_written(services[problem.place.service], problem.place);
-        spdlog::error(config.at(place, problem.message).str());
-    }
-    if (!problems.empty()) return std::nullopt;
-    return services;
-}
-
-// Logs what the engine cannot do; false if the configuration insists on it.
-bool within_reach(const Engine& engine, const Config& config, const Ruleset& ruleset) {
-    bool within = true;
-    for (const Gap& gap : engine.gaps(ruleset)) {
-        const std::string message = locate(config, engine.name(), gap).str();
-        spdlog::log(gap.fatal ? spdlog::level::err : spdlog::level::info, message);
-        within = within && !gap.fatal;
-    }
-    return within;
-}
-
 std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
     return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
 }
 
 // "2 services on 3 endpoints"
 std::string extent(const Ruleset& ruleset) {
-    uint64_t endpoints = 0;
-    for (const Service& service : ruleset.services()) {
-        const uint64_t protocols = service.protocols == Protocols::both ? 2 : 1;
-        for (const EndpointRange& listen : service.listen) {
-            endpoints += protocols * static_cast<uint64_t>(listen.ports.size());
-        }
-    }
-    return count(ruleset.services().size(), "service") + " on " + count(endpoints, "endpoint");
+    return count(ruleset.services().size(), "service") + " on " + count(endpoint_count(ruleset.services()), "endpoint");
 }
 
 // A change for which there is no memory does not happen. That is no reason to end what is served.
@@ -190,24 +159,24 @@ private:
             return fail(watch.error());
         const Result<Topology> topology = read_topology();
         if (!topology) return fail(topology.error());
-        auto services = services_here(config, *topology);
-        if (!services) return refused;
+        if (!loads_.holds(faults(config, *topology))) return refused;
 
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
-        desired_ = configured_ = configured_as(*std::move(services), *topology);
+        desired_ = configured_ = configured_as(follow_links(config.services, *topology), *topology);
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
-        if (const auto opened = open_api(); !opened) return fail(opened.error());
+        auto api = Api::open(settings_.api, calls_);
+        if (!api) return fail(api.error());
+        api_ = *std::move(api);
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
-        if (!within_reach(*engine_, config, desired_->ruleset)) return refused;
+        if (!loads_.holds(fatal_gaps(config, *engine_, desired_->ruleset))) return refused;
         if (settings_.engine != automatic_engine) {
             if (const auto begun = begin(*engine_); !begun) return fail(begun.error());
         }
-        if (const auto watched = health_.watch(this->services()); !watched) return fail(watched.error());
-        const auto backends = [this] { return health_.to_json(this->services(), desired_->ruleset.services()); };
-        if (const auto served = api_ ? api_->serve(*engine_, backends) : Result<>(); !served) {
-            return fail(served.error());
-        }
+        if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
+        loads_.accept(config.origin);
+        const auto gateway = [this] { return Gateway{*engine_, health_, *configured_, *desired_, loads_, started_}; };
+        if (const auto served = api_->serve(gateway); !served) return fail(served.error());
 
         warn_of_traces();
         advise();
@@ -269,22 +238,6 @@ private:
         }
     }
 
-    // Without the API the services are still served: only who asked for a socket of its own misses it.
-    Result<> open_api() {
-        const std::string path = options_.socket.value_or(default_api_socket());
-        if (path.empty()) return {};
-        auto api = Api::open(path, calls_);
-        if (api) {
-            api_ = *std::move(api);
-        } else if (options_.socket) {
-            return api.error().within("the API's socket");
-        } else {
-            spdlog::info("`hairpin flows` and `who` cannot ask this one: {}; --socket gives it another socket",
-                         api.error().message);
-        }
-        return {};
-    }
-
     // What this machine could be set to do better.
     void advise() {
         const bool tcp = std::ranges::any_of(desired_->ruleset.services(), [](const Service& service) {
@@ -306,11 +259,13 @@ private:
         notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
         const auto began = steady_clock::now();
         std::optional<milliseconds> applied;
+        loads_.begin();
         within_memory("reload", [&] { applied = replace(); });
         if (applied) {
             spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", extent(desired_->ruleset),
                          since(began).count(), applied->count());
         } else {
+            loads_.refuse();
             spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));
         }
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
@@ -321,21 +276,20 @@ private:
         const Config config = options_.load();
         const Result<Topology> topology = read_topology();
         if (!topology) return refuse(topology.error());
-        auto services = services_here(config, *topology);
-        if (!services) return std::nullopt;
-        auto configured = configured_as(*std::move(services), *topology);
-        if (!within_reach(*engine_, config, configured->ruleset)) return std::nullopt;
+        if (!loads_.holds(faults(config, *topology))) return std::nullopt;
+        auto configured = configured_as(follow_links(config.services, *topology), *topology);
+        if (!loads_.holds(fatal_gaps(config, *engine_, configured->ruleset))) return std::nullopt;
         const auto began = steady_clock::now();
         if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
         const milliseconds took = since(began);
+        loads_.accept(config.origin);
 
-        if (const auto watched = health_.watch(this->services()); !watched) spdlog::warn(watched.error().message);
+        if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
         tell_of_links(nullptr);
-        if (config.settings.engine != settings_.engine || config.settings.threads != settings_.threads ||
-            config.settings.set_sysctls != settings_.set_sysctls) {
-            spdlog::warn("a change of engine, threads or sysctls needs a restart: `systemctl restart hairpin`");
-        }
         settings_.drain_timeout = config.settings.drain_timeout;
+        if (config.settings != settings_) {
+            spdlog::warn("a change of engine, threads, sysctls or api needs a restart: `systemctl restart hairpin`");
+        }
         return took;
     }
 
@@ -359,8 +313,8 @@ private:
         follow_health_at_.reset();
     }
 
-    static std::nullopt_t refuse(const Error& error) {
-        spdlog::error(error.message);
+    std::nullopt_t refuse(const Error& error) {
+        loads_.holds({error.message});
         return std::nullopt;
     }
 
@@ -470,7 +424,9 @@ private:
     const DaemonOptions& options_;
     const std::optional<milliseconds> watchdog_ = watchdog_interval();
     const milliseconds tend_interval_ = std::min(tend_interval, watchdog_.value_or(tend_interval));
+    const steady_clock::time_point started_ = steady_clock::now();
     Settings settings_;
+    Loads loads_;
     std::optional<TopologyWatch> watch_;
     std::unique_ptr<Engine> engine_;
     std::shared_ptr<const Desired> configured_;  // all backends

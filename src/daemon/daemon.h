@@ -2,8 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
-#include <string>
 
 #include "config/config.h"
 
@@ -12,8 +10,6 @@ namespace hairpin {
 struct DaemonOptions {
     std::function<Config()> load;  // reads the configuration, anew at each call
     bool reloadable = true;        // false: load() can give nothing new, so SIGHUP has nothing to do
-    // Where the API listens; empty: nowhere. Absent: at the default place, or nowhere if that cannot be had.
-    std::optional<std::string> socket = {};
 };
 
 // Serves until it is told to stop, logging to stderr, and returns the exit status: 0 stopped in order, 1 failed, 2 the

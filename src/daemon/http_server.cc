@@ -1,56 +1,99 @@
 #include "daemon/http_server.h"
 
+#include <fmt/format.h>
 #include <microhttpd.h>
+#include <sys/socket.h>
 
 #include <nlohmann/json.hpp>
 
 namespace hairpin {
-
-// What the library calls.
-struct HttpCallbacks {
-    static MHD_Result add_argument(void* query, MHD_ValueKind, const char* key, const char* value) {
-        static_cast<HttpRequest*>(query)->query[key] = value ? value : "";
-        return MHD_YES;
-    }
-
-    // Called once for the headers, and again when the body is there, which no request of ours needs.
-    static MHD_Result on_request(void* server, MHD_Connection* connection, const char* path, const char* method,
-                                 const char*, const char*, size_t* body_size, void** seen) {
-        if (!*seen) {
-            *seen = server;
-            return MHD_YES;
-        }
-        if (*body_size > 0) {
-            *body_size = 0;
-            return MHD_YES;
-        }
-        HttpRequest request{method, path, {}};
-        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, &request);
-        const HttpResponse answer = static_cast<HttpServer*>(server)->respond(request);
-        MHD_Response* response = MHD_create_response_from_buffer(
-            answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
-        if (!response) return MHD_NO;
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-        MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, "hairpin/" HAIRPIN_VERSION);
-        const MHD_Result queued = MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
-        MHD_destroy_response(response);
-        return queued;
-    }
-};
-
 namespace {
 
 constexpr unsigned most_connections = 64;
 constexpr unsigned idle_seconds = 30;
 
+// A request that is being read. The library keeps it from the headers until it has been answered.
+struct Reading {
+    std::string body;
+    bool too_large = false;
+};
+
+std::optional<Peer> peer_of(MHD_Connection* connection) {
+    const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return std::nullopt;
+    if (credentials.pid == 0) return std::nullopt;  // TCP
+    return Peer{credentials.pid, credentials.uid};
+}
+
+std::string header(MHD_Connection* connection, const char* name) {
+    const char* value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    return value ? value : "";
+}
+
+MHD_Result add_argument(void* query, MHD_ValueKind, const char* key, const char* value) {
+    static_cast<HttpRequest*>(query)->query[key] = value ? value : "";
+    return MHD_YES;
+}
+
+MHD_Result send(MHD_Connection* connection, const HttpResponse& answer) {
+    MHD_Response* response = MHD_create_response_from_buffer(answer.body.size(), const_cast<char*>(answer.body.data()),
+                                                             MHD_RESPMEM_MUST_COPY);
+    if (!response) return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
+    MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, "hairpin/" HAIRPIN_VERSION);
+    if (!answer.allow.empty()) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer.allow.c_str());
+    const MHD_Result queued = MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
 }  // namespace
+
+// What the library calls.
+struct HttpCallbacks {
+    // Called once for the headers, then for each piece of the body, and again when all of it is there.
+    static MHD_Result on_request(void* server, MHD_Connection* connection, const char* path, const char* method,
+                                 const char*, const char* piece, size_t* piece_size, void** kept) {
+        if (!*kept) {
+            *kept = new Reading;
+            return MHD_YES;
+        }
+        auto& reading = *static_cast<Reading*>(*kept);
+        if (*piece_size > 0) {
+            reading.too_large = reading.too_large || reading.body.size() + *piece_size > most_body_bytes;
+            if (!reading.too_large) reading.body.append(piece, *piece_size);
+            *piece_size = 0;
+            return MHD_YES;
+        }
+        if (reading.too_large) {
+            return send(connection,
+                        error_response(413, fmt::format("a body may have up to {} bytes", most_body_bytes)));
+        }
+        HttpRequest request{method, path, {}, header(connection, "Host"), std::move(reading.body), peer_of(connection)};
+        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, &request);
+        return send(connection, static_cast<HttpServer*>(server)->respond(request));
+    }
+
+    static void on_end(void*, MHD_Connection*, void** kept, MHD_RequestTerminationCode) {
+        delete static_cast<Reading*>(*kept);
+        *kept = nullptr;
+    }
+};
+
+HttpResponse error_response(int status, const std::string& message) {
+    using nlohmann::json;
+    return {.status = status, .body = json({{"error", message}}).dump(-1, ' ', false, json::error_handler_t::replace)};
+}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(Fd listening, Answer answer) {
     std::unique_ptr<HttpServer> server(new HttpServer(std::move(answer)));
-    server->daemon_ = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, nullptr,
-                                       nullptr, HttpCallbacks::on_request, server.get(), MHD_OPTION_LISTEN_SOCKET,
-                                       listening.get(), MHD_OPTION_CONNECTION_LIMIT, most_connections,
-                                       MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds, MHD_OPTION_END);
+    server->daemon_ =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, nullptr, nullptr,
+                         HttpCallbacks::on_request, server.get(), MHD_OPTION_LISTEN_SOCKET, listening.get(),
+                         MHD_OPTION_CONNECTION_LIMIT, most_connections, MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds,
+                         MHD_OPTION_NOTIFY_COMPLETED, HttpCallbacks::on_end, nullptr, MHD_OPTION_END);
     if (!server->daemon_) return system_error("starting the HTTP server");
     listening.release();  // the library closes it
     return server;
@@ -64,7 +107,7 @@ HttpResponse HttpServer::respond(const HttpRequest& request) const {
     try {
         return answer_(request);
     } catch (const std::exception& failure) {
-        return {503, nlohmann::json({{"error", failure.what()}}).dump()};
+        return error_response(503, failure.what());
     }
 }
 

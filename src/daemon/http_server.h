@@ -1,9 +1,12 @@
 // HTTP over a listening socket of any kind: the border to libmicrohttpd.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/fd.h"
@@ -13,16 +16,33 @@ struct MHD_Daemon;
 
 namespace hairpin {
 
+// A larger body is answered with status 413, and nobody is asked.
+inline constexpr size_t most_body_bytes = size_t{64} * 1024;
+
+// The process at the other end of a Unix socket, as it was when it connected.
+struct Peer {
+    pid_t pid = 0;
+    uid_t uid = 0;
+};
+
 struct HttpRequest {
     std::string method;  // "GET"
     std::string path;    // "/v1/flows"
-    std::map<std::string, std::string, std::less<>> query;
+    std::map<std::string, std::string, std::less<>> query = {};
+    std::string host = {};  // the header, "localhost:8053"; empty: there is none
+    std::string body = {};
+    std::optional<Peer> peer = {};  // nothing: it came over TCP
 };
 
 struct HttpResponse {
     int status = 200;
-    std::string body;  // JSON
+    std::string body = {};
+    std::string content_type = "application/json";
+    std::string allow = {};  // the header of that name; empty: none
 };
+
+// {"error": message}; what is no UTF-8 in the message is replaced.
+HttpResponse error_response(int status, const std::string& message);
 
 // Serves until it is destroyed, on one thread of its own, one request at a time.
 class HttpServer {

@@ -38,14 +38,19 @@ protected:
 TEST_F(ForeignApi, IsNamedWithWhatToDo) {
     const std::string no_hairpin =
         "hairpin flows: what answers at " + socket_ + " is no hairpin: say where the gateway listens (--socket)\n";
-    const auto http = [](const std::string& body) {
+    const auto http = [](const std::string& body, const std::string& server = "nginx") {
         return "while read -r line && [ ${#line} -gt 1 ]; do :; done\n"
-               "printf 'HTTP/1.0 200 OK\\r\\n\\r\\n%s' '" +
-               body + "'\n";
+               "printf 'HTTP/1.0 200 OK\\r\\nServer: " +
+               server + "\\r\\n\\r\\n%s' '" + body + "'\n";
     };
     EXPECT_EQ(flows(http(R"({"flows":[{}]})")), no_hairpin);
     EXPECT_EQ(flows(http("<html>")), no_hairpin);
     EXPECT_EQ(flows(http("17")), no_hairpin);
+    EXPECT_EQ(flows(http(R"({"error":17})", "hairpin/99")), no_hairpin);
+    // It was a raw exception of the JSON library.
+    EXPECT_EQ(flows(http(R"({"flows":[{}]})", "hairpin/99"))
+                  .find("hairpin flows: what answers at " + socket_ + " is no hairpin of this version, "),
+              0u);
     EXPECT_EQ(flows("echo SSH-2.0-OpenSSH_9.2; read -r line\n"), no_hairpin);
 }
 

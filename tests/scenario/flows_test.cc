@@ -172,7 +172,7 @@ TEST_P(Flows, AreToldOverHttp) {
     EXPECT_EQ(get("/v1/flows?sauce=1"),
               R"({"error":"there is no parameter sauce, only source and backend"} 400 application/json)");
     EXPECT_EQ(get("/v1/nonsense"), R"({"error":"there is no /v1/nonsense"} 404 application/json)");
-    EXPECT_EQ(get("/v1/flows", "DELETE"), R"({"error":"/v1/flows can only be read: GET"} 405 application/json)");
+    EXPECT_EQ(get("/v1/flows", "DELETE"), R"({"error":"/v1/flows can be asked with GET, HEAD"} 405 application/json)");
 }
 
 // The next daemon takes the place of one that was killed, and nobody the place of one that lives.

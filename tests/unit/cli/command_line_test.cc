@@ -21,6 +21,8 @@ constexpr Command commands[] = {
     {"schema", "print", schema_command},     {"version", "print", version_command},
     {"flows", "list", flows_command},        {"who", "say who", who_command},
     {"clear", "remove", clear_command},      {"backends", "list", backends_command},
+    {"status", "tell", status_command},      {"services", "list", services_command},
+    {"top", "watch", top_command},
 };
 
 struct Outcome {

@@ -37,6 +37,7 @@ std::string with(const Key& key, const std::string& value) {
         const std::string endpoint = key.name == "endpoint" ? "" : "endpoint: 10.0.0.2:80, ";
         return "services: {a: {listen: 1.0.0.1:80, backends: {" + endpoint + setting + "}}}";
     }
+    if (key.parent == "api") return service + "}}\napi: {" + setting + "}";
     const std::string outer(key.parent.substr(key.parent.rfind('.') + 1));
     if (outer == "health") service += ", protocol: both";
     return service + ", " + outer + ": {" + needs(key) + setting + "}}}";

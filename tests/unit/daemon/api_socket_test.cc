@@ -1,8 +1,11 @@
 #include "daemon/api_socket.h"
 
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -29,6 +32,22 @@ TEST(ApiSocket, OfAGatewayThatHasNoTimeIsTaken) {
     const auto second = listen_at(path);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().message, path + ": another hairpin answers there");
+}
+
+TEST(ApiSocket, IsForAGroupThatThereIs) {
+    const std::string path = testing::TempDir() + "group.sock";
+    const group* own = getgrgid(getegid());
+    ASSERT_NE(own, nullptr);
+    ASSERT_TRUE(listen_at(path, own->gr_name));
+    struct stat status {};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_gid, getegid());
+    EXPECT_EQ(status.st_mode & 0777, 0660u);
+
+    const auto unknown = listen_at(path, "no-such-group");
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().message, "there is no group no-such-group");
+    EXPECT_NE(stat(path.c_str(), &status), 0) << "a socket that nobody serves is left";
 }
 
 TEST(ApiSocket, ThatAKilledGatewayLeftIsFree) {

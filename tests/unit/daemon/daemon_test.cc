@@ -77,12 +77,12 @@ private:
 TEST(Daemon, GoesOnAsItWasWhereAReloadFindsNoMemory) {
     const std::vector<std::string> rules = {"127.0.0.1:21234=127.0.0.1:9"};
     int loads = 0;
-    Running daemon({.load =
-                        [&] {
-                            if (loads++ > 0) throw std::bad_alloc();
-                            return parse_rules(rules);
-                        },
-                    .socket = ""});
+    Running daemon({.load = [&] {
+        if (loads++ > 0) throw std::bad_alloc();
+        Config config = parse_rules(rules);
+        config.settings.api.socket = "";
+        return config;
+    }});
     ASSERT_TRUE(daemon.logs("ready: ")) << daemon.said();
     daemon.signal(SIGHUP);
     EXPECT_TRUE(daemon.logs("reload refused: out of memory")) << daemon.said();

@@ -1,0 +1,35 @@
+#include "daemon/judgement.h"
+
+#include <spdlog/spdlog.h>
+
+#include "daemon/gap_report.h"
+#include "model/listen_links.h"
+
+namespace hairpin {
+
+std::vector<std::string> faults(const Config& config, const Topology& topology) {
+    std::vector<std::string> reasons;
+    for (const Diagnostic& diagnostic : config.errors) reasons.push_back(diagnostic.str());
+    if (!reasons.empty()) return reasons;
+    const auto services = follow_links(config.services, topology);
+    for (const Problem& problem : validate(services, &topology)) {
+        const Place place = as_written(services[problem.place.service], problem.place);
+        reasons.push_back(config.at(place, problem.message).str());
+    }
+    return reasons;
+}
+
+std::vector<std::string> fatal_gaps(const Config& config, const Engine& engine, const Ruleset& ruleset) {
+    std::vector<std::string> fatal;
+    for (const Gap& gap : engine.gaps(ruleset)) {
+        std::string message = locate(config, engine.name(), gap).str();
+        if (gap.fatal) {
+            fatal.push_back(std::move(message));
+        } else {
+            spdlog::info(message);
+        }
+    }
+    return fatal;
+}
+
+}  // namespace hairpin

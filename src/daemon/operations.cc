@@ -1,0 +1,175 @@
+#include "daemon/operations.h"
+
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "daemon/metrics.h"
+#include "daemon/stats_json.h"
+#include "daemon/status.h"
+
+namespace hairpin {
+namespace {
+
+using nlohmann::ordered_json;
+
+// What a command's name or an error holds may be no UTF-8.
+HttpResponse json_response(const ordered_json& json) {
+    return {.body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
+}
+
+HttpResponse json_response(const Result<ordered_json>& json) {
+    return json ? json_response(*json) : error_response(500, json.error().message);
+}
+
+// Answers with what `tell` makes of the gateway.
+template <class Tell>
+HttpResponse told(const WithGateway& with_gateway, Tell tell) {
+    HttpResponse response;
+    with_gateway([&](Gateway& gateway) { response = json_response(tell(gateway)); });
+    return response;
+}
+
+HttpResponse status(const HttpRequest&, const WithGateway& with_gateway) { return told(with_gateway, status_json); }
+
+HttpResponse services(const HttpRequest&, const WithGateway& with_gateway) { return told(with_gateway, services_json); }
+
+HttpResponse stats(const HttpRequest&, const WithGateway& with_gateway) {
+    return told(with_gateway, [](Gateway& gateway) -> Result<ordered_json> {
+        const Result<Stats> stats = gateway.engine.stats();
+        if (!stats) return stats.error();
+        return to_json(*stats);
+    });
+}
+
+HttpResponse metrics(const HttpRequest&, const WithGateway& with_gateway) {
+    HttpResponse response;
+    with_gateway([&](Gateway& gateway) {
+        const auto text = metrics_text(gateway);
+        response = text ? HttpResponse{.body = *text, .content_type = metrics_content_type}
+                        : error_response(500, text.error().message);
+    });
+    return response;
+}
+
+HttpResponse backends(const HttpRequest&, const WithGateway& with_gateway) {
+    return told(with_gateway, [](Gateway& gateway) {
+        return gateway.health.to_json(gateway.services(), gateway.serving.ruleset.services());
+    });
+}
+
+// Which flows are asked for, by what their backend sees.
+struct Filter {
+    std::optional<Endpoint> source;
+    std::optional<Endpoint> backend;  // port 0: any
+
+    bool takes(const LiveFlow& flow) const {
+        if (source && flow.backend.source != *source) return false;
+        if (!backend) return true;
+        const Endpoint& seen = flow.backend.destination;
+        return seen.ip == backend->ip && (backend->port == 0 || seen.port == backend->port);
+    }
+};
+
+Result<Filter> filter_of(const HttpRequest& request) {
+    Filter filter;
+    for (const auto& [key, value] : request.query) {
+        const auto endpoint = key == "source" ? Endpoint::parse(value) : Endpoint::parse_open(value);
+        if (!endpoint) return endpoint.error().within(key);
+        (key == "source" ? filter.source : filter.backend) = *endpoint;
+    }
+    return filter;
+}
+
+// A million flows would be a large tree: each becomes text at once.
+HttpResponse flows(const HttpRequest& request, const WithGateway& with_gateway) {
+    const auto filter = filter_of(request);
+    if (!filter) return error_response(400, filter.error().message);
+    std::string list;
+    HttpResponse response;
+    with_gateway([&](Gateway& gateway) {
+        const auto shown = gateway.engine.flows([&](const LiveFlow& flow) {
+            if (!filter->takes(flow)) return;
+            list.append(list.empty() ? "" : ",").append(to_json(flow).dump());
+        });
+        response =
+            shown ? HttpResponse{.body = R"({"flows":[)" + list + "]}"} : error_response(500, shown.error().message);
+    });
+    return response;
+}
+
+constexpr auto flow_parameters = std::to_array<Parameter>({
+    {"source", "the client as its backend sees it, ADDRESS:PORT; default: any"},
+    {"backend", "ADDRESS or ADDRESS:PORT; default: any"},
+});
+
+constexpr auto table = std::to_array<Operation>({
+    {"GET", "/v1/status", "who answers, what it serves, and what is wrong now", {}, status},
+    {"GET", "/v1/services", "each service: where it listens, its backends, its flows", {}, services},
+    {"GET", "/v1/stats", "counters of each service, by path and by reason", {}, stats},
+    {"GET", "/metrics", "what is counted, for Prometheus: text, not JSON", {}, metrics},
+    {"GET", "/v1/backends", "every backend, whether it is up, and why not", {}, backends},
+    {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, flows},
+});
+
+bool is_asked(const Operation& operation, const HttpRequest& request) {
+    return request.method == operation.method || (request.method == "HEAD" && operation.method == "GET");
+}
+
+// "GET, HEAD"
+std::string methods_at(std::span<const Operation> operations, std::string_view path) {
+    std::vector<std::string_view> methods;
+    for (const Operation& operation : operations) {
+        if (operation.path != path) continue;
+        methods.push_back(operation.method);
+        if (operation.method == "GET") methods.emplace_back("HEAD");
+    }
+    return fmt::format("{}", fmt::join(methods, ", "));
+}
+
+HttpResponse no_operation(std::span<const Operation> operations, const HttpRequest& request) {
+    const std::string methods = methods_at(operations, request.path);
+    if (methods.empty()) return error_response(404, "there is no " + request.path);
+    HttpResponse response = error_response(405, request.path + " can be asked with " + methods);
+    response.allow = methods;
+    return response;
+}
+
+// Nothing: the operation knows all of the request's parameters.
+std::optional<std::string> unknown_parameter(const Operation& operation, const HttpRequest& request) {
+    for (const auto& [key, value] : request.query) {
+        if (std::ranges::count(operation.parameters, key, &Parameter::name) > 0) continue;
+        std::vector<std::string_view> known;
+        for (const Parameter& parameter : operation.parameters) known.push_back(parameter.name);
+        return known.empty() ? request.path + " takes no parameters: there is no " + key
+                             : fmt::format("there is no parameter {}, only {}", key, fmt::join(known, " and "));
+    }
+    return std::nullopt;
+}
+
+void log_change(const HttpRequest& request, const Operation& operation) {
+    const std::string who =
+        request.peer ? fmt::format("uid {}, pid {}", request.peer->uid, request.peer->pid) : "somebody unknown";
+    spdlog::info("API: {} {}, by {}: {}", request.method, request.path, who, operation.summary);
+}
+
+}  // namespace
+
+std::span<const Operation> operations() { return table; }
+
+HttpResponse answer(std::span<const Operation> operations, const HttpRequest& request,
+                    const WithGateway& with_gateway) {
+    const auto operation = std::ranges::find_if(operations, [&](const Operation& candidate) {
+        return candidate.path == request.path && is_asked(candidate, request);
+    });
+    if (operation == operations.end()) return no_operation(operations, request);
+    if (const auto wrong = unknown_parameter(*operation, request)) return error_response(400, *wrong);
+    if (operation->method != "GET") log_change(request, *operation);
+    return operation->handle(request, with_gateway);
+}
+
+}  // namespace hairpin

@@ -1,0 +1,34 @@
+// What can be asked of a running daemon over HTTP: one table, from which come the answers, their errors and the order
+// of things in documents.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "daemon/gateway.h"
+#include "daemon/http_server.h"
+
+namespace hairpin {
+
+// In the query of a URL.
+struct Parameter {
+    std::string_view name;
+    std::string_view description;
+};
+
+struct Operation {
+    std::string_view method;  // "GET", which HEAD may ask for, too; every other one changes something, and is logged
+    std::string_view path;
+    std::string_view summary;  // what it does, in a line
+    std::span<const Parameter> parameters;
+    // On the HTTP server's thread, with parameters of the table alone.
+    HttpResponse (*handle)(const HttpRequest& request, const WithGateway& with_gateway);
+};
+
+std::span<const Operation> operations();
+
+// The answer of the one operation that is asked for, or which of them there would be: 404 for an unknown path, 405 for
+// another method, 400 for an unknown parameter. Who asks for a change is logged with what for.
+HttpResponse answer(std::span<const Operation> table, const HttpRequest& request, const WithGateway& with_gateway);
+
+}  // namespace hairpin

@@ -1,0 +1,82 @@
+// Prometheus on the gateway scrapes it over a loopback port, and promtool judges the names of what it reads.
+//
+//   client 1.0.0.100 ── 1.0.0.1 gateway 10.0.0.1, Prometheus ── switch ── server1 10.0.0.2
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/program.h"
+#include "support/tcp.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+api: {listen: "127.0.0.1:8053"}
+services:
+  web: {listen: "1.0.0.1:80", backends: ["10.0.0.2:80", "10.0.0.3:80"], health: {interval: 200ms, timeout: 200ms, fall: 1}}
+)";
+
+constexpr std::string_view scrape = R"(
+scrape_configs:
+  - job_name: hairpin
+    scrape_interval: 200ms
+    scrape_timeout: 200ms
+    static_configs: [{targets: ["127.0.0.1:8053"]}]
+)";
+
+class Prometheus : public testing::TestWithParam<std::string> {
+protected:
+    void SetUp() override {
+        need_programs({"prometheus", "promtool", "curl"});
+        if (IsSkipped() || HasFatalFailure()) return;
+        lab_ = std::make_unique<TestLab>(yaml, GetParam(), TestLab::Backends::none);
+        ASSERT_TRUE(*lab_);
+    }
+
+    std::unique_ptr<TestLab> lab_;
+};
+
+TEST_P(Prometheus, FindsNothingWrongWithTheMetrics) {
+    const std::string verdict =
+        output_of((*lab_)->host("gateway"),
+                  {"sh", "-c", "curl -sSf http://127.0.0.1:8053/metrics | " + path_of("promtool") + " check metrics"});
+    EXPECT_EQ(verdict, "");
+}
+
+TEST_P(Prometheus, ScrapesWhatTheGatewayCounts) {
+    const Fd listener = listen_on((*lab_)->host("server1"), at("10.0.0.2:80"));
+    const Fd client = dial((*lab_)->host("client"), at("1.0.0.1:80"));
+    ASSERT_TRUE(client);
+    const TemporaryFile config(scrape);
+    const TemporaryDirectory data;
+    const auto server = start_server((*lab_)->host("gateway"),
+                                     {path_of("prometheus"), "--config.file=" + config.path(),
+                                      "--storage.tsdb.path=" + data / "tsdb", "--web.listen-address=127.0.0.1:9090"},
+                                     "Server is ready to receive web requests");
+    ASSERT_TRUE(server);
+
+    std::string last;
+    // What an expression amounts to; empty: no sample matches.
+    const auto value = [&](const std::string& expression) -> std::string {
+        last = output_of((*lab_)->host("gateway"), {"curl", "-sS", "-G", "--data-urlencode", "query=" + expression,
+                                                    "http://127.0.0.1:9090/api/v1/query"});
+        const auto result = nlohmann::json::parse(last).at("data").at("result");
+        return result.empty() ? "" : result.at(0).at("value").at(1).get<std::string>();
+    };
+    EXPECT_TRUE(wait_for([&] {
+        return value(R"(sum(hairpin_flows_accepted_total{service="web"}))") != "" &&
+               value(R"(sum(hairpin_flows_accepted_total{service="web"}))") != "0";
+    })) << last;
+    EXPECT_TRUE(wait_for([&] { return value(R"(hairpin_backend_up{backend="10.0.0.3:80"})") == "0"; })) << last;
+    EXPECT_EQ(value(R"(hairpin_backend_up{backend="10.0.0.2:80"})"), "1") << last;
+    EXPECT_EQ(value("up"), "1") << last;
+    EXPECT_EQ(value("hairpin_build_info{engine=\"" + GetParam() + "\"}"), "1") << last;
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, Prometheus, testing::ValuesIn(engine_names()),
+                         [](const auto& test) { return test.param; });
+
+}  // namespace
+}  // namespace hairpin

@@ -1,0 +1,124 @@
+// A running gateway is asked how it is: `hairpin status` and `services`, and the API over TCP.
+//
+//   client 1.0.0.100 ── 1.0.0.1 gateway 10.0.0.1 ──┬── switch ── server1 10.0.0.2   web, checked
+//                                                  ╰── server2 10.0.0.3             web, checked, and db
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "support/binary.h"
+#include "support/program.h"
+#include "support/tcp.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+api: {listen: "127.0.0.1:8053"}
+services:
+  web: {listen: "1.0.0.1:80", backends: ["10.0.0.2:80", "10.0.0.3:80"], health: {interval: 200ms, timeout: 200ms, fall: 2, rise: 1}}
+  db: {listen: ["1.0.0.1:5432", "1.0.0.1:5433"], backends: "10.0.0.3:5432", protocol: both}
+)";
+
+using nlohmann::json;
+
+class ApiOf : public testing::TestWithParam<std::string> {
+protected:
+    Outcome ask(std::vector<std::string> arguments) const {
+        arguments.insert(arguments.begin(), hairpin_binary());
+        arguments.insert(arguments.end(), {"--socket", lab_.socket()});
+        return outcome_of(lab_->host("gateway"), arguments);
+    }
+    // The answer over TCP, and its status.
+    std::string curl(const std::string& path, std::vector<std::string> options = {}) const {
+        options.insert(options.begin(), {"curl", "-sS", "-w", " %{http_code}"});
+        options.push_back("http://127.0.0.1:8053" + path);
+        return output_of(lab_->host("gateway"), options);
+    }
+
+    const TestLab lab_{yaml, GetParam(), TestLab::Backends::none};
+};
+
+TEST_P(ApiOf, SaysWhatIsWrongAndWhenItIsNotAnyMore) {
+    ASSERT_TRUE(lab_);
+    const Fd first = listen_on(lab_->host("server1"), at("10.0.0.2:80"));
+    Fd second = listen_on(lab_->host("server2"), at("10.0.0.3:80"));
+    Outcome outcome;
+    const auto becomes = [&](int status, std::string_view words) {
+        return wait_for([&] {
+            outcome = ask({"status"});
+            return outcome.status == status && outcome.output.find(words) != std::string::npos;
+        });
+    };
+    ASSERT_TRUE(becomes(0, "nothing is wrong")) << outcome.output;
+    EXPECT_NE(outcome.output.find("2 services on 5 endpoints"), std::string::npos) << outcome.output;
+    EXPECT_NE(outcome.output.find("engine " + GetParam()), std::string::npos) << outcome.output;
+
+    second = Fd();
+    EXPECT_TRUE(becomes(1, "service web: backend 10.0.0.3:80 is down: ")) << outcome.output;
+    EXPECT_NE(outcome.output.find(" 1/2 "), std::string::npos) << outcome.output;
+    second = listen_on(lab_->host("server2"), at("10.0.0.3:80"));
+    EXPECT_TRUE(becomes(0, "nothing is wrong")) << outcome.output;
+
+    EXPECT_FALSE(lab_.reload("services: {web: {listen: nonsense, backends: \"10.0.0.2:80\"}}"));
+    EXPECT_TRUE(becomes(1, "was refused, and what was loaded before is served: ")) << outcome.output;
+    const json status = json::parse(ask({"status", "--json"}).output);
+    EXPECT_EQ(status.at("configuration").at("refused").at("reasons").size(), 1u) << status.dump();
+    EXPECT_EQ(status.at("services"), 2);
+    EXPECT_TRUE(lab_.reload(yaml));
+    EXPECT_TRUE(becomes(0, "nothing is wrong")) << outcome.output;
+
+    lab_.kill_daemon();
+    outcome = ask({"status"});
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_EQ(outcome.output.find("hairpin status: no gateway answers at " + lab_.socket()), 0u) << outcome.output;
+}
+
+TEST_P(ApiOf, ListsServicesWithWhatTheyCounted) {
+    ASSERT_TRUE(lab_);
+    const Fd listener = listen_on(lab_->host("server2"), at("10.0.0.3:5432"));
+    const Fd client = dial(lab_->host("client"), at("1.0.0.1:5432"));
+    const Fd served = accept_from(listener);
+    ASSERT_TRUE(served);
+    json db;
+    EXPECT_TRUE(wait_for([&] {
+        db = json::parse(ask({"services", "--json"}).output).at("services").at(1);
+        return db.at("active") == 1 && db.at("accepted") == 1;
+    })) << db.dump();
+    EXPECT_EQ(db.at("service"), "db");
+    EXPECT_EQ(db.at("listen"), (json{"1.0.0.1:5432", "1.0.0.1:5433"}));
+    EXPECT_EQ(db.at("balance"), "round_robin");
+}
+
+TEST_P(ApiOf, ShowsWhatMovesUntilCtrlC) {
+    ASSERT_TRUE(lab_);
+    const Outcome piped = ask({"top"});
+    EXPECT_EQ(piped.status, 0) << piped.output;
+    EXPECT_EQ(piped.output.find("service   up  active  new/s"), 0u) << piped.output;
+    EXPECT_EQ(std::ranges::count(piped.output, '\n'), 3) << piped.output;
+
+    const std::string top = hairpin_binary() + " top --socket " + lab_.socket();
+    const Outcome on_terminal =
+        outcome_of(lab_->host("gateway"), {"script", "-qefc", "timeout --foreground -s INT 3 " + top, "/dev/null"});
+    EXPECT_EQ(on_terminal.output.find("\x1b[?1049h"), 0u) << on_terminal.output;
+    EXPECT_NE(on_terminal.output.find("service   up  active  new/s"), std::string::npos) << on_terminal.output;
+    EXPECT_TRUE(on_terminal.output.ends_with("\x1b[?25h\x1b[?1049l")) << on_terminal.output;
+}
+
+TEST_P(ApiOf, IsReadOverTcpAndChangedByNobodyThere) {
+    ASSERT_TRUE(lab_);
+    need_programs({"curl"});
+    if (IsSkipped()) return;
+    EXPECT_EQ(curl("/v1/flows"), R"({"flows":[]} 200)");
+    EXPECT_EQ(curl("/v1/flows", {"-X", "POST", "-d", "{}"}),
+              R"({"error":"over TCP nothing can be changed: ask on the Unix socket"} 403)");
+    EXPECT_EQ(curl("/v1/flows", {"-H", "Host: rebound.example"}),
+              R"({"error":"ask for localhost or a loopback address: 'rebound.example' is none"} 403)");
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, ApiOf, testing::ValuesIn(engine_names()), [](const auto& test) { return test.param; });
+
+}  // namespace
+}  // namespace hairpin

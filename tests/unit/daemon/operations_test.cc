@@ -1,0 +1,91 @@
+#include "daemon/operations.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/fake_engine.h"
+
+namespace hairpin {
+namespace {
+
+HttpRequest get(std::string path) { return {.method = "GET", .path = std::move(path)}; }
+
+class Operations : public testing::Test {
+protected:
+    HttpResponse ask(const HttpRequest& request, std::span<const Operation> table = operations()) {
+        return answer(table, request, [this](const auto& work) {
+            const Desired desired{Ruleset(services_), {}};
+            Gateway gateway{engine_, health_, desired, desired, loads_, {}};
+            work(gateway);
+        });
+    }
+
+    FakeEngine engine_;
+    const BackendHealth health_{[] {}};
+    Loads loads_;
+    std::vector<Service> services_;
+};
+
+TEST_F(Operations, RefuseWhatIsNotInTheTable) {
+    const HttpResponse unknown = ask(get("/v1/nonsense"));
+    EXPECT_EQ(unknown.status, 404);
+    EXPECT_EQ(unknown.body, R"({"error":"there is no /v1/nonsense"})");
+
+    HttpRequest other = get("/v1/flows");
+    other.method = "DELETE";
+    const HttpResponse wrong_method = ask(other);
+    EXPECT_EQ(wrong_method.status, 405);
+    EXPECT_EQ(wrong_method.allow, "GET, HEAD");
+    EXPECT_EQ(wrong_method.body, R"({"error":"/v1/flows can be asked with GET, HEAD"})");
+
+    HttpRequest parameter = get("/v1/status");
+    parameter.query["sauce"] = "1";
+    EXPECT_EQ(ask(parameter).body, R"({"error":"/v1/status takes no parameters: there is no sauce"})");
+    parameter.path = "/v1/flows";
+    EXPECT_EQ(ask(parameter).status, 400);
+    EXPECT_EQ(ask(parameter).body, R"({"error":"there is no parameter sauce, only source and backend"})");
+}
+
+TEST_F(Operations, AnswerHeadAsGet) {
+    HttpRequest request = get("/v1/stats");
+    request.method = "HEAD";
+    EXPECT_EQ(ask(request).status, 200);
+}
+
+TEST_F(Operations, SayWhatTheEngineCouldNotTell) {
+    engine_.told_stats = Error{"the table is gone"};
+    const HttpResponse response = ask(get("/v1/stats"));
+    EXPECT_EQ(response.status, 500);
+    EXPECT_EQ(response.body, R"({"error":"the table is gone"})");
+}
+
+TEST_F(Operations, ThatChangeSomethingAreLoggedWithWhoAsked) {
+    constexpr auto table = std::to_array<Operation>(
+        {{"GET", "/v1/thing", "shows the thing", {}, [](const auto&, const auto&) { return HttpResponse{}; }},
+         {"POST", "/v1/thing", "turns the thing", {}, [](const auto& request, const auto&) {
+              return HttpResponse{.body = request.body};
+          }}});
+    std::ostringstream log;
+    const auto usual = spdlog::default_logger();
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_st>(log)));
+
+    EXPECT_EQ(ask(get("/v1/thing"), table).status, 200);
+    EXPECT_EQ(log.str(), "");
+    HttpRequest change{.method = "POST", .path = "/v1/thing", .body = "{}", .peer = Peer{.pid = 77, .uid = 1000}};
+    EXPECT_EQ(ask(change, table).body, "{}");
+    EXPECT_NE(log.str().find("API: POST /v1/thing, by uid 1000, pid 77: turns the thing"), std::string::npos)
+        << log.str();
+    change.method = "PUT";
+    EXPECT_EQ(ask(change, table).allow, "GET, HEAD, POST");
+
+    spdlog::set_default_logger(usual);
+}
+
+}  // namespace
+}  // namespace hairpin
