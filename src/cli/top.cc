@@ -88,7 +88,7 @@ Result<int> watch(const ApiClient& api) {
     std::optional<Screen> screen;
     if (isatty(STDOUT_FILENO)) screen.emplace();
     while (!ending.comes()) {
-        const auto shown = api.ask(path, {}, [&](const nlohmann::json& now) -> Result<int> {
+        auto shown = api.ask(path, {}, [&](const nlohmann::json& now) -> Result<int> {
             const auto before_that = std::exchange(seen_at, steady_clock::now());
             const std::string text = top_table(*before, now, seen_at - before_that);
             if (screen) {

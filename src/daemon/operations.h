@@ -29,6 +29,6 @@ std::span<const Operation> operations();
 
 // The answer of the one operation that is asked for, or which of them there would be: 404 for an unknown path, 405 for
 // another method, 400 for an unknown parameter. Who asks for a change is logged with what for.
-HttpResponse answer(std::span<const Operation> table, const HttpRequest& request, const WithGateway& with_gateway);
+HttpResponse answer(std::span<const Operation> operations, const HttpRequest& request, const WithGateway& with_gateway);
 
 }  // namespace hairpin
