@@ -10,7 +10,7 @@ namespace {
 using Mark = Config::Mark;
 using yaml::Node;
 
-// Each service gets a copy of the prefixes in `defaults`; together they stay within what a file could spell out.
+// Each service gets a copy of these prefixes in `defaults`; together they stay within what a file could spell out.
 constexpr size_t max_copied_prefixes = 1'000'000;
 
 // Which kinds of check a key means something to, of those that do not mean something to all.
@@ -36,7 +36,7 @@ bool is_host_name(std::string_view text) {
     });
 }
 
-// A service as far as it has been read, with the places of its values.
+// A service as far as it has been read, with the places of the values that it gives itself.
 struct Draft {
     Service service;
     std::vector<Mark> marks;
@@ -45,9 +45,6 @@ struct Draft {
     void mark(Place::Key key, size_t index, Node node, std::string label) {
         const yaml::Mark place = node.mark();
         marks.push_back({{0, key, index}, place.line, place.column, std::move(label)});
-    }
-    void unmark(Place::Key key) {
-        std::erase_if(marks, [&](const Mark& mark) { return mark.place.key == key; });
     }
     size_t prefixes() const { return service.source_map.size() + service.accept_proxy_from.size(); }
 };
@@ -125,11 +122,19 @@ private:
                 reader_.complain(name.mark(), "", "too many services for so many prefixes in 'defaults'");
             }
         });
+        add_marks(defaults_, Config::of_defaults);
         std::ranges::sort(config_.marks, {}, &Mark::place);
     }
 
+    void add_marks(Draft& draft, size_t service) {
+        for (Mark& mark : draft.marks) {
+            mark.place.service = service;
+            config_.marks.push_back(std::move(mark));
+        }
+    }
+
     void read_service(Node name, Node value) {
-        Draft draft = defaults_;
+        Draft draft{defaults_.service, {}, defaults_.protocol_known};
         draft.service.name = name.text();
         if (!is_service_name(name.text())) {
             draft.service.name = in_quotes(name.text());
@@ -152,10 +157,7 @@ private:
             if (!has_backends) lacks("'backends': write the servers behind it, backends: [ADDRESS:PORT]");
         }
         if (!draft.protocol_known) unknown_protocol_.push_back(config_.services.size());
-        for (Mark& mark : draft.marks) {
-            mark.place.service = config_.services.size();
-            config_.marks.push_back(std::move(mark));
-        }
+        add_marks(draft, config_.services.size());
         config_.services.push_back(std::move(draft.service));
     }
 
@@ -194,7 +196,6 @@ private:
 
     void read_health(const Key& key, Node value, Draft& draft) {
         draft.service.health = {};
-        draft.unmark(Place::Key::health);
         draft.mark(Place::Key::health, 0, value, key.label());
         HealthCheck check;
         if (value.kind() != yaml::Kind::mapping) {
@@ -293,7 +294,6 @@ private:
         Service& service = draft.service;
         service.source = SourcePolicy::automatic;
         service.source_map.clear();
-        draft.unmark(Place::Key::source);
         if (value.kind() != yaml::Kind::mapping) {
             if (value.text() == "map") {
                 return reader_.complain(value.mark(), key.label(), "'map' needs a prefix: write source: {map: PREFIX}");
@@ -319,7 +319,6 @@ private:
         Service& service = draft.service;
         service.send_proxy = ProxyHeader::none;
         service.accept_proxy_from.clear();
-        draft.unmark(Place::Key::proxy_protocol);
         draft.mark(Place::Key::proxy_protocol, 0, value, key.label());
         reader_.each_key(value, key.label(), key.path(), [&](const Key& part, Node part_value) {
             if (part.name == "send") {
