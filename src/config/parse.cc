@@ -181,6 +181,10 @@ private:
             draft.protocol_known = protocols.has_value();
         } else if (key.name == "source") {
             read_source(key, value, draft);
+        } else if (key.name == "allow") {
+            service.allow = prefixes(key, value, Place::Key::allow, draft);
+        } else if (key.name == "deny") {
+            service.deny = prefixes(key, value, Place::Key::deny, draft);
         } else if (key.name == "proxy_protocol") {
             read_proxy_protocol(key, value, draft);
         } else if (key.name == "connect_timeout") {
@@ -192,6 +196,17 @@ private:
         } else if (key.name == "health") {
             read_health(key, value, draft);
         }
+    }
+
+    PrefixList prefixes(const Key& key, Node value, Place::Key place, Draft& draft) {
+        std::vector<Prefix> prefixes;
+        reader_.each_item(key, value, [&](Node item, const std::string& label) {
+            const auto prefix = reader_.parsed<Prefix>(label, item);
+            if (!prefix) return;
+            draft.mark(place, prefixes.size(), item, label);
+            prefixes.push_back(*prefix);
+        });
+        return PrefixList(std::move(prefixes));
     }
 
     void read_health(const Key& key, Node value, Draft& draft) {

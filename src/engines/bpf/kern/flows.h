@@ -174,7 +174,7 @@ enum hp_opening {
 
 static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, enum hp_refusal refusal) {
     __sync_fetch_and_add(&counts->refused[refusal], 1);
-    return refusal == HP_REFUSED_BACKEND ? HP_NOT_SERVED : HP_NO_ROOM;
+    return refusal == HP_REFUSED_DENIED || refusal == HP_REFUSED_BACKEND ? HP_NOT_SERVED : HP_NO_ROOM;
 }
 
 /* Makes the flow that begins with this packet, or counts why not. */
@@ -190,6 +190,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     *asked = packet->tuple;
     const int inside = hp_lies_in(HP_INSIDE, &asked->source);
     if (inside && hp_is_outside(link)) return HP_IGNORED; /* a forged address */
+    if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED);
     if (!endpoint->choices) return hp_not_opened(counts, HP_REFUSED_BACKEND);
     const struct hp_backend* backend = hp_choose(asked, endpoint, rules, counts);
     if (!backend) return HP_IGNORED;
