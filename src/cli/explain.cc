@@ -114,7 +114,7 @@ int run(const Options& options) {
     const std::vector<EngineView> engines = look_at_engines(options.input.engine, ruleset);
     Explanation explanation = explain(ruleset, ground->topology, client, engines, options.backend);
     explanation.network = ground->words;
-    if (explanation.service && explanation.backends.empty()) {
+    if (explanation.service && explanation.backends.empty() && !explanation.denial) {
         return complain(exit_refused, fmt::format("{} has no backend {}: leave out --backend to see all of them",
                                                   explanation.service->name, options.backend->str()));
     }

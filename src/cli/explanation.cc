@@ -72,7 +72,7 @@ Passage pass(const Ruleset& ruleset, const Topology& topology, const Leg& client
     if (const Gap* gap = refusal(engine, service)) {
         return {.engine = engine.name, .reason = "this engine refuses to start with this service: " + gap->message};
     }
-    const auto flow = translate(ruleset, topology, client, choice, engine.abilities);
+    const auto flow = translate_admitted(ruleset, topology, client, choice, engine.abilities);
     if (!flow) {
         return {.engine = engine.name, .reason = "this engine cannot cross from one address family to the other"};
     }
@@ -83,10 +83,26 @@ Passage pass(const Ruleset& ruleset, const Topology& topology, const Leg& client
             .problem = problem_of(topology, *flow)};
 }
 
+BackendView view_of(const Ruleset& ruleset, const Topology& topology, const Leg& client, const Ruleset::Match& match,
+                    Choice choice, std::span<const EngineView> engines) {
+    const Backend& backend = match.service->backends[choice.backend];
+    const Ip& ip = backend.endpoint.ip;
+    BackendView view;
+    view.endpoint = {ip, backend_port(*match.listen, client.destination.port, backend)};
+    view.weight = backend.weight;
+    view.path = path_of(ruleset, topology, client.source.ip, ip);
+    view.reason = meaning(view.path);
+    view.route_to_client = describe(topology, client.source.ip);
+    view.route_to_backend = describe(topology, ip);
+    for (const EngineView& engine : engines) {
+        view.passages.push_back(pass(ruleset, topology, client, *match.service, choice, engine));
+    }
+    return view;
+}
+
 std::vector<Chosen> choose(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                            const Ruleset::Match& match, std::span<const EngineView> engines) {
     std::vector<Chosen> chosen;
-    if (expects_header(*match.service, client.source.ip)) return chosen;  // which names another client
     for (const EngineView& engine : engines) {
         const auto choice = choose_by_source(ruleset, topology, client, engine.abilities);
         if (!choice || refusal(engine, *match.service)) continue;
@@ -139,23 +155,14 @@ Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg&
     const Service& service = *match->service;
     explanation.service = &service;
     explanation.listen = match->listen->str();
-    explanation.chosen = choose(ruleset, topology, client, *match, engines);
-
-    for (size_t i = 0; i < service.backends.size(); ++i) {
-        const Backend& backend = service.backends[i];
-        const Ip& ip = backend.endpoint.ip;
-        if (only && *only != ip) continue;
-        BackendView view;
-        view.endpoint = {ip, backend_port(*match->listen, client.destination.port, backend)};
-        view.weight = backend.weight;
-        view.path = path_of(ruleset, topology, client.source.ip, ip);
-        view.reason = meaning(view.path);
-        view.route_to_client = describe(topology, client.source.ip);
-        view.route_to_backend = describe(topology, ip);
-        for (const EngineView& engine : engines) {
-            view.passages.push_back(pass(ruleset, topology, client, service, {i}, engine));
-        }
-        explanation.backends.push_back(std::move(view));
+    explanation.client_unknown = expects_header(service, client.source.ip);
+    if (!explanation.client_unknown) {
+        explanation.denial = denial(service, client.source.ip);
+        explanation.chosen = choose(ruleset, topology, client, *match, engines);
+    }
+    for (size_t i = 0; !explanation.denial && i < service.backends.size(); ++i) {
+        if (only && *only != service.backends[i].endpoint.ip) continue;
+        explanation.backends.push_back(view_of(ruleset, topology, client, *match, {i}, engines));
     }
     for (const EngineView& engine : engines) {
         for (const Gap& gap : engine.gaps) {

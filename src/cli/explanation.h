@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engines/engine.h"
+#include "model/admission.h"
 #include "model/translate.h"
 
 namespace hairpin {
@@ -56,7 +57,9 @@ struct Explanation {
     std::string network;                // whose addresses and routes these are, in words
     const Service* service = nullptr;   // owned by the ruleset; null: no service listens there
     std::string listen;                 // what the destination fell into
-    std::vector<Chosen> chosen;         // by engine; empty where backends take turns or a PROXY header will tell
+    bool client_unknown = false;        // a PROXY header will tell who it is, and it is judged then
+    std::optional<Denial> denial;       // why the service does not let the client in; then there are no backends
+    std::vector<Chosen> chosen;         // by engine; empty where backends take turns or the client is unknown
     std::vector<BackendView> backends;  // all that could be chosen, if not by this client
     std::vector<std::string> notes;     // what the engines cannot do; without a service: what may have been meant
 };

@@ -116,11 +116,28 @@ void show(Page& page, const BackendView& backend, const Leg& client, size_t widt
     }
 }
 
+// Whether the service lets the client in; nothing where it lets everybody in.
+void show_admission(Page& page, const Explanation& explanation) {
+    const Service& service = *explanation.service;
+    if (service.allow.empty() && service.deny.empty()) return;
+    const std::string client = explanation.client.source.ip.str();
+    if (explanation.client_unknown) {
+        page.entry("client", "", "judged by the address that its PROXY header names, or by its own if that names none");
+    } else if (!explanation.denial) {
+        page.entry("client", "let in",
+                   client + (service.allow.empty() ? " is not in deny" : " is in allow and not denied"));
+    } else if (explanation.denial->prefix) {
+        page.entry("client", "denied", fmt::format("{} is in deny: {}", client, explanation.denial->prefix->str()));
+    } else {
+        page.entry("client", "denied", client + " is not in allow");
+    }
+}
+
 // How one of several backends is chosen, and which.
 std::string balancing(const Explanation& explanation) {
     const std::vector<Chosen>& chosen = explanation.chosen;
     if (explanation.service->balance == Balance::round_robin) return "taken in turn";
-    if (expects_header(*explanation.service, explanation.client.source.ip)) {
+    if (explanation.client_unknown) {
         return "chosen by the client that the PROXY header names";
     }
     if (chosen.empty()) return "chosen by the client's address";
@@ -158,12 +175,13 @@ std::string to_text(const Explanation& explanation, bool colour) {
     page.entry("service", service.name, "listens on " + explanation.listen);
     page.entry("source", source_setting(service), "");
     page.entry("network", "", explanation.network);
+    show_admission(page, explanation);
     if (service.send_proxy != ProxyHeader::none) {
         page.entry("header", "",
                    fmt::format("PROXY {} tells the backend the client's own address and {}", name(service.send_proxy),
                                client.destination.str()));
     }
-    if (service.backends.size() > 1) {
+    if (service.backends.size() > 1 && !explanation.denial) {
         page.entry("backends", "", fmt::format("{}, {}", service.backends.size(), balancing(explanation)));
     }
     const size_t width = source_width(explanation);
@@ -207,6 +225,11 @@ ordered_json to_json(const Explanation& explanation) {
     for (const Chosen& one : explanation.chosen) {
         chosen.push_back({{"engine", one.engine}, {"backend", one.backend.str()}});
     }
+    ordered_json denial;
+    if (explanation.denial) {
+        const auto& prefix = explanation.denial->prefix;
+        denial = {{"list", name(explanation.denial->list)}, {"prefix", prefix ? ordered_json(prefix->str()) : nullptr}};
+    }
     return {{"protocol", name(explanation.client.protocol)},
             {"client", open_endpoint(explanation.client.source)},
             {"endpoint", explanation.client.destination.str()},
@@ -214,6 +237,7 @@ ordered_json to_json(const Explanation& explanation) {
             {"service", service ? ordered_json(service->name) : ordered_json()},
             {"source", service ? ordered_json(source_setting(*service)) : ordered_json()},
             {"balance", service ? ordered_json(name(service->balance)) : ordered_json()},
+            {"denied", std::move(denial)},
             {"chosen", std::move(chosen)},
             {"backends", std::move(backends)},
             {"notes", explanation.notes}};

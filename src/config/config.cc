@@ -70,7 +70,8 @@ std::string Diagnostic::str() const {
 
 Diagnostic Config::at(const Place& place, std::string message) const {
     const Mark* mark = nullptr;
-    for (const Place& candidate : {place, Place{place.service, place.key}, Place{place.service}}) {
+    for (const Place& candidate : {place, Place{place.service, place.key}, Place{of_defaults, place.key, place.index},
+                                   Place{of_defaults, place.key}, Place{place.service}}) {
         const auto found = std::ranges::lower_bound(marks, candidate, {}, &Mark::place);
         if (found == marks.end() || found->place != candidate) continue;
         mark = &*found;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,11 +53,12 @@ struct Config {
     std::vector<Diagnostic> errors;  // sorted by place; empty: the configuration holds
 
     // Where a value of `services` was written, for diagnostics that only the running gateway can make (validate() with
-    // a topology, the gaps of an engine).
+    // a topology, the gaps of an engine). What a service does not give itself has its place in `defaults`.
     Diagnostic at(const Place& place, std::string message) const;
 
+    static constexpr size_t of_defaults = SIZE_MAX;
     struct Mark {
-        Place place;
+        Place place;        // its service: of_defaults, where all services have it from there
         int line = 0;       // of a rule: the number of its argument
         int column = 0;     // of a rule: 0
         std::string label;  // what a message calls it: "srv1", "backends[1]", "'RULE': backends[1]"

@@ -181,6 +181,17 @@ constexpr auto table = std::to_array<Key>({
                     "bits and port stay. At most one IPv4 and one IPv6 prefix."},
 
     {.parent = "services.*",
+     .name = "allow",
+     .type = prefixes,
+     .description = "Clients that are let in; without it, all. An address without a length is one host. See "
+                    "[above](#who-is-let-in)."},
+
+    {.parent = "services.*",
+     .name = "deny",
+     .type = prefixes,
+     .description = "Clients that are not let in, be they in `allow` or not."},
+
+    {.parent = "services.*",
      .name = "proxy_protocol",
      .type = mapping,
      .description = "The [PROXY protocol](https://www.haproxy.org/download/2.8/doc/"

@@ -10,7 +10,7 @@ namespace {
 using Mark = Config::Mark;
 using yaml::Node;
 
-// Each service gets a copy of the prefixes in `defaults`; together they stay within what a file could spell out.
+// Each service gets a copy of these prefixes in `defaults`; together they stay within what a file could spell out.
 constexpr size_t max_copied_prefixes = 1'000'000;
 
 // Which kinds of check a key means something to, of those that do not mean something to all.
@@ -43,7 +43,7 @@ struct Also {
     std::string label;
 };
 
-// A service as far as it has been read, with the places of its values.
+// A service as far as it has been read, with the places of the values that it gives itself.
 struct Draft {
     Service service;
     std::vector<Also> also;
@@ -53,9 +53,6 @@ struct Draft {
     void mark(Place::Key key, size_t index, Node node, std::string label) {
         const yaml::Mark place = node.mark();
         marks.push_back({{0, key, index}, place.line, place.column, std::move(label)});
-    }
-    void unmark(Place::Key key) {
-        std::erase_if(marks, [&](const Mark& mark) { return mark.place.key == key; });
     }
     size_t prefixes() const { return service.source_map.size() + service.accept_proxy_from.size() + also.size(); }
 };
@@ -156,11 +153,19 @@ private:
                 reader_.complain(name.mark(), "", "too many services for so many prefixes in 'defaults'");
             }
         });
+        add_marks(defaults_, Config::of_defaults);
         std::ranges::sort(config_.marks, {}, &Mark::place);
     }
 
+    void add_marks(Draft& draft, size_t service) {
+        for (Mark& mark : draft.marks) {
+            mark.place.service = service;
+            config_.marks.push_back(std::move(mark));
+        }
+    }
+
     void read_service(Node name, Node value) {
-        Draft draft = defaults_;
+        Draft draft{defaults_.service, defaults_.also, {}, defaults_.protocol_known};
         draft.service.name = name.text();
         if (!is_service_name(name.text())) {
             draft.service.name = in_quotes(name.text());
@@ -184,10 +189,7 @@ private:
         }
         listen_also(draft);
         if (!draft.protocol_known) unknown_protocol_.push_back(config_.services.size());
-        for (Mark& mark : draft.marks) {
-            mark.place.service = config_.services.size();
-            config_.marks.push_back(std::move(mark));
-        }
+        add_marks(draft, config_.services.size());
         config_.services.push_back(std::move(draft.service));
     }
 
@@ -212,6 +214,10 @@ private:
             draft.protocol_known = protocols.has_value();
         } else if (key.name == "source") {
             read_source(key, value, draft);
+        } else if (key.name == "allow") {
+            service.allow = prefixes(key, value, Place::Key::allow, draft);
+        } else if (key.name == "deny") {
+            service.deny = prefixes(key, value, Place::Key::deny, draft);
         } else if (key.name == "proxy_protocol") {
             read_proxy_protocol(key, value, draft);
         } else if (key.name == "connect_timeout") {
@@ -256,9 +262,19 @@ private:
         }
     }
 
+    PrefixList prefixes(const Key& key, Node value, Place::Key place, Draft& draft) {
+        std::vector<Prefix> prefixes;
+        reader_.each_item(key, value, [&](Node item, const std::string& label) {
+            const auto prefix = reader_.parsed<Prefix>(label, item);
+            if (!prefix) return;
+            draft.mark(place, prefixes.size(), item, label);
+            prefixes.push_back(*prefix);
+        });
+        return PrefixList(std::move(prefixes));
+    }
+
     void read_health(const Key& key, Node value, Draft& draft) {
         draft.service.health = {};
-        draft.unmark(Place::Key::health);
         draft.mark(Place::Key::health, 0, value, key.label());
         HealthCheck check;
         if (value.kind() != yaml::Kind::mapping) {
@@ -357,7 +373,6 @@ private:
         Service& service = draft.service;
         service.source = SourcePolicy::automatic;
         service.source_map.clear();
-        draft.unmark(Place::Key::source);
         if (value.kind() != yaml::Kind::mapping) {
             if (value.text() == "map") {
                 return reader_.complain(value.mark(), key.label(), "'map' needs a prefix: write source: {map: PREFIX}");
@@ -383,7 +398,6 @@ private:
         Service& service = draft.service;
         service.send_proxy = ProxyHeader::none;
         service.accept_proxy_from.clear();
-        draft.unmark(Place::Key::proxy_protocol);
         draft.mark(Place::Key::proxy_protocol, 0, value, key.label());
         reader_.each_key(value, key.label(), key.path(), [&](const Key& part, Node part_value) {
             if (part.name == "send") {

@@ -1,10 +1,12 @@
 #include "lab/plan.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
 
+#include "model/admission.h"
 #include "model/listen_links.h"
 
 namespace hairpin::lab {
@@ -56,7 +58,7 @@ public:
         plan_servers();
         plan_peer();
         plan_routed();
-        plan_senders();
+        plan_behind();
         const HostPlan& gateway = plan_.gateway();
         plan_.topology = Topology({outside_link(), inside, inside2}, gateway.addresses, gateway.routes);
         return std::move(plan_);
@@ -271,35 +273,33 @@ private:
         if (!routed.addresses.empty()) plan_.hosts.push_back(std::move(routed));
     }
 
-    // A service that takes PROXY headers is asked with one: where it lists neither the client nor the routed host, the
-    // client sends from the first listed prefix that is free.
-    void plan_senders() {
+    // A service that takes PROXY headers is asked with one, and one that lets only some clients in by one of these.
+    // Where the external client is none, it sends from the first listed prefix that is free and may lie outside.
+    void plan_behind() {
         for (const Service& service : ruleset_.services()) {
+            const auto is_let_in = [&](const Ip& ip) { return admits(service, ip); };
+            const auto is_sender = [&](const Ip& ip) { return expects_header(service, ip) && is_let_in(ip); };
             for (const Family family : all_families) {
                 const bool is_asked = std::ranges::any_of(service.listen, [&](const EndpointRange& listen) {
                     return listen.ip.family() == family && !listen.ip.is_loopback();
                 });
-                if ((!is_asked && service.listen_links.empty()) || has_sender(service, family)) continue;
-                for (const Prefix& from : service.accept_proxy_from) {
-                    if (from.address.family() == family && add_sender(from)) break;
-                }
+                if (!is_asked && service.listen_links.empty()) continue;
+                stand_behind(family, service.accept_proxy_from, is_sender);
+                stand_behind(family, service.allow.written(), is_let_in);
             }
         }
     }
 
-    bool has_sender(const Service& service, Family family) const {
-        const auto is_listed = [&](const Address& own) {
-            return own.ip.family() == family && std::ranges::any_of(service.accept_proxy_from, [&](const Prefix& from) {
-                       return from.contains(own.ip);
-                   });
-        };
-        const HostPlan* routed = plan_.host("routed");
-        return std::ranges::any_of(plan_.hosts[1].addresses, is_listed) ||
-               (routed && std::ranges::any_of(routed->addresses, is_listed));
+    void stand_behind(Family family, std::span<const Prefix> listed, const std::function<bool(const Ip&)>& suits) {
+        const auto is_one = [&](const Address& own) { return own.ip.family() == family && suits(own.ip); };
+        if (std::ranges::any_of(client().addresses, is_one)) return;
+        for (const Prefix& from : listed) {
+            if (from.address.family() == family && add_behind(from, suits)) return;
+        }
     }
 
-    // False: every address of it lies inside, or is taken, or is no host's.
-    bool add_sender(const Prefix& from) {
+    // False: every address of it lies inside, or is taken, or does not suit, or is no host's.
+    bool add_behind(const Prefix& from, const std::function<bool(const Ip&)>& suits) {
         const Family family = from.address.family();
         const auto is_inside = [&](const Ip& ip) {
             return std::ranges::any_of(gateway().addresses, [&](const Address& own) {
@@ -311,7 +311,7 @@ private:
             const Ip ip = nth(from, host);
             if (!from.contains(ip)) return false;
             const bool means_a_host = is_placeable(ip) && !ip.is_link_local() && !ip.is_multicast();
-            if (!means_a_host || is_inside(ip) || !used_.insert(ip).second) continue;
+            if (!means_a_host || !suits(ip) || is_inside(ip) || !used_.insert(ip).second) continue;
             const auto out = std::ranges::find(gateway().routes, everything(family), &Route::destination);
             const auto via = out != gateway().routes.end() ? out->via : client().address(family);
             gateway().routes.push_back({Prefix::of(ip, whole), via, ext.index, 0});

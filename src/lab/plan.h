@@ -5,7 +5,8 @@
 //
 // What a configuration leaves open is filled in: networks are /24 and /64 around the addresses it names (wider where
 // one of them would be no host in that), the gateway takes the first free address of each inside network, clients take
-// free ones. The client holds further addresses behind itself where a service expects PROXY headers from there.
+// free ones. The client holds further addresses behind itself where a service expects PROXY headers from there,
+// or lets in only who comes from there.
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "lab/plan.h"
+#include "model/admission.h"
 
 namespace hairpin::lab {
 namespace {
@@ -123,11 +124,12 @@ private:
         if (const auto ip = client.address(endpoint.family())) add(asked, 1, *ip, any);
     }
 
-    // As the senders that the service takes PROXY headers from.
+    // As the senders that the service takes PROXY headers from, and as those whom alone it lets in.
     void add_from_behind(const Asked& asked) {
         for (const Address& own : plan_.hosts[1].addresses) {
             if (own.link != behind.index || own.ip.family() != asked.endpoint.ip.family()) continue;
-            if (expects_header(asked.service, own.ip)) add(asked, 1, own.ip, any);
+            const bool is_listed = !asked.service.allow.empty() && admits(asked.service, own.ip);
+            if (is_listed || expects_header(asked.service, own.ip)) add(asked, 1, own.ip, any);
         }
     }
 
@@ -165,6 +167,9 @@ private:
     // Adds the probe of one client. `path`: only backends on this path become rows; `any`: all of them.
     void add(const Asked& asked, size_t host, const Ip& client, std::string_view path) {
         const Service& service = asked.service;
+        if (!admits(service, client)) {
+            return leave_out(service.name, "not asked by the clients that allow and deny keep out");
+        }
         Probe probe{service.name, host, {asked.protocol, {client, 0}, asked.endpoint}, {}, service.send_proxy, {}};
         if (expects_header(service, client))
             probe.accept = asked.protocol == Protocol::tcp ? ProxyHeader::v1 : ProxyHeader::v2;

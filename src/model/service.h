@@ -11,6 +11,7 @@
 #include "model/flow.h"
 #include "model/health_check.h"
 #include "model/ip.h"
+#include "model/prefix_list.h"
 
 namespace hairpin {
 
@@ -76,6 +77,9 @@ struct Service {
     SourcePolicy source = SourcePolicy::automatic;
     std::vector<Prefix> source_map;  // for SourcePolicy::map: at most one prefix a family
 
+    PrefixList allow;  // clients that are let in; empty: all
+    PrefixList deny;   // clients that are not, be they allowed or not. Both are read by model/admission.h
+
     ProxyHeader send_proxy = ProxyHeader::none;
     std::vector<Prefix> accept_proxy_from;  // senders that must begin with a PROXY header; empty: nobody
 
@@ -92,7 +96,7 @@ struct Service {
 bool expects_header(const Service& service, const Ip& sender);
 
 // Whether flows of both are treated alike once their backend is chosen. A UDP session lives under the rules that it was
-// opened under, so it ends where these change.
+// opened under, so it ends where these change. Of `allow` and `deny` it asks anew.
 bool treats_alike(const Service& one, const Service& other);
 
 }  // namespace hairpin

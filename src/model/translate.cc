@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/admission.h"
 #include "model/slots.h"
 
 namespace hairpin {
@@ -118,6 +119,13 @@ std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology&
 
 std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, const Leg& client, Choice choice,
                               Abilities abilities) {
+    const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
+    if (!match || !admits(*match->service, client.source.ip)) return std::nullopt;
+    return translate_admitted(ruleset, topology, client, choice, abilities);
+}
+
+std::optional<Flow> translate_admitted(const Ruleset& ruleset, const Topology& topology, const Leg& client,
+                                       Choice choice, Abilities abilities) {
     const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
     if (!match) return std::nullopt;
     if (choice.backend >= match->service->backends.size()) return std::nullopt;

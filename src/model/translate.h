@@ -38,7 +38,7 @@ std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology&
 //
 // Nothing (nullopt) where no service listens on the destination, where it listens on the unspecified address and the
 // destination is not the gateway's own, where the choice does not exist, or where the families of client and backend
-// differ and the engine cannot cross them. Otherwise:
+// differ and the engine cannot cross them; nor where the service keeps the client out (model/admission.h). Otherwise:
 //
 //   destination  the backend's address; the port at the same distance from the start of its range as the one asked
 //   source       by policy:
@@ -53,6 +53,11 @@ std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology&
 //                link-local address towards a backend elsewhere: external
 std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, const Leg& client, Choice choice,
                               Abilities abilities = {});
+
+// The same for a client that the service's lists are not asked about: one that they have let in, or whose PROXY header
+// will name another one.
+std::optional<Flow> translate_admitted(const Ruleset& ruleset, const Topology& topology, const Leg& client,
+                                       Choice choice, Abilities abilities = {});
 
 // The slots of those backends to which translate() leads the client, as indices into Service::backends. Empty: none
 // takes its flow.

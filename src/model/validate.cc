@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "model/listen_index.h"
@@ -90,6 +91,7 @@ public:
             check_duplicate_backends(services_[s]);
             check_weights(services_[s]);
             check_source_map(services_[s]);
+            check_admission(services_[s]);
             check_health(services_[s]);
         }
         std::ranges::stable_sort(problems_, {}, &Problem::place);
@@ -369,12 +371,39 @@ private:
         }
     }
 
+    // Lists that services share by default are looked at once, for the first of these.
+    void check_admission(const Service& service) {
+        const auto allow = service.allow.written();
+        const auto deny = service.deny.written();
+        if (!admissions_seen_.emplace(allow.data(), deny.data()).second) return;
+        check_duplicate_prefixes(Key::allow, allow);
+        check_duplicate_prefixes(Key::deny, deny);
+        for (size_t i = 0; i < allow.size(); ++i) {
+            if (!service.deny.contains(allow[i])) continue;
+            const Prefix* denied = service.deny.find(allow[i]);
+            report(Key::allow, i,
+                   allow[i].str() + " lies in deny" + (denied ? " " + denied->str() : "") +
+                       ", which wins: nobody of it is let in; remove it from one of the two");
+        }
+    }
+
+    void check_duplicate_prefixes(Key key, std::span<const Prefix> prefixes) {
+        std::vector<std::pair<Prefix, size_t>> seen;
+        for (size_t i = 0; i < prefixes.size(); ++i) seen.emplace_back(prefixes[i], i);
+        std::ranges::sort(seen);
+        for (size_t i = 1; i < seen.size(); ++i) {
+            if (seen[i].first != seen[i - 1].first) continue;
+            report(key, seen[i].second, seen[i].first.str() + " is listed twice; remove one");
+        }
+    }
+
     const std::span<const Service> services_;
     const Surroundings around_;
     const ListenIndex listening_;
     std::vector<Ip> backend_ips_;   // of all services, sorted
     std::vector<Ip> external_ips_;  // of all services, sorted
-    size_t at_ = 0;                 // the service that reports are about
+    std::set<std::pair<const Prefix*, const Prefix*>> admissions_seen_;
+    size_t at_ = 0;  // the service that reports are about
     std::vector<Problem> problems_;
 };
 

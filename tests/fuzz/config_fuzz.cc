@@ -14,7 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // What was accepted once is accepted by every later check as well.
     if (config.errors.empty() && !hairpin::validate(config.services).empty()) std::abort();
     for (const hairpin::Config::Mark& mark : config.marks) {
-        if (mark.line < 1 || mark.column < 1 || mark.place.service >= config.services.size()) std::abort();
+        const bool has_service = mark.place.service < config.services.size();
+        const bool is_default = mark.place.service == hairpin::Config::of_defaults;
+        if (mark.line < 1 || mark.column < 1 || !(has_service || is_default)) std::abort();
     }
     return 0;
 }

@@ -18,9 +18,11 @@ bpf::Tables tables() {
     const Config config = parse_config(
         "defaults: {protocol: both}\n"
         "services:\n"
-        "  v4: {listen: \"1.0.0.1:80-82\", backends: [\"10.0.0.2:80-82\", \"10.0.0.3:80-82\"]}\n"
+        "  v4: {listen: \"1.0.0.1:80-82\", backends: [\"10.0.0.2:80-82\", \"10.0.0.3:80-82\"],\n"
+        "       deny: [9.0.0.0/8, 1.0.0.128/25]}\n"
         "  own: {listen: \"1.0.0.1:90\", backends: \"10.0.0.1:90\"}\n"
-        "  v6: {listen: \"[2001:db8::1]:80\", backends: \"[fd00::2]:80\", balance: source_hash}\n",
+        "  v6: {listen: \"[2001:db8::1]:80\", backends: \"[fd00::2]:80\", balance: source_hash,\n"
+        "       allow: [\"2000::/3\", \"fd00::/8\"]}\n",
         "fuzz.yaml");
     if (!config.errors.empty()) std::abort();
     const Topology topology(

@@ -33,6 +33,13 @@ services:
   a4: {listen: "1.0.0.1:7000-7002", backends: ["10.0.0.2:7000-7002", "10.0.0.3:7000-7002", "10.0.5.2:7000-7002"]}
   a6: {listen: "[2001:db8::1]:7000-7002", backends: ["[fd00::2]:7000-7002", "[fd00::3]:7000-7002"]}
 )";
+
+std::string list_of(std::span<const Prefix> prefixes) {
+    std::string text;
+    for (const Prefix& prefix : prefixes) text += fmt::format("\"{}\", ", prefix.str());
+    return "[" + text + "]";
+}
+
 std::string quoted(const EndpointRange& endpoint) { return fmt::format("\"{}\"", endpoint.str()); }
 
 // As somebody would write them.
@@ -41,16 +48,19 @@ std::string to_yaml(const std::vector<Service>& services) {
     for (const Service& service : services) {
         std::string listen;
         std::string backends;
-        std::string prefixes;
         for (const EndpointRange& endpoint : service.listen) listen += quoted(endpoint) + ", ";
         for (const Backend& backend : service.backends) {
             backends += fmt::format("{{endpoint: {}, weight: {}}}, ", quoted(backend.endpoint), backend.weight);
         }
-        for (const Prefix& prefix : service.source_map) prefixes += fmt::format("\"{}\", ", prefix.str());
-        const std::string source = service.source == SourcePolicy::map ? fmt::format("{{map: [{}]}}", prefixes)
-                                                                       : std::string(name(service.source));
-        text += fmt::format("  {}: {{listen: [{}], backends: [{}], protocol: {}, source: {}, balance: {}}}\n",
-                            service.name, listen, backends, name(service.protocols), source, name(service.balance));
+        const std::string source = service.source == SourcePolicy::map
+                                       ? fmt::format("{{map: {}}}", list_of(service.source_map))
+                                       : std::string(name(service.source));
+        std::string lists;
+        if (!service.allow.empty()) lists += ", allow: " + list_of(service.allow.written());
+        if (!service.deny.empty()) lists += ", deny: " + list_of(service.deny.written());
+        text +=
+            fmt::format("  {}: {{listen: [{}], backends: [{}], protocol: {}, source: {}, balance: {}{}}}\n",
+                        service.name, listen, backends, name(service.protocols), source, name(service.balance), lists);
     }
     return text;
 }
@@ -78,6 +88,7 @@ protected:
     }
 
     size_t answers() const { return answers_; }
+    size_t refusals() const { return refusals_; }
 
     const TestLab lab_;
     const std::unique_ptr<Engine> engine_;
@@ -102,6 +113,18 @@ private:
         return flows;
     }
 
+    void check_refused(const lab::HostPlan& host, const Leg& client) {
+        const auto answer = lab::ask(lab_->host(host.name), client, ProxyHeader::none, patience);
+        EXPECT_FALSE(answer) << host.name << " at " << client.source.ip.str() << " was let in to "
+                             << client.destination.str();
+        if (!answer) {
+            EXPECT_TRUE(answer.error().message.find("refused") != std::string::npos ||
+                        answer.error().message.find("reset") != std::string::npos)
+                << answer.error().message;
+        }
+        ++refusals_;
+    }
+
     void check(const Ruleset& ruleset, const lab::HostPlan& host, const Leg& client) {
         const Slots slots = slots_for(ruleset, topology(), client, engine_->abilities());
         const auto possible = flows(ruleset, client, slots);
@@ -110,6 +133,9 @@ private:
             const Flow& flow = candidate.second;
             return flow.source == SourcePolicy::keep && (flow.path == Path::peer || flow.path == Path::self);
         });
+        if (client.protocol == Protocol::tcp && is_kept_out(ruleset, topology(), client, engine_->abilities())) {
+            return check_refused(host, client);
+        }
         if (possible.empty() || astray) return;
         const auto answer = lab::ask(lab_->host(host.name), client, ProxyHeader::none, patience);
         const std::string question =
@@ -130,6 +156,7 @@ private:
     }
 
     size_t answers_ = 0;
+    size_t refusals_ = 0;
     // Each question has a port of its own, none of those that sources are given: two flows that the backend could not
     // tell apart would have the kernel change the port of one.
     uint16_t next_port_ = 20000;
@@ -150,6 +177,7 @@ TEST_P(Specification, BackendsSeeWhatTranslateSays) {
         if (HasFailure()) FAIL() << lab_->daemon_log();
     }
     EXPECT_GT(answers(), 800u);
+    EXPECT_GT(refusals(), 50u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Specification, testing::ValuesIn(engine_names()),

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -93,7 +95,12 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
     const auto possible = flows_of(client, slots);
     const bool inside = !is_outside(ruleset_, topology_, client.source.ip);
     const bool outside_link = link != lo && faces_only_outside(ruleset_, topology_, link);
-    if (possible.empty()) {
+    const bool kept_out = is_kept_out(ruleset_, topology_, client, abilities);
+    if (kept_out && !(inside && outside_link)) {
+        expect_refused(verdict, client, link, payload);
+        return {};
+    }
+    if (possible.empty() && !kept_out) {
         const bool intrudes = outside_link && tables_.guarded.contains(to_wire(client.destination.ip)) &&
                               (inside || client.protocol == Protocol::tcp);
         EXPECT_EQ(verdict.action, intrudes ? Action::drop : Action::pass);
@@ -128,6 +135,30 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
     EXPECT_TRUE(half);
     EXPECT_EQ(half ? static_cast<Path>(half->path) : Path::external, flow.path);
     return made;
+}
+
+// As of a port where nobody listens.
+void Gate::expect_refused(const Verdict& verdict, const Leg& client, int link, const std::string& payload) const {
+    ASSERT_EQ(verdict.action, Action::send);
+    EXPECT_EQ(verdict.link, link);
+    EXPECT_FALSE(kernel_.half(tuple_of(client)));
+    const Packet left = packet_in(verdict.frame);
+    EXPECT_TRUE(has_right_checksums(left));
+    EXPECT_EQ(left.from.ip, client.destination.ip);
+    EXPECT_EQ(left.to.ip, client.source.ip);
+    if (client.protocol == Protocol::tcp) {
+        EXPECT_EQ(left.from, client.destination);
+        EXPECT_EQ(left.to, client.source);
+        EXPECT_TRUE(left.tcp().rst);
+        EXPECT_EQ(left.tcp().acknowledged, 1 + payload.size());
+        EXPECT_EQ(left.payload(), "");
+        return;
+    }
+    const auto error = icmp_error_in(left);
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code, client.source.ip.is_v4() ? ICMP_PORT_UNREACH : ICMP6_DST_UNREACH_NOPORT);
+    EXPECT_EQ(error->quoted.from, client.source);
+    EXPECT_EQ(error->quoted.to, client.destination);
 }
 
 void Gate::answer(const Made& made) {

@@ -50,7 +50,7 @@ public:
     int link_of(const Ip& ip) const;
     int any_link(RandomServices& random) const;
 
-    // A client's first packet, if that is to be judged as such. Nothing: it opened no flow.
+    // A client's first packet, if that is to be judged as such. Nothing: it opened no flow, as is right.
     std::optional<Made> open(const Leg& client, int link);
     void answer(const Made& made);
     // By either program: in the driver as behind it, or left to that.
@@ -61,6 +61,7 @@ public:
 
 private:
     Tables compiled() const;
+    void expect_refused(const Verdict& verdict, const Leg& client, int link, const std::string& payload) const;
     std::map<uint16_t, Flow> flows_of(const Leg& client, const Slots& slots) const;  // by backend
     std::string frame_to(int link, const std::string& packet) const;
     void expect_error(int link, const Leg& about, const Ip& to, const std::pair<Endpoint, Endpoint>& sent);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/admission.h"
 #include "model/validate.h"
 
 namespace hairpin {
@@ -15,6 +16,11 @@ constexpr auto backend_addresses =
     std::to_array<std::string_view>({"10.0.0.2", "10.0.0.3", "10.0.5.2", "fd00::2", "fd00::3"});
 constexpr auto listen_addresses =
     std::to_array<std::string_view>({"1.0.0.1", "2001:db8::1", "10.0.0.1", "fd00::1", "0.0.0.0", "::"});
+
+// Most of them hold one of the clients that tests have, or the neighbours of one.
+constexpr auto client_prefixes = std::to_array<std::string_view>(
+    {"0.0.0.0/0", "1.0.0.0/24", "1.0.0.100", "8.0.0.0/7", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.2/31", "10.0.0.2",
+     "10.0.0.50", "10.0.1.0/24", "::/0", "2001:db8::/64", "2001:db8::/32", "fd00::/64", "fd00::2", "fd00::50/124"});
 
 PortRange range(size_t first, size_t size) {
     return {static_cast<uint16_t>(first), static_cast<uint16_t>(first + size - 1)};
@@ -31,6 +37,13 @@ Ip RandomServices::one_of(std::span<const std::string_view> addresses) {
     return *Ip::parse(addresses[below(addresses.size())]);
 }
 
+PrefixList RandomServices::clients() {
+    std::vector<Prefix> prefixes;
+    for (size_t i = below(4); i < 4; ++i)
+        prefixes.push_back(*Prefix::parse(client_prefixes[below(client_prefixes.size())]));
+    return PrefixList(prefixes);
+}
+
 Service RandomServices::service(size_t number) {
     Service made;
     made.name = fmt::format("s{}", number);
@@ -41,6 +54,8 @@ Service RandomServices::service(size_t number) {
         if (below(2)) made.source_map.push_back(*Prefix::parse("fd99::/64"));
     }
     made.balance = static_cast<Balance>(below(names_of<Balance>.size()));
+    if (below(4) == 0) made.allow = clients();
+    if (below(4) == 0) made.deny = clients();
     const size_t ports = 1 + below(server_ports);
     for (size_t i = below(2); i < 2; ++i) {
         made.listen.push_back({one_of(listen_addresses), range(1000 + 10 * below(20) + below(5), ports)});
@@ -51,6 +66,16 @@ Service RandomServices::service(size_t number) {
         made.backends.push_back({{one_of(backend_addresses), range(first, ports)}, weight});
     }
     return made;
+}
+
+bool is_kept_out(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities) {
+    const auto asked = find_asked(ruleset, topology, client.protocol, client.destination);
+    if (!asked || admits(*asked->service, client.source.ip)) return false;
+    for (size_t i = 0; i < asked->service->backends.size(); ++i) {
+        const bool takes_flows = asked->service->backends[i].weight > 0;
+        if (takes_flows && translate_admitted(ruleset, topology, client, {i}, abilities)) return true;
+    }
+    return false;
 }
 
 std::vector<Service> RandomServices::some(const Engine& engine, const Topology& topology) {

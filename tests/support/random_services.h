@@ -23,8 +23,12 @@ public:
 
 private:
     Service service(size_t number);
+    PrefixList clients();
 
     std::mt19937 engine_;
 };
+
+// Whether a service leads others somewhere and does not let this client in.
+bool is_kept_out(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities);
 
 }  // namespace hairpin

@@ -29,6 +29,7 @@
 #include "engines/forwarding.h"
 #include "engines/free_ports.h"
 #include "engines/packets.h"
+#include "model/admission.h"
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
 #include "net/sysctl.h"
@@ -327,17 +328,18 @@ Result<std::vector<XdpLink>> BpfEngine::vouch_for_drivers() {
     return drivers;
 }
 
-// UDP has no connections, so a flow ends with its endpoint, its backend and its rules.
+// UDP has no connections, so a flow ends with its endpoint, its backend and its rules, and where its client is let in
+// no more.
 void BpfEngine::end_stale_udp(const Desired* replaced) {
     std::vector<FlowState> stale;
     const auto done = visit_flows(*kernel_, [&](const FlowState& flow) {
         if (flow.protocol() != Protocol::udp) return;
-        const Endpoint asked = from_wire(flow.asked).destination;
+        const auto [protocol, client, asked] = from_wire(flow.asked);
         const auto now = find_asked(desired_->ruleset, desired_->topology, Protocol::udp, asked);
         const auto former =
             replaced ? find_asked(replaced->ruleset, replaced->topology, Protocol::udp, asked) : std::nullopt;
         const bool same =
-            now && (!former || treats_alike(*former->service, *now->service)) &&
+            now && admits(*now->service, client.ip) && (!former || treats_alike(*former->service, *now->service)) &&
             leads_to(*now->service, *now->listen, asked.port, from_wire(translated(flow.forth)).destination);
         if (!same) stale.push_back(flow);
     });

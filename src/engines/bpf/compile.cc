@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 
 #include "engines/bpf/convert.h"
 #include "engines/bpf/known.h"
@@ -45,19 +46,21 @@ hp_rules rules_of(const Service& service) {
 // Fills the tables of one state.
 class Filler {
 public:
-    Filler(const Desired& desired, Numbers& backends, Numbers& choices, Numbers& rules, Numbers& peers)
+    Filler(const Desired& desired, Numbers& backends, Numbers& choices, Numbers& rules, Numbers& networks)
         : ruleset_(desired.ruleset),
           topology_(desired.topology),
           backends_(backends),
           choices_(choices),
           rules_(rules),
-          peers_(peers) {}
+          networks_(networks) {}
 
     Tables tables;
 
     void add(const Service& service, uint32_t slot) {
         for (const Backend& backend : service.backends) add_known(service, backend.endpoint);
-        const hp_rules rules = rules_of(service);
+        hp_rules rules = rules_of(service);
+        std::ranges::copy(listed(service.allow), rules.allowed);
+        std::ranges::copy(listed(service.deny), rules.denied);
         const uint32_t number = rules_.of(bytes_of(rules));
         tables.rules.emplace(number, rules);
         for (const EndpointRange& listen : service.listen) {
@@ -160,11 +163,27 @@ private:
         if (route) {
             peers = regions(topology_, backend.family(), [&](const Ip& ip) { return is_peer(topology_, ip, backend); });
         }
+        return behind_.emplace(route, number_of(peers)).first->second;
+    }
+
+    // By family.
+    std::array<uint32_t, 2> listed(const PrefixList& list) {
+        if (list.empty()) return {};
+        const auto known = lists_.find(list.written().data());
+        if (known != lists_.end()) return known->second;
+        std::array<std::vector<Prefix>, 2> prefixes;
+        for (const Prefix& prefix : list.disjoint()) {
+            prefixes[static_cast<size_t>(prefix.address.family())].push_back(prefix);
+        }
+        const std::array numbers{number_of(prefixes[0]), number_of(prefixes[1])};
+        return lists_.emplace(list.written().data(), numbers).first->second;
+    }
+
+    uint32_t number_of(const std::vector<Prefix>& prefixes) {
         std::string bytes;
-        for (const Prefix& prefix : peers) bytes += bytes_of(network(0, prefix));
-        const uint32_t number = peers_.of(bytes);
-        add_networks(number, peers);
-        behind_.emplace(route, number);
+        for (const Prefix& prefix : prefixes) bytes += bytes_of(network(0, prefix));
+        const uint32_t number = networks_.of(bytes);
+        add_networks(number, prefixes);
         return number;
     }
 
@@ -177,8 +196,9 @@ private:
     Numbers& backends_;
     Numbers& choices_;
     Numbers& rules_;
-    Numbers& peers_;
+    Numbers& networks_;
     std::map<const Route*, uint32_t> behind_;
+    std::map<const Prefix*, std::array<uint32_t, 2>> lists_;  // that services share
 };
 
 }  // namespace
@@ -196,12 +216,12 @@ void Numbers::forget_unused() { before_ = std::exchange(used_, {}); }
 
 Tables Compiler::compile(const Desired& desired, PortRange ports,
                          const std::function<uint32_t(const Service&)>& slot_of) {
-    Filler filler(desired, backends_, choices_, rules_, peers_);
+    Filler filler(desired, backends_, choices_, rules_, networks_);
     for (const Service& service : desired.ruleset.services()) filler.add(service, slot_of(service));
     filler.add_surroundings();
     filler.tables.settings.first_port = ports.first;
     filler.tables.settings.ports = static_cast<uint32_t>(ports.size());
-    for (Numbers* numbers : {&backends_, &choices_, &rules_, &peers_}) numbers->forget_unused();
+    for (Numbers* numbers : {&backends_, &choices_, &rules_, &networks_}) numbers->forget_unused();
     return std::move(filler.tables);
 }
 

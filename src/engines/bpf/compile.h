@@ -55,7 +55,7 @@ class Compiler {
 public:
     // `first`: a number that nothing in the kernel has, nor any above it.
     explicit Compiler(uint32_t first)
-        : backends_(first), choices_(first), rules_(first), peers_(std::max<uint32_t>(first, HP_FIRST_PEERS)) {}
+        : backends_(first), choices_(first), rules_(first), networks_(std::max<uint32_t>(first, HP_FIRST_LISTED)) {}
 
     // `ports`: those that translated sources get. `slot_of`: where a service is counted.
     Tables compile(const Desired& desired, PortRange ports, const std::function<uint32_t(const Service&)>& slot_of);
@@ -64,7 +64,7 @@ private:
     Numbers backends_;
     Numbers choices_;
     Numbers rules_;
-    Numbers peers_;
+    Numbers networks_;
 };
 
 }  // namespace hairpin::bpf

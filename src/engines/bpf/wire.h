@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 4, /* of everything below */
+    HP_VERSION = 5, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
@@ -25,7 +25,7 @@ enum {
     HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of CLOCK_MONOTONIC_COARSE, 17 ms */
 
     HP_PATHS = 5,    /* in the order of model/path.h */
-    HP_REFUSALS = 8, /* in the order of model/stats.h */
+    HP_REFUSALS = 9, /* in the order of model/stats.h */
     HP_NAME = 128,
 };
 
@@ -89,11 +89,13 @@ struct hp_choices {
 enum hp_source { HP_AUTO, HP_EXTERNAL, HP_GATEWAY, HP_MAP, HP_KEEP };
 enum hp_balance { HP_ROUND_ROBIN, HP_SOURCE_HASH, HP_MAGLEV };
 enum hp_path { HP_PATH_EXTERNAL, HP_PATH_ROUTED, HP_PATH_PEER, HP_PATH_SELF, HP_PATH_LOCAL };
-enum hp_refusal { HP_REFUSED_BACKEND = 0, HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3 };
+enum hp_refusal { HP_REFUSED_BACKEND = 0, HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3, HP_REFUSED_DENIED = 8 };
 
 struct hp_rules {
     struct hp_address map_prefix[2]; /* by family, IPv4 first; host bits are zero */
     struct hp_address map_host[2];   /* ones where the host bits are */
+    __u32 allowed[2];                /* by family, the network of clients that are let in, or HP_EVERYBODY */
+    __u32 denied[2];                 /* likewise that of clients that are not, or HP_NOBODY */
     __u8 has_map[2];                 /* whether there is a prefix of the family */
     __u8 source;
     __u8 balance;
@@ -108,8 +110,14 @@ struct hp_counts {
     char name[HP_NAME];
 };
 
-/* Which addresses lie where. */
-enum { HP_INSIDE, HP_OWN, HP_FIRST_PEERS /* those of the backends behind the first route, and so on */ };
+/* Which addresses lie where: numbers of sets of them. */
+enum {
+    HP_EVERYBODY = 0, /* no set: who stands in none is kept out by nothing, */
+    HP_NOBODY = 0,    /* or let in by nothing */
+    HP_INSIDE,
+    HP_OWN,
+    HP_FIRST_LISTED, /* the peers of backends behind the first route, or the first list of clients, and so on */
+};
 
 struct hp_network {
     __u32 length; /* of the prefix in bits, those of `network` included */
@@ -239,7 +247,7 @@ HP_ASSERT_SIZE(hp_tuple, 40);
 HP_ASSERT_SIZE(hp_asked, 20);
 HP_ASSERT_SIZE(hp_endpoint, 24);
 HP_ASSERT_SIZE(hp_backend, 40);
-HP_ASSERT_SIZE(hp_rules, 68);
+HP_ASSERT_SIZE(hp_rules, 84);
 HP_ASSERT_SIZE(hp_network, 24);
 HP_ASSERT_SIZE(hp_ends, 36);
 HP_ASSERT_SIZE(hp_hop, 16);

@@ -61,12 +61,51 @@ std::string slot(Balance balance, std::string_view ip, size_t slots) {
     return fmt::format("jhash {} saddr mod {} seed {:#x}", ip, slots, source_hash_seed);
 }
 
-// The chain that chooses among the backends of one endpoint. Their slots are not joined into intervals: few neighbours
-// are alike, and a hash finds them faster than a tree.
-Definition balanced(Part& part, const Service& service, const EndpointRange& listen,
-                    const std::vector<const Backend*>& backends, const Slots& slots) {
+// Those of a family, as nft(8) takes them in a set; nothing where it is all of them, for which it has no interval.
+std::optional<std::string> set_of(const PrefixList& list, Family family) {
+    std::string text;
+    for (const Prefix& prefix : list.disjoint()) {
+        if (prefix.address.family() != family) continue;
+        if (prefix.length == 0) return std::nullopt;
+        text.append(text.empty() ? "" : ", ").append(prefix.str());
+    }
+    return text;
+}
+
+// The chain from which only those clients return whom the service lets in; nothing where it lets everybody in. A set of
+// the rule's own, so that it goes with the chain.
+std::optional<Definition> admission_chain(const Service& service, Family family) {
+    const std::string_view ip = family == Family::v4 ? "ip" : "ip6";
+    const std::string refuse = "goto " + for_family("denied", family) + "\n";
+    const auto denied = set_of(service.deny, family);
+    if (!denied) return chain("admit", refuse);
+    std::string body;
+    if (!denied->empty()) body += fmt::format("{} saddr {{ {} }} {}", ip, *denied, refuse);
+    const auto allowed = set_of(service.allow, family);
+    if (allowed && !service.allow.empty()) {
+        if (!allowed->empty()) body += fmt::format("{} saddr {{ {} }} return\n", ip, *allowed);
+        body += refuse;
+    }
+    return body.empty() ? std::nullopt : std::optional(chain("admit", std::move(body)));
+}
+
+std::optional<Definition> admit(Part& part, const Service& service, Family family) {
+    auto admission = admission_chain(service, family);
+    if (admission) part.definitions.push_back(*admission);
+    return admission;
+}
+
+// The chain of a service that does so after it has asked whom it lets in.
+Definition chain_behind(const std::optional<Definition>& admission, const Service& service, const std::string& body) {
+    return chain_of(service, admission ? fmt::format("jump {}\n{}", admission->name, body) : body);
+}
+
+// What the chain of one endpoint does that chooses among its backends. Their slots are not joined into intervals: few
+// neighbours are alike, and a hash finds them faster than a tree.
+std::string choice(Part& part, const Service& service, const EndpointRange& listen,
+                   const std::vector<const Backend*>& backends, const Slots& slots) {
     const bool one_port = listen.ports.size() == 1;
-    if (slots.size() == 1 && !one_port) return chain_of(service, to_one(listen, *backends[slots.front()]));
+    if (slots.size() == 1) return to_one(listen, *backends[slots.front()]);
     std::vector<std::string> target(backends.size());
     for (size_t i = 0; i < backends.size(); ++i) {
         if (one_port) {
@@ -82,9 +121,8 @@ Definition balanced(Part& part, const Service& service, const EndpointRange& lis
     }
     const std::string_view ip = keyword(listen.ip);
     const std::string number = slot(service.balance, ip, slots.size());
-    if (!one_port) return chain_of(service, fmt::format("{} vmap {{ {} }}\n", number, choices));
-    return chain_of(service,
-                    fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip, number, choices));
+    if (!one_port) return fmt::format("{} vmap {{ {} }}\n", number, choices);
+    return fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip, number, choices);
 }
 
 // The chain of a source policy; one of the frame's, except for `map`.
@@ -128,9 +166,10 @@ void lead(Part& part, const Service& service, const EndpointRange& listen, const
     const Definition treatment = profile(part, service, family);
     part.definitions.push_back(treatment);
     const bool one_port = listen.ports.size() == 1;
+    const auto admission = admit(part, service, family);
     std::optional<Definition> chosen;
-    if (!one_port || slots.size() > 1) {
-        chosen = balanced(part, service, listen, backends, slots);
+    if (admission || !one_port || slots.size() > 1) {
+        chosen = chain_behind(admission, service, choice(part, service, listen, backends, slots));
         part.definitions.push_back(*chosen);
     }
     const std::string ports_asked = text(listen.ports);
@@ -173,11 +212,16 @@ void Compiler::add_endpoint(Part& part, const Service& service, const EndpointRa
 // Nobody else is to answer there, such as a program on the gateway itself.
 void Compiler::refuse(Part& part, const Service& service, const EndpointRange& listen) {
     const Family family = listen.ip.family();
+    std::string where = "goto " + for_family("no_backend", family);
+    if (const auto admission = admit(part, service, family)) {
+        part.definitions.push_back(chain_behind(admission, service, where + "\n"));
+        where = goto_chain(part.definitions.back());
+    }
     for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
         if (!includes(service.protocols, protocol)) continue;
         part.elements.push_back({for_family(listen.ports.size() == 1 ? "balance" : "balance_range", family),
                                  fmt::format("{} . {} . {}", listen.ip.str(), name(protocol), text(listen.ports)),
-                                 "goto " + for_family("no_backend", family)});
+                                 where});
     }
     part.elements.push_back({for_family("ours", family), listen.ip.str(), {}});
 }

@@ -5,16 +5,21 @@
 #include <array>
 
 #include "engines/nft/table.h"
+#include "model/stats.h"
 
 // Theory of operation.
 //
 // Connection tracking carries a flow; we only decide its first packet, in two places.
 //
 //   prerouting, output   `services` finds the backend: one lookup in to4 for a service with one backend; several take
-//                        turns in a chain of their own, found through balance4.
+//                        turns in a chain of their own, found through balance4. So does a service that does not let
+//                        everybody in: its chain begins with a jump to that of its lists, which it shares with others.
 //   postrouting, input   `sources` finds the profile of the service by the endpoint that was asked, which connection
 //                        tracking remembers. The profile counts the path, gives the flow its timeouts, and goes to the
 //                        chain of its source policy, which is translate() spelled in lookups.
+//
+// Who is refused gets an answer of the gateway's own, which passes postrouting as if it were one of the flow: the
+// profile is for flows that are led somewhere, `ct status dnat`.
 //
 // A flow that somebody else's rules translate passes `count` too: what it counts there belongs to no service of ours.
 //
@@ -56,8 +61,7 @@ constexpr std::string_view family_frame = R"(
     set accepted$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
     set counted_once$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size 4095; }
     set bytes$4 { type $address . inet_proto . inet_service . ct_dir; flags dynamic; size $both_ways; counter; }
-    set refused_ports$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
-    set refused_backend$4 { type $address . inet_proto . inet_service; flags dynamic; size $counts; counter; }
+    set refused$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
 
     ct timeout tcp$4 {
         protocol tcp; l3proto $ip
@@ -82,10 +86,17 @@ constexpr std::string_view family_frame = R"(
     }
     chain keep$4 { }
 
-    chain no_backend$4 {
-        jump refused_backend$4
+    chain nobody_listens$4 {
         meta l4proto tcp reject with tcp reset
         reject with $icmp type port-unreachable
+    }
+    chain no_backend$4 {
+        jump refused_backend$4
+        goto nobody_listens$4
+    }
+    chain denied$4 {
+        jump refused_denied$4
+        goto nobody_listens$4
     }
     chain no_port$4 {
         jump refused_ports$4
@@ -137,11 +148,11 @@ constexpr std::string_view common_frame = R"(
     }
     chain postrouting {
         type nat hook postrouting priority 100
-        meta nfproto vmap { ipv4 : jump sources4, ipv6 : jump sources6 }
+        ct status dnat meta nfproto vmap { ipv4 : jump sources4, ipv6 : jump sources6 }
     }
     chain input {
         type nat hook input priority 100
-        meta nfproto vmap { ipv4 : jump sources4, ipv6 : jump sources6 }
+        ct status dnat meta nfproto vmap { ipv4 : jump sources4, ipv6 : jump sources6 }
     }
 
     chain forwarded {
@@ -234,6 +245,10 @@ std::string accepted_chain(Path path, Family family) {
     return for_family(fmt::format("accepted_{}", name(path)), family);
 }
 
+std::string refused_chain(Refusal refusal, Family family) {
+    return for_family(fmt::format("refused_{}", name(refusal)), family);
+}
+
 std::string counting_chains(Family family) {
     std::string text;
     for (const Path path : all_paths) {
@@ -241,8 +256,11 @@ std::string counting_chains(Family family) {
                                                                   fmt::format(" . {}", static_cast<int>(path))));
     }
     text += chain(bytes_set(family), for_protocols(count_rules, family, bytes_set(family), " . ct direction"));
-    text += chain(unserved_set(family), for_protocols(count_rules, family, unserved_set(family)));
-    return text + chain(refused_set(family), for_protocols(count_rules, family, refused_set(family)));
+    for (const Refusal refusal : {Refusal::backend, Refusal::ports, Refusal::denied}) {
+        text += chain(refused_chain(refusal, family), for_protocols(count_rules, family, refused_set(family),
+                                                                    fmt::format(" . {}", static_cast<int>(refusal))));
+    }
+    return text;
 }
 
 // Whose flow it is, as path_of() says; counts it.
@@ -317,9 +335,7 @@ std::string accepted_set(Family family) { return for_family("accepted", family);
 
 std::string counted_once_set(Family family) { return for_family("counted_once", family); }
 
-std::string refused_set(Family family) { return for_family("refused_ports", family); }
-
-std::string unserved_set(Family family) { return for_family("refused_backend", family); }
+std::string refused_set(Family family) { return for_family("refused", family); }
 
 std::string bytes_set(Family family) { return for_family("bytes", family); }
 

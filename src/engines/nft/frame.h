@@ -34,9 +34,8 @@ std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
 std::string accepted_set(Family family);  // counts the flows of each endpoint; mark: the Path they took
 // No counters: each element is a flow that `accepted_set` had no memory for.
 std::string counted_once_set(Family family);
-std::string bytes_set(Family family);     // counts the bytes of each endpoint; mark: the Direction they took
-std::string refused_set(Family family);   // counts the flows of each endpoint that got no port
-std::string unserved_set(Family family);  // likewise those that came while all its backends were down
+std::string bytes_set(Family family);    // counts the bytes of each endpoint; mark: the Direction they took
+std::string refused_set(Family family);  // counts the flows of each endpoint that were refused; mark: the Refusal
 
 // As connection tracking numbers them.
 enum class Direction : uint8_t { to_backends, to_clients };

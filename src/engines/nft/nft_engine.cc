@@ -35,6 +35,7 @@
 #include "engines/nft/stats_rows.h"
 #include "engines/nft/table_watch.h"
 #include "engines/packets.h"
+#include "model/admission.h"
 #include "model/difference.h"
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
@@ -222,15 +223,17 @@ Result<> NftEngine::change(std::shared_ptr<const Desired> desired, const Differe
     return {};
 }
 
-// UDP has no connections, so a flow ends with its endpoint and with its backend. `replaced`: what was served until now,
-// as far as it differs; may be null. `before`: what was asked before us. What is served now is so whether this works.
+// UDP has no connections, so a flow ends with its endpoint and with its backend, and where its client is let in no
+// more. `replaced`: what was served until now, as far as it differs; may be null. `before`: what was asked before us.
+// What is served now is so whether this works.
 void NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& before) {
     const auto done = conntrack_.review(Flows::all, [&](const TrackedFlow& flow) {
         const Endpoint& asked = flow.client.destination;
         if (flow.client.protocol != Protocol::udp) return Fate::keep;
         const Service* former = replaced ? service_asked(*replaced, Protocol::udp, asked) : nullptr;
         if (const auto now = find_asked(desired_->ruleset, desired_->topology, Protocol::udp, asked)) {
-            const bool same = flow.translated && (!former || treats_alike(*former, *now->service)) &&
+            const bool same = flow.translated && admits(*now->service, flow.client.source.ip) &&
+                              (!former || treats_alike(*former, *now->service)) &&
                               leads_to(*now->service, *now->listen, asked.port, flow.backend.destination);
             return same ? Fate::keep : Fate::forget;
         }
@@ -296,13 +299,7 @@ Result<Stats> NftEngine::stats() {
         if (!refused) return refused.error();
         for (const Count& count : *refused) {
             ServiceStats* row = rows.find(count.protocol, count.endpoint);
-            if (row) row->refused[static_cast<size_t>(Refusal::ports)] += count.packets;
-        }
-        const auto unserved = counts(unserved_set(family));
-        if (!unserved) return unserved.error();
-        for (const Count& count : *unserved) {
-            ServiceStats* row = rows.find(count.protocol, count.endpoint);
-            if (row) row->refused[static_cast<size_t>(Refusal::backend)] += count.packets;
+            if (row && count.mark < row->refused.size()) row->refused[count.mark] += count.packets;
         }
         const auto bytes = counts(bytes_set(family), most_byte_counts);
         if (!bytes) return bytes.error();

@@ -71,7 +71,8 @@ bool Contents::holds_chain(const std::string& name) const {
 }
 
 bool Definition::names(std::string_view chain) {
-    return chain.starts_with("to.") || chain.starts_with("profile.") || chain.starts_with("map.");
+    return chain.starts_with("to.") || chain.starts_with("profile.") || chain.starts_with("map.") ||
+           chain.starts_with("admit.");
 }
 
 std::string digest(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "model/admission.h"
 #include "net/socket.h"
 
 namespace hairpin::proxy {
@@ -205,7 +206,8 @@ void DatagramListener::serve(const Served& changed, const Desired& desired) {
     const EndpointRange& range = *desired.ruleset.find(Protocol::udp, asked)->listen;
     std::erase_if(sessions_, [&](const auto& entry) {
         const Leg& leg = entry.second->leg_;
-        return !same || !leads_to(*served_.listen.service, range, asked.port, leg.destination) ||
+        return !same || !admits(*served_.listen.service, entry.first.told.source.ip) ||
+               !leads_to(*served_.listen.service, range, asked.port, leg.destination) ||
                !desired.topology.owns(leg.source.ip);
     });
 }
@@ -242,6 +244,10 @@ DatagramSession* DatagramListener::find_or_open(const DatagramKey& key, const So
                    " was asked by the gateway's own session with a backend: the backend "
                    "is this service again. Correct the backend's address";
         });
+        return nullptr;
+    }
+    if (!admits(*served_.listen.service, key.told.source.ip)) {
+        served_.refuse(Refusal::denied);
         return nullptr;
     }
     auto session = std::make_unique<DatagramSession>(context_, *this, key, peer);

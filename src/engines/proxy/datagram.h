@@ -102,7 +102,7 @@ public:
     void on_event(DatagramBatch& batch);  // clients have sent something
 
     // The configuration has changed: a session ends where the client's next datagram would open another one under other
-    // rules, and where its backend, or the address that it calls from, is no more.
+    // rules or none, and where its backend, or the address that it calls from, is no more.
     void serve(const Served& changed, const Desired& desired);
     // Sessions whose socket holds this port, which is to be listened on, end.
     void end_sessions_from(const Endpoint& endpoint);

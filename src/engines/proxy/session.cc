@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "model/admission.h"
 #include "net/socket.h"
 
 namespace hairpin::proxy {
@@ -83,7 +84,7 @@ void Session::open(const Served& served, Fd client, const Endpoint& peer) {
     if (expects_header(*served.listen.service, peer.ip)) {
         context_.timers.arm(*this, context_.now + greeting_timeout);
     } else {
-        connect_next();
+        admit();
     }
 }
 
@@ -188,6 +189,12 @@ void Session::greet() {
     recv(client_.fd, buffer, header.size, MSG_DONTWAIT);
     if (header.addresses) opening.told = *header.addresses;
     cancel();
+    admit();
+}
+
+// Who calls is known. The log hears nothing of those who are denied: that is what the operator has asked for.
+void Session::admit() {
+    if (!admits(*opening_->served.listen.service, opening_->told.source.ip)) return refuse(Refusal::denied);
     connect_next();
 }
 

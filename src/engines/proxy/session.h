@@ -8,6 +8,7 @@
 //
 // greeting    A sender that must begin with a PROXY header has not finished it. The bytes stay in the socket until the
 //             header is whole, so that the payload behind it is never touched. Skipped for all others.
+//             Then it is known who calls: whom the service does not let in is reset here, before a backend is asked.
 // connecting  One backend after the other is tried, each once, until one accepts. What this needs to know lies in
 //             `Opening`, which is freed then: an idle session is this object and nothing else.
 // relaying    Two Directions, moved by the Relay. An end of stream is passed on after the last byte and leaves the
@@ -65,6 +66,7 @@ private:
 
     void open(const Served& served, Fd client, const Endpoint& peer);
     void greet();
+    void admit();
     void refuse_greeting(std::string_view why);
     void connect_next();
     std::optional<ConnectFailure> try_connect(const Leg& leg);

@@ -32,6 +32,9 @@ services:
   lost: {listen: 1.0.0.1:79, backends: [192.0.2.9:79]}
   weighed: {listen: 1.0.0.1:81, balance: maglev, backends: [{endpoint: 10.0.0.2:80, weight: 3}, 10.0.0.3:80,
             {endpoint: 10.0.1.3:80, weight: 0}]}
+  guarded: {listen: 1.0.0.1:22, backends: [10.0.0.2:22, 10.0.0.3:22], allow: [10.0.0.0/8, 203.0.113.0/24],
+            deny: [10.0.0.0/24, 10.0.0.3]}
+  behind: {listen: 1.0.0.1:23, backends: 10.0.0.2:23, allow: 1.0.0.0/24, proxy_protocol: {accept_from: 203.0.113.0/24}}
 )";
 
 // The gateway of docs/hairpinning.md, with a second inside network and without a default route.
@@ -106,6 +109,10 @@ constexpr Case cases[] = {
     {"source_hash_of_another_family", "1.0.0.100", "1.0.0.1:8443"},
     {"source_hash_by_a_header", "203.0.113.7", "1.0.0.1:8443"},
     {"maglev", "1.0.0.100", "1.0.0.1:81"},
+    {"let_in", "10.0.1.9", "1.0.0.1:22"},
+    {"denied", "10.0.0.3", "1.0.0.1:22"},
+    {"not_allowed", "1.0.0.100", "1.0.0.1:22"},
+    {"judged_by_a_header", "203.0.113.7", "1.0.0.1:23"},
     {"other_protocol", "10.0.0.2", "1.0.0.1:53"},
 };
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "config/config.h"
+#include "unit/model/values.h"
 
 namespace hairpin {
 namespace {
@@ -18,9 +19,6 @@ Service only_service(std::string_view keys) {
     Config config = accepted("services: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80, " + std::string(keys) + "}}");
     return config.services.empty() ? Service() : config.services.front();
 }
-
-EndpointRange range(std::string_view text) { return *EndpointRange::parse(text); }
-Prefix prefix(std::string_view text) { return *Prefix::parse(text); }
 
 TEST(ParseConfig, TheDefaultExample) {
     const Config config = accepted(R"(
@@ -107,6 +105,30 @@ TEST(ParseConfig, ProxyProtocol) {
     const Service service = only_service("proxy_protocol: {send: v2, accept_from: [192.0.2.1, 198.51.100.0/24]}");
     EXPECT_EQ(service.send_proxy, ProxyHeader::v2);
     EXPECT_EQ(service.accept_proxy_from, (std::vector{prefix("192.0.2.1/32"), prefix("198.51.100.0/24")}));
+}
+
+TEST(ParseConfig, AllowAndDeny) {
+    const Service service = only_service("allow: 10.0.0.7, deny: [10.0.0.0/30, \"fd00::/64\"]");
+    EXPECT_EQ(service.allow, prefixes({"10.0.0.7/32"})) << "an address alone is one host, and a single one no list";
+    EXPECT_EQ(service.deny, prefixes({"10.0.0.0/30", "fd00::/64"}));
+}
+
+// Ten thousand prefixes for a thousand services would be too much for each to have its own.
+TEST(ParseConfig, ServicesShareTheListsOfTheDefaults) {
+    std::string text = "defaults: {deny: [";
+    for (int i = 0; i < 10'000; ++i)
+        text += "10." + std::to_string(i / 250) + "." + std::to_string(i % 250) + ".0/25, ";
+    text += "9.9.9.9]}\nservices:\n";
+    for (int i = 1; i <= 1000; ++i) {
+        text += "  s" + std::to_string(i) + ": {listen: 1.0.0.1:" + std::to_string(i) + ", backends: 10.0.0.2:80}\n";
+    }
+    text += "  open: {listen: 1.0.0.2:80, backends: 10.0.0.2:80, deny: 8.8.8.8}\n";
+    const Config config = accepted(text);
+    ASSERT_EQ(config.services.size(), 1001u);
+    EXPECT_EQ(config.services[999].deny.written().data(), config.services[0].deny.written().data());
+    EXPECT_EQ(config.services[1000].deny, prefixes({"8.8.8.8"})) << "a key replaces the default whole";
+    EXPECT_LT(config.marks.size(), 20'000u) << "places of the defaults, too, are there once";
+    EXPECT_EQ(config.at({500, Place::Key::deny, 10'000}, "x").str().substr(0, 12), "test.yaml:1:");
 }
 
 TEST(ParseConfig, DefaultsAreForServicesThatDoNotSay) {

@@ -222,6 +222,32 @@ TEST(Plan, AnAddressThatIsAHostInNoNetworkIsNoted) {
                                         "in 11.255.255.0/24"}));
 }
 
+TEST(Plan, OnlyThoseAreAskedAboutWhomTheServiceLetsIn) {
+    Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    web.deny = PrefixList({prefix("1.0.0.100/32"), prefix("10.0.0.2/32")});
+    const Plan plan = make_plan(Ruleset({web}), proxy);
+    EXPECT_EQ(rows_of(plan), (std::vector<std::string>{
+                                 "routed routed -> server1 sees 1.0.0.1",
+                                 "peer peer -> server1 sees 1.0.0.1",
+                                 "local gateway -> server1 sees 1.0.0.1",
+                                 "direct peer -> server1 sees 10.0.0.50",
+                             }));
+    EXPECT_EQ(plan.notes, (std::vector<std::string>{"web: not asked by the clients that allow and deny keep out"}));
+}
+
+TEST(Plan, WhereNoClientIsAllowedOneOfThoseIsPlacedBehindTheClient) {
+    Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    web.allow = PrefixList({prefix("203.0.113.0/29"), prefix("10.0.0.2/32")});
+    web.deny = PrefixList({prefix("203.0.113.0/30")});
+    const auto rows = rows_of(make_plan(Ruleset({web}), proxy));
+    EXPECT_EQ(rows, (std::vector<std::string>{
+                        "external client -> server1 sees 1.0.0.1",
+                        "self server1 -> server1 sees 1.0.0.1",
+                        "direct peer -> server1 sees 10.0.0.50",
+                    }));
+    EXPECT_TRUE(make_plan(Ruleset({web}), proxy).host("client")->holds(ip("203.0.113.4")));
+}
+
 // By the vectors of balance_test.cc: 10.0.0.2 gets the first of two backends, 1.0.0.100 the second.
 TEST(Plan, WithSourceHashAClientIsAnsweredByOneBackend) {
     Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"});

@@ -36,6 +36,12 @@ std::vector<std::string> problems(const std::vector<Service>& services, const To
             case Key::source:
                 line += "source[" + std::to_string(p.place.index) + "]";
                 break;
+            case Key::allow:
+                line += "allow[" + std::to_string(p.place.index) + "]";
+                break;
+            case Key::deny:
+                line += "deny[" + std::to_string(p.place.index) + "]";
+                break;
             case Key::proxy_protocol:
                 line += "proxy_protocol";
                 break;
@@ -427,6 +433,36 @@ TEST(Validate, FindsTheSameOverlapsAsComparingEachWithEach) {
         }
         ASSERT_EQ(reported, any_overlap);
     }
+}
+
+TEST(Validate, WhomDenyKeepsOutIsNotAllowed) {
+    Service guarded = service("a", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    guarded.allow = prefixes({"10.0.0.0/24", "10.1.0.0/24", "10.2.0.0/24", "fd00::/64"});
+    guarded.deny = prefixes({"10.0.0.0/16", "10.1.0.0/25", "10.1.0.128/25", "10.2.0.0/25"});
+    EXPECT_EQ(problems({guarded}),
+              (Lines{"0.allow[0]: 10.0.0.0/24 lies in deny 10.0.0.0/16, which wins: nobody of it is let in; remove it "
+                     "from one of the two",
+                     "0.allow[1]: 10.1.0.0/24 lies in deny, which wins: nobody of it is let in; remove it from one of "
+                     "the two"}));
+}
+
+TEST(Validate, APrefixIsListedOnce) {
+    Service guarded = service("a", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    guarded.allow = prefixes({"10.0.0.0/24", "fd00::/64", "10.0.0.0/24"});
+    guarded.deny = prefixes({"10.0.0.7", "10.0.0.7", "10.0.0.7"});
+    EXPECT_EQ(problems({guarded}), (Lines{"0.allow[2]: 10.0.0.0/24 is listed twice; remove one",
+                                          "0.deny[1]: 10.0.0.7/32 is listed twice; remove one",
+                                          "0.deny[2]: 10.0.0.7/32 is listed twice; remove one"}));
+}
+
+// What stands in `defaults` is wrong once.
+TEST(Validate, ListsThatServicesShareAreLookedAtOnce) {
+    Service one = service("one", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    one.deny = prefixes({"10.0.0.7", "10.0.0.7"});
+    Service other = one;
+    other.name = "other";
+    other.listen = {range("1.0.0.1:81")};
+    EXPECT_EQ(problems({one, other}), (Lines{"0.deny[1]: 10.0.0.7/32 is listed twice; remove one"}));
 }
 
 TEST(Validate, Takes100000ServicesInItsStride) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/prefix_list.h"
 #include "model/service.h"
 #include "model/topology.h"
 
@@ -15,6 +16,12 @@ inline Ip ip(std::string_view text) { return Ip::parse(text).value(); }
 inline Prefix prefix(std::string_view text) { return Prefix::parse(text).value(); }
 inline Endpoint endpoint(std::string_view text) { return Endpoint::parse(text).value(); }
 inline EndpointRange range(std::string_view text) { return EndpointRange::parse(text).value(); }
+
+inline PrefixList prefixes(std::vector<std::string_view> texts) {
+    std::vector<Prefix> made;
+    for (const auto text : texts) made.push_back(prefix(text));
+    return PrefixList(std::move(made));
+}
 
 inline Service service(std::string name, std::vector<std::string_view> listen, std::vector<std::string_view> backends,
                        Protocols protocols = Protocols::tcp) {

@@ -32,6 +32,43 @@ struct hp_v6_error {
     struct hp_icmp icmp;
 };
 
+/* An IP header for an answer to the sender of a packet, from the address that it was for. `size`: what follows it. */
+static __always_inline void hp_head_v4(struct iphdr* ip, const struct hp_packet* packet, __u8 protocol, __u16 size) {
+    __builtin_memset(ip, 0, sizeof *ip);
+    ip->version = 4;
+    ip->ihl = 5;
+    ip->tot_len = bpf_htons(sizeof *ip + size);
+    ip->ttl = 64;
+    ip->protocol = protocol;
+    ip->saddr = packet->tuple.destination.word[3];
+    ip->daddr = packet->tuple.source.word[3];
+    ip->check = (__u16)~hp_fold16(hp_sum((const __be32*)ip, sizeof *ip));
+}
+
+static __always_inline void hp_head_v6(struct ipv6hdr* ip, const struct hp_packet* packet, __u8 protocol, __u16 size) {
+    __builtin_memset(ip, 0, sizeof *ip);
+    ip->version = 6;
+    ip->payload_len = bpf_htons(size);
+    ip->nexthdr = protocol;
+    ip->hop_limit = 64;
+    __builtin_memcpy(&ip->saddr, &packet->tuple.destination, sizeof ip->saddr);
+    __builtin_memcpy(&ip->daddr, &packet->tuple.source, sizeof ip->daddr);
+}
+
+/* Whether it can be answered: what has options, or is a fragment, is dropped in silence. */
+static __always_inline int hp_is_answerable(const struct hp_packet* packet) {
+    const __u32 header = hp_is_v4(&packet->tuple.source) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+    return !packet->first && packet->payload == HP_IP + header;
+}
+
+/* Sends back by the link that it came by what has been made of a packet. */
+static __always_inline int hp_send_back(struct __sk_buff* skb) {
+    struct ethhdr* ethernet = hp_at(skb, 0, sizeof *ethernet);
+    if (!ethernet) return TCX_DROP;
+    hp_swap_ethernet(ethernet);
+    return (int)bpf_redirect(skb->ifindex, 0);
+}
+
 static __always_inline int hp_make_room(struct __sk_buff* skb, __u32 quoted, __u32 room) {
     return bpf_skb_change_tail(skb, HP_IP + quoted, 0) || bpf_skb_adjust_room(skb, (__s32)room, BPF_ADJ_ROOM_MAC, 0);
 }
@@ -41,15 +78,8 @@ static __always_inline int hp_answer_v4(struct __sk_buff* skb, const struct hp_p
     if (hp_make_room(skb, quoted, sizeof(struct hp_v4_error))) return -1;
     struct hp_v4_error* error = hp_at(skb, HP_IP, sizeof *error + quoted);
     if (!error) return -1;
-    __builtin_memset(error, 0, sizeof *error);
-    error->ip.version = 4;
-    error->ip.ihl = 5;
-    error->ip.tot_len = bpf_htons(sizeof *error + quoted);
-    error->ip.ttl = 64;
-    error->ip.protocol = IPPROTO_ICMP;
-    error->ip.saddr = packet->tuple.destination.word[3];
-    error->ip.daddr = packet->tuple.source.word[3];
-    error->ip.check = (__u16)~hp_fold16(hp_sum((const __be32*)&error->ip, sizeof error->ip));
+    hp_head_v4(&error->ip, packet, IPPROTO_ICMP, sizeof error->icmp + quoted);
+    __builtin_memset(&error->icmp, 0, sizeof error->icmp);
     error->icmp.type = reason == HP_EXPIRED ? HP_ICMP_EXPIRED : HP_ICMP_UNREACHABLE;
     if (reason == HP_TOO_BIG) {
         error->icmp.code = 4;
@@ -70,14 +100,9 @@ static __always_inline int hp_answer_v6(struct __sk_buff* skb, const struct hp_p
     if (hp_make_room(skb, quoted, sizeof(struct hp_v6_error))) return -1;
     struct hp_v6_error* error = hp_at(skb, HP_IP, sizeof *error + quoted);
     if (!error) return -1;
-    __builtin_memset(error, 0, sizeof *error);
     const __u16 length = sizeof error->icmp + quoted;
-    error->ip.version = 6;
-    error->ip.payload_len = bpf_htons(length);
-    error->ip.nexthdr = IPPROTO_ICMPV6;
-    error->ip.hop_limit = 64;
-    __builtin_memcpy(&error->ip.saddr, &packet->tuple.destination, sizeof error->ip.saddr);
-    __builtin_memcpy(&error->ip.daddr, &packet->tuple.source, sizeof error->ip.daddr);
+    hp_head_v6(&error->ip, packet, IPPROTO_ICMPV6, length);
+    __builtin_memset(&error->icmp, 0, sizeof error->icmp);
     if (reason == HP_TOO_BIG) {
         error->icmp.type = HP_ICMP6_TOO_BIG;
         error->icmp.rest = bpf_htonl(mtu);
@@ -94,14 +119,12 @@ static __always_inline int hp_answer_v6(struct __sk_buff* skb, const struct hp_p
     return 0;
 }
 
-/* Turns the packet into an error about itself and sends it back, from the address that it was for. What has options or
- * is a fragment is dropped in silence. */
+/* Turns the packet into an error about itself and sends it back, from the address that it was for. */
 HP_APART int hp_answer(struct __sk_buff* skb, const struct hp_packet* packet, enum hp_reason reason, __u32 mtu) {
     if (!packet) return TCX_DROP;
     const int v4 = hp_is_v4(&packet->tuple.source);
     const int tcp = packet->tuple.protocol == IPPROTO_TCP;
-    if (packet->first || packet->payload != HP_IP + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
-        return TCX_DROP;
+    if (!hp_is_answerable(packet)) return TCX_DROP;
     int failed;
     if (v4) {
         failed = tcp ? hp_answer_v4(skb, packet, reason, mtu, sizeof(struct iphdr) + HP_QUOTE_TCP)
@@ -110,9 +133,5 @@ HP_APART int hp_answer(struct __sk_buff* skb, const struct hp_packet* packet, en
         failed = tcp ? hp_answer_v6(skb, packet, reason, mtu, sizeof(struct ipv6hdr) + HP_QUOTE_TCP)
                      : hp_answer_v6(skb, packet, reason, mtu, sizeof(struct ipv6hdr) + HP_QUOTE_UDP);
     }
-    if (failed) return TCX_DROP;
-    struct ethhdr* ethernet = hp_at(skb, 0, sizeof *ethernet);
-    if (!ethernet) return TCX_DROP;
-    hp_swap_ethernet(ethernet);
-    return (int)bpf_redirect(skb->ifindex, 0);
+    return failed ? TCX_DROP : hp_send_back(skb);
 }

@@ -1,5 +1,5 @@
-/* Decides for a new flow: which backend, on which path, and what source the backend sees. model/translate.cc, in
- * lookups. */
+/* Decides for a new flow: whether it may be, which backend, on which path, and what source the backend sees.
+ * model/translate.cc, in lookups. */
 #pragma once
 
 #include "engines/bpf/kern/maps.h"
@@ -9,6 +9,14 @@ static __always_inline int hp_lies_in(__u32 network, const struct hp_address* ad
     struct hp_network key = {
         .length = 8 * (sizeof key.network + sizeof key.address), .network = network, .address = *address};
     return bpf_map_lookup_elem(&hp_networks, &key) != 0;
+}
+
+/* model/admission.h */
+static __always_inline int hp_admits(const struct hp_rules* rules, const struct hp_address* client) {
+    const int family = !hp_is_v4(client);
+    const __u32 denied = rules->denied[family], allowed = rules->allowed[family];
+    if (denied != HP_NOBODY && hp_lies_in(denied, client)) return 0;
+    return allowed == HP_EVERYBODY || hp_lies_in(allowed, client);
 }
 
 /* model/path.h */

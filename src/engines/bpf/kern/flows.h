@@ -167,11 +167,17 @@ static __always_inline int hp_leads_to(const struct hp_tuple* asked, const struc
 
 enum hp_opening {
     HP_OPENED,
-    HP_REFUSED, /* the client is to be told so */
+    HP_NOT_SERVED, /* the client is to be told that nobody listens, */
+    HP_NO_ROOM,    /* or that it cannot be served now */
     HP_IGNORED,
 };
 
-/* Makes the flow that begins with this packet. */
+static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, enum hp_refusal refusal) {
+    __sync_fetch_and_add(&counts->refused[refusal], 1);
+    return refusal == HP_REFUSED_DENIED || refusal == HP_REFUSED_BACKEND ? HP_NOT_SERVED : HP_NO_ROOM;
+}
+
+/* Makes the flow that begins with this packet, or counts why not. */
 HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
     if (!packet || !endpoint) return HP_IGNORED;
     const __u32 zero = 0, number = endpoint->rules, service = endpoint->service;
@@ -182,13 +188,14 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     struct hp_tuple* asked = &draft->half[HP_TO_BACKEND].key;
     struct hp_tuple* back = &draft->half[HP_TO_CLIENT].key;
     *asked = packet->tuple;
+    const int inside = hp_lies_in(HP_INSIDE, &asked->source);
+    if (inside && hp_is_outside(link)) return HP_IGNORED; /* a forged address */
+    if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED);
+    if (!endpoint->choices) return hp_not_opened(counts, HP_REFUSED_BACKEND);
     const struct hp_backend* backend = hp_choose(asked, endpoint, rules, counts);
     if (!backend) return HP_IGNORED;
     const enum hp_path path = hp_path_of(&asked->source, backend);
-    /* Forged addresses. */
-    const int inside = hp_lies_in(HP_INSIDE, &asked->source);
-    if (inside && hp_is_outside(link)) return HP_IGNORED;
-    if (path == HP_PATH_LOCAL && link != HP_LOOPBACK) return HP_IGNORED;
+    if (path == HP_PATH_LOCAL && link != HP_LOOPBACK) return HP_IGNORED; /* so is this one */
     struct hp_shown shown;
     hp_show(&shown, asked, path, backend, rules);
 
@@ -217,10 +224,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     back->source_port = bpf_htons(backend->first_port + endpoint->offset);
     back->destination = shown.address;
     const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, link, now);
-    if (failed) {
-        __sync_fetch_and_add(&counts->refused[failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY], 1);
-        return HP_REFUSED;
-    }
+    if (failed) return hp_not_opened(counts, failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY);
     forth->translated.source = back->destination;
     forth->translated.source_port = back->destination_port;
     forth->translated.destination = back->source;
@@ -228,10 +232,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     hp_fill_half(forth, asked, 0, now);
     const int lost = hp_insert(HP_TO_BACKEND);
     if (lost && !hp_leads_to(asked, back)) hp_remove(back, now);
-    if (lost && lost != HP_TAKEN) {
-        __sync_fetch_and_add(&counts->refused[HP_REFUSED_MEMORY], 1);
-        return HP_REFUSED;
-    }
+    if (lost && lost != HP_TAKEN) return hp_not_opened(counts, HP_REFUSED_MEMORY);
     if (!lost) __sync_fetch_and_add(&counts->accepted[path], 1);
     return HP_OPENED;
 }

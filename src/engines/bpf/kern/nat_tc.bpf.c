@@ -29,6 +29,7 @@ typedef struct __sk_buff hp_frame;
 
 #include "engines/bpf/kern/answer.h"
 #include "engines/bpf/kern/icmp.h"
+#include "engines/bpf/kern/refuse.h"
 
 static __always_inline int hp_begins(const struct hp_packet* packet) {
     return packet->tuple.protocol == IPPROTO_UDP || (packet->tcp_flags & (HP_TCP_SYN | HP_TCP_ACK)) == HP_TCP_SYN;
@@ -62,14 +63,6 @@ HP_APART int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet)
     const struct hp_half* half = hp_find(&back);
     if (half && hp_closed(half)) hp_forget(&back, half, hp_now());
     return TCX_NEXT;
-}
-
-/* All backends are down. */
-static __always_inline int hp_refuse(struct __sk_buff* skb, const struct hp_packet* packet,
-                                     const struct hp_endpoint* endpoint) {
-    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &endpoint->service);
-    if (counts) __sync_fetch_and_add(&counts->refused[HP_REFUSED_BACKEND], 1);
-    return hp_answer(skb, packet, HP_NO_PORT, 0);
 }
 
 static __always_inline void hp_fragment_of(const struct hp_packet* packet, struct hp_fragment* fragment) {
@@ -160,9 +153,9 @@ int hp_arrives(struct __sk_buff* skb) {
         const struct hp_endpoint* endpoint = bpf_map_lookup_elem(&hp_endpoints, &asked);
         if (!endpoint) return hp_bystander(skb, &packet);
         if (kind != HP_WHOLE || !hp_begins(&packet)) return TCX_NEXT;
-        if (!endpoint->choices) return hp_refuse(skb, &packet, endpoint);
         const int opening = hp_open(&packet, skb->ifindex, endpoint);
-        if (opening == HP_REFUSED) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
+        if (opening == HP_NOT_SERVED) return hp_refuse(skb, &packet);
+        if (opening == HP_NO_ROOM) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
         half = opening == HP_OPENED ? hp_find(&packet.tuple) : 0;
         if (!half) return TCX_DROP;
     }

@@ -37,6 +37,13 @@ static __always_inline __u16* hp_check_of(hp_frame* frame, const struct hp_packe
     return hp_at(frame, packet->payload + offset, sizeof(__u16));
 }
 
+/* Of the pseudo header of so many bytes of TCP or UDP. */
+static __always_inline __u64 hp_pseudo_sum(const struct hp_tuple* tuple, __u32 length) {
+    __u64 sum = bpf_htons(tuple->protocol) + (__u64)bpf_htonl(length);
+    for (int i = 0; i < 4; ++i) sum += (__u64)tuple->source.word[i] + tuple->destination.word[i]; /* HP_MAPPED is 0 */
+    return sum;
+}
+
 /* A sender on this machine may leave the sum to whoever puts the packet on a wire, and nobody here would: its field
  * holds that of the pseudo header alone. One of 65,536 others looks the same, which does no harm. A tunnel without a
  * sum may hold such a packet; and where there are options, one may say another destination. */
@@ -44,9 +51,7 @@ static __always_inline int hp_may_be_partial(const struct hp_packet* packet, __u
     const struct hp_tuple* tuple = &packet->tuple;
     const __u32 header = hp_is_v4(&tuple->source) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
     if (!check || packet->payload != HP_IP + header) return 1;
-    __u64 sum = bpf_htons(tuple->protocol) + (__u64)bpf_htonl(packet->length - (packet->payload - HP_IP));
-    for (int i = 0; i < 4; ++i) sum += (__u64)tuple->source.word[i] + tuple->destination.word[i]; /* HP_MAPPED is 0 */
-    return check == hp_fold16(sum);
+    return check == hp_fold16(hp_pseudo_sum(tuple, packet->length - (packet->payload - HP_IP)));
 }
 
 static __always_inline void hp_translate_ports(const struct hp_half* half, __be16* ports, __u16* check) {

@@ -155,6 +155,46 @@ TEST(BpfCompiler, AMapHasAPrefixAndAMaskForTheHostBits) {
     EXPECT_EQ(from_wire(rules.map_host[1]).str(), "::ffff:ffff:ffff:ffff");
 }
 
+TEST(BpfCompiler, ListsOfClientsAreNetworksByFamilyAndEqualOnesAreOne) {
+    Compiler compiler(0);
+    Service guarded = service("guarded", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    guarded.allow = prefixes({"10.0.0.0/24", "::/0"});
+    guarded.deny = prefixes({"10.0.0.128/25"});
+    Service other = guarded;
+    other.name = "other";
+    other.listen = {range("1.0.0.1:81")};
+    other.allow = prefixes({"10.0.0.0/25", "10.0.0.128/25", "::/0"});
+    const Tables tables = compiled(compiler, {guarded, other});
+    ASSERT_EQ(tables.rules.size(), 1u);
+    const hp_rules& rules = tables.rules.begin()->second;
+    EXPECT_TRUE(lies_in(tables, rules.allowed[0], "10.0.0.200"));
+    EXPECT_FALSE(lies_in(tables, rules.allowed[0], "8.8.8.8")) << "::/0 is for the other family";
+    EXPECT_TRUE(lies_in(tables, rules.allowed[1], "fd00::7"));
+    EXPECT_TRUE(lies_in(tables, rules.denied[0], "10.0.0.200"));
+    EXPECT_FALSE(lies_in(tables, rules.denied[0], "10.0.0.7"));
+    EXPECT_FALSE(lies_in(tables, rules.denied[1], "fd00::7"));
+}
+
+TEST(BpfCompiler, AServiceWithoutListsAsksNoNetwork) {
+    Compiler compiler(0);
+    const hp_rules rules = compiled(compiler, {service("s", {"1.0.0.1:80"}, {"10.0.0.2:80"})}).rules.begin()->second;
+    for (const size_t family : {0U, 1U}) {
+        EXPECT_EQ(rules.allowed[family], static_cast<uint32_t>(HP_EVERYBODY));
+        EXPECT_EQ(rules.denied[family], static_cast<uint32_t>(HP_NOBODY));
+    }
+}
+
+// A list of one family lets nobody of the other in: a set without addresses is another thing than no set.
+TEST(BpfCompiler, AnAllowOfOneFamilyIsAnEmptyNetworkInTheOther) {
+    Compiler compiler(0);
+    Service guarded = service("guarded", {"[2001:db8::1]:80"}, {"[fd00::2]:80"});
+    guarded.allow = prefixes({"10.0.0.0/24"});
+    const Tables tables = compiled(compiler, {guarded});
+    const hp_rules& rules = tables.rules.begin()->second;
+    EXPECT_NE(rules.allowed[1], static_cast<uint32_t>(HP_EVERYBODY));
+    EXPECT_FALSE(lies_in(tables, rules.allowed[1], "fd00::7"));
+}
+
 TEST(BpfCompiler, WhatStaysKeepsItsNumberAndWhatChangesGetsOneThatNothingHad) {
     Compiler compiler(7);
     const Service kept = service("kept", {"1.0.0.1:80"}, {"10.0.0.2:80"});

@@ -160,6 +160,24 @@ TEST_F(Shortcut, LeavesPartialChecksumsToThoseWhoKeepThemPartial) {
     EXPECT_EQ(verdict.frame, with_partial_checksum(verdict.frame));
 }
 
+// Its own answers, too: a client on this machine leaves the sum of its SYN to a device.
+TEST(BpfKernelHalf, AResetHasAPartialChecksumWhereTheSynHas) {
+    Service guarded = service("guarded", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    guarded.deny = prefixes({"1.0.0.100"});
+    Compiler compiler(0);
+    const Tables tables =
+        compiler.compile({Ruleset({guarded}), two_legged().topology()}, free_ports, [](const Service&) { return 0U; });
+    HostKernel kernel(tables, 1, [](const Ip&) { return HostKernel::Route{3, 1500, true}; });
+    const std::string syn =
+        frame_of(tcp_packet(endpoint("1.0.0.100:20000"), endpoint("1.0.0.1:80"), {.sequence = 77, .syn = true}));
+    const Verdict whole = kernel.arrives(2, syn);
+    EXPECT_TRUE(has_right_checksums(packet_in(whole.frame)));
+    EXPECT_EQ(packet_in(whole.frame).tcp().acknowledged, 78u);
+    const Verdict partial = kernel.arrives(2, with_partial_checksum(syn), true);
+    EXPECT_EQ(partial.action, Action::send);
+    EXPECT_EQ(partial.frame, with_partial_checksum(whole.frame));
+}
+
 TEST_F(Shortcut, IsNotForFramesToOthersOrFromElsewhere) {
     std::string to_another = udp();
     to_another[0] = 4;

@@ -64,6 +64,62 @@ TEST(Compiler, AServiceWhoseBackendsAreAllDownRefuses) {
               "add element inet hairpin ours6 { 2001:db8::1 }\n");
 }
 
+TEST(Compiler, ServicesWithEqualListsShareTheChainThatLetsTheirClientsIn) {
+    Compiler compiler(two_legged().topology());
+    std::vector<Service> services = many_services(100);
+    for (Service& service : services) {
+        service.allow = prefixes({"10.0.0.0/8"});
+        service.deny = prefixes({"10.0.0.7", "fd00::7"});
+    }
+    Contents contents;
+    const Change change = contents.replace({}, parts_of(compiler, services));
+    const auto is_admission = [](const Definition& definition) { return definition.name.starts_with("admit."); };
+    EXPECT_EQ(std::ranges::count_if(change.added.definitions, is_admission), 1);
+    const auto admission = std::ranges::find_if(change.added.definitions, is_admission);
+    ASSERT_NE(admission, change.added.definitions.end());
+    EXPECT_EQ(admission->body,
+              "ip saddr { 10.0.0.7/32 } goto denied4\n"
+              "ip saddr { 10.0.0.0/8 } return\n"
+              "goto denied4\n");
+
+    Service opened = services[50];
+    opened.allow = {};
+    const Change difference = contents.replace({compiler.service(services[50])}, {compiler.service(opened)});
+    EXPECT_EQ(difference.added.definitions.size(), 2u) << "its lists, and its own chain that asks them";
+    EXPECT_EQ(difference.gone.definitions.size(), 1u) << "the lists of the others stay";
+    EXPECT_EQ(difference.gone.elements.size(), 1u);
+}
+
+// Nobody, everybody, and all of the other family: what no interval of a set can say.
+TEST(Compiler, AListMayHoldAllOrNothingOfAFamily) {
+    Compiler compiler(two_legged().topology());
+    const auto body = [&](PrefixList allow, PrefixList deny) -> std::string {
+        Service guarded = service("s", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+        guarded.allow = std::move(allow);
+        guarded.deny = std::move(deny);
+        const Part part = compiler.service(guarded);
+        const auto found = std::ranges::find_if(
+            part.definitions, [](const Definition& definition) { return definition.name.starts_with("admit."); });
+        return found != part.definitions.end() ? found->body : "";
+    };
+    EXPECT_EQ(body({}, {}), "");
+    EXPECT_EQ(body(prefixes({"0.0.0.0/0"}), {}), "");
+    EXPECT_EQ(body(prefixes({"0.0.0.0/0"}), prefixes({"10.0.0.0/8"})), "ip saddr { 10.0.0.0/8 } goto denied4\n");
+    EXPECT_EQ(body(prefixes({"::/0"}), {}), "goto denied4\n");
+    EXPECT_EQ(body({}, prefixes({"0.0.0.0/1", "128.0.0.0/1"})), "goto denied4\n");
+    EXPECT_EQ(body({}, prefixes({"::/0"})), "");
+}
+
+TEST(Compiler, AServiceThatRefusesAsksItsListsFirst) {
+    Compiler compiler(two_legged().topology());
+    Service down = service("down", {"1.0.0.1:80"}, {});
+    down.deny = prefixes({"10.0.0.7"});
+    const Part part = compiler.service(down);
+    ASSERT_EQ(part.definitions.size(), 2u);
+    EXPECT_EQ(part.definitions[1].body, "jump " + part.definitions[0].name + "\ngoto no_backend4\n");
+    EXPECT_EQ(part.elements[0].value, "goto " + part.definitions[1].name);
+}
+
 TEST(Compiler, EqualServicesShareTheirChains) {
     Compiler compiler(two_legged().topology());
     Contents contents;
@@ -147,6 +203,7 @@ TEST(Compiler, EveryChangeAndItsReverseLeaveNothing) {
         service("d", {"1.0.0.1:82", "[2001:db8::1]:82"}, {"10.0.1.7:80", "[fd00::2]:80"}),
         service("e", {"0.0.0.0:83"}, {"10.0.0.3:80"}),
     };
+    pool[0].deny = pool[3].deny = prefixes({"8.8.8.8"});
     pool[1].source = SourcePolicy::gateway;
     pool[2].balance = Balance::source_hash;
     pool[3].source = SourcePolicy::map;
