@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "config/parse_health.h"
 #include "config/reader.h"
 
 namespace hairpin {
@@ -12,29 +13,6 @@ using yaml::Node;
 
 // Each service gets a copy of these prefixes in `defaults`; together they stay within what a file could spell out.
 constexpr size_t max_copied_prefixes = 1'000'000;
-
-// Which kinds of check a key means something to, of those that do not mean something to all.
-struct Use {
-    std::string_view key;
-    std::vector<CheckKind> kinds;
-};
-const std::vector<Use>& uses() {
-    using enum CheckKind;
-    static const std::vector<Use> table = {
-        {"kind", {tcp, udp, http, https}}, {"send", {tcp, udp}},    {"expect", {tcp, udp}},
-        {"path", {http, https}},           {"host", {http, https}}, {"status", {http, https}}};
-    return table;
-}
-
-bool is_url_path(std::string_view text) {
-    return text.starts_with('/') && std::ranges::none_of(text, [](char c) { return c == ' ' || c == '#'; });
-}
-
-bool is_host_name(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) {
-        return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '-' || c == '.';
-    });
-}
 
 // A further address for all that a service listens on.
 struct Also {
@@ -207,9 +185,9 @@ private:
             reader_.each_item(key, value,
                               [&](Node item, const std::string& label) { read_backend(key, item, label, draft); });
         } else if (key.name == "balance") {
-            if (const auto balance = choice<Balance>(key, value)) service.balance = *balance;
+            if (const auto balance = reader_.choice<Balance>(key, value)) service.balance = *balance;
         } else if (key.name == "protocol") {
-            const auto protocols = choice<Protocols>(key, value);
+            const auto protocols = reader_.choice<Protocols>(key, value);
             if (protocols) service.protocols = *protocols;
             draft.protocol_known = protocols.has_value();
         } else if (key.name == "source") {
@@ -274,77 +252,9 @@ private:
     }
 
     void read_health(const Key& key, Node value, Draft& draft) {
-        draft.service.health = {};
         draft.mark(Place::Key::health, 0, value, key.label());
-        HealthCheck check;
-        if (value.kind() != yaml::Kind::mapping) {
-            const auto kind = from_name<CheckKind>(reader_.word(key, value).value_or("none"));
-            if (!kind) return;
-            check.kind = *kind;
-            draft.service.health = std::move(check);
-            return;
-        }
-        std::vector<std::pair<const Key*, Node>> given;
-        bool kind_known = true;
-        reader_.each_key(value, key.label(), key.path(), [&](const Key& part, Node part_value) {
-            given.emplace_back(&part, part_value);
-            kind_known = kind_known && (part.name != "kind" || from_name<CheckKind>(part_value.text()));
-            read_health_key(part, part_value, check);
-        });
-        for (const auto& [part, part_value] : given) {
-            if (!kind_known) break;
-            const auto use = std::ranges::find(uses(), part->name, &Use::key);
-            if (use == uses().end() || std::ranges::count(use->kinds, check.kind) > 0) continue;
-            const bool is_command = check.kind == CheckKind::command;
-            reader_.complain(part_value.mark(), part->label(),
-                             is_command ? "means nothing beside 'command'; remove one of the two"
-                                        : "means nothing to kind " + std::string(name(check.kind)) +
-                                              "; remove it, or write kind: " + std::string(name(use->kinds.front())));
-        }
-        draft.service.health = std::move(check);
-    }
-
-    void read_health_key(const Key& key, Node value, HealthCheck& check) {
-        const auto wrong = [&](std::string_view why) { reader_.complain(value.mark(), key.label(), why); };
-        if (key.name == "kind") {
-            // A command, where there is one, stays the kind.
-            const auto kind = choice<CheckKind>(key, value);
-            if (kind && check.command.empty()) check.kind = *kind;
-        } else if (key.name == "command") {
-            reader_.each_item(key, value, [&](Node item, const std::string& label) {
-                if (const auto argument = reader_.text(label, item)) check.command.emplace_back(*argument);
-            });
-            check.kind = CheckKind::command;
-        } else if (key.name == "port") {
-            if (const auto port = reader_.count(key, value)) check.port = static_cast<uint16_t>(*port);
-        } else if (key.name == "send" || key.name == "expect") {
-            if (const auto text = reader_.bytes(key.label(), value)) {
-                (key.name == "send" ? check.send : check.expect) = *text;
-            }
-        } else if (key.name == "path") {
-            const auto path = reader_.text(key.label(), value);
-            if (path && !is_url_path(*path))
-                wrong(in_quotes(*path) + " is no path: begin it with /, without blanks and #");
-            if (path) check.path = *path;
-        } else if (key.name == "host") {
-            const auto host = reader_.text(key.label(), value);
-            if (host && !is_host_name(*host)) wrong(in_quotes(*host) + " is no name of a host: write A-Z a-z 0-9 . -");
-            if (host) check.host = *host;
-        } else if (key.name == "status") {
-            check.status.clear();
-            reader_.each_item(key, value, [&](Node item, const std::string& label) {
-                if (const auto range = reader_.parsed<StatusRange>(label, item)) check.status.push_back(*range);
-            });
-        } else if (key.name == "interval" || key.name == "timeout") {
-            if (const auto duration = reader_.duration(key, value)) {
-                (key.name == "interval" ? check.interval : check.timeout) = *duration;
-            }
-        } else if (key.name == "when_none") {
-            if (const auto what = choice<WhenNone>(key, value)) check.when_none = *what;
-        } else if (const auto count = reader_.count(key, value)) {
-            uint32_t& field = key.name == "rise" ? check.rise : key.name == "fall" ? check.fall : check.panic_threshold;
-            field = static_cast<uint32_t>(*count);
-        }
+        draft.service.health = {};
+        if (auto check = parse_health(reader_, key, value)) draft.service.health = *std::move(check);
     }
 
     void read_backend(const Key& key, Node item, const std::string& label, Draft& draft) {
@@ -377,7 +287,7 @@ private:
             if (value.text() == "map") {
                 return reader_.complain(value.mark(), key.label(), "'map' needs a prefix: write source: {map: PREFIX}");
             }
-            if (const auto policy = choice<SourcePolicy>(key, value)) service.source = *policy;
+            if (const auto policy = reader_.choice<SourcePolicy>(key, value)) service.source = *policy;
             return draft.mark(Place::Key::source, 0, value, key.label());
         }
         if (value.entries().empty()) {
@@ -401,7 +311,7 @@ private:
         draft.mark(Place::Key::proxy_protocol, 0, value, key.label());
         reader_.each_key(value, key.label(), key.path(), [&](const Key& part, Node part_value) {
             if (part.name == "send") {
-                if (const auto header = choice<ProxyHeader>(part, part_value)) service.send_proxy = *header;
+                if (const auto header = reader_.choice<ProxyHeader>(part, part_value)) service.send_proxy = *header;
             } else if (part.name == "accept_from") {
                 reader_.each_item(part, part_value, [&](Node item, const std::string& label) {
                     if (const auto prefix = reader_.parsed<Prefix>(label, item)) {
@@ -438,12 +348,6 @@ private:
                               is_service_name(service.name);
         if (problem.place.key == Place::Key::service && !is_whole) return;
         reader_.add(config_.at(problem.place, std::move(problem.message)));
-    }
-
-    template <class E>
-    std::optional<E> choice(const Key& key, Node value) {
-        const auto word = reader_.word(key, value);
-        return word ? from_name<E>(*word) : std::nullopt;
     }
 
     Config config_;

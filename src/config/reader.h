@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/names.h"
 #include "config/config.h"
 #include "config/keys.h"
 #include "config/values.h"
@@ -44,6 +45,13 @@ public:
     std::optional<std::string_view> word(const Key& key, yaml::Node node);             // one of key.words
     std::optional<int64_t> count(const Key& key, yaml::Node node);                     // a word is 0
     std::optional<std::chrono::milliseconds> duration(const Key& key, yaml::Node node);
+
+    // The enumerator that is written.
+    template <class E>
+    std::optional<E> choice(const Key& key, yaml::Node node) {
+        const auto written = word(key, node);
+        return written ? from_name<E>(*written) : std::nullopt;
+    }
 
     // T::parse of one value.
     template <class T>
