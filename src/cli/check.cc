@@ -11,6 +11,7 @@
 #include "daemon/gap_report.h"
 #include "daemon/link_report.h"
 #include "engines/registry.h"
+#include "model/as_written.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
 
@@ -113,10 +114,16 @@ std::vector<std::string> listens(const Service& service) {
 }
 
 std::vector<std::string> backends(const Service& service) {
-    return describe_all(service.backends, [](const Backend& backend) {
-        return backend.weight == 1 ? backend.endpoint.str()
-                                   : fmt::format("{}@{}", backend.endpoint.str(), backend.weight);
+    const auto describe = [](const std::string& place, uint32_t weight, bool backup) {
+        return place + (weight == 1 ? "" : fmt::format("@{}", weight)) + (backup ? " (backup)" : "");
+    };
+    auto texts = describe_all(service.backends, [&](const Backend& backend) {
+        return describe(backend.endpoint.str(), backend.weight, backend.backup);
     });
+    for (const BackendName& name : service.backend_names) {
+        texts.push_back(describe(name.str(), name.weight, name.backup));
+    }
+    return texts;
 }
 
 void print_text(const Findings& findings) {
@@ -163,7 +170,7 @@ Action check_command(CLI::App& app) {
         "Example:\n"
         "  hairpin check hairpin.yaml\n\n"
         "Every mistake is shown as file:line:column, exit status 2. What would be wrong on this machine only, and\n"
-        "what the engine cannot do, are notes.");
+        "what the engine cannot do, are notes. Backends by name stand as they are written: DNS is not asked.");
     return [options] {
         const Findings findings = examine(options->input.load());
         options->json ? print_json(findings) : print_text(findings);

@@ -14,6 +14,9 @@
 #include "engines/registry.h"
 #include "lab/plan.h"
 #include "lab/report.h"
+#include "lab/stand_ins.h"
+#include "model/follow_names.h"
+#include "model/in_service.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
 
@@ -106,14 +109,17 @@ int complain(int status, const std::string& message) {
 int run(const Options& options) {
     const Config config = options.input.load();
     if (!sound(config)) return exit_refused;
-    const Result<Ground> ground = stand_on(options.network, Ruleset(config.services));
+    const Answers names = lab::stand_ins(config.services);
+    const auto services = with_all_up(write_out(config.services, names));
+    const Result<Ground> ground = stand_on(options.network, Ruleset(services));
     if (!ground) return complain(exit_failed, ground.error().message);
-    const Ruleset ruleset(follow_links(config.services, ground->topology));
+    const Ruleset ruleset(follow_links(services, ground->topology));
 
     const Leg client = {protocol_of(options, ruleset), options.client, options.endpoint};
     const std::vector<EngineView> engines = look_at_engines(options.input.engine, ruleset);
     Explanation explanation = explain(ruleset, ground->topology, client, engines, options.backend);
     explanation.network = ground->words;
+    for (const std::string& note : lab::notes_on(names)) explanation.network += "; " + note;
     if (explanation.service && explanation.backends.empty() && !explanation.denial) {
         return complain(exit_refused, fmt::format("{} has no backend {}: leave out --backend to see all of them",
                                                   explanation.service->name, options.backend->str()));

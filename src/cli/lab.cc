@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +16,9 @@
 #include "cli/input.h"
 #include "daemon/gap_report.h"
 #include "engines/registry.h"
+#include "lab/stand_ins.h"
+#include "model/follow_names.h"
+#include "model/in_service.h"
 
 namespace hairpin {
 namespace {
@@ -52,10 +57,17 @@ Result<Fd> keep_in_memory(std::string_view text) {
 }
 
 // The daemon under test is this very program.
-std::vector<std::string> daemon_command(const Fd& file, const Config& config) {
+std::vector<std::string> daemon_command(const Fd& file, const Config& config, const Answers& names) {
     const std::string path = fmt::format("/proc/{}/fd/{}", getpid(), file.get());
     // The lab's servers answer as no server of the user's would; what is proven is paths.
-    return {"/proc/self/exe", "run", "-c", path, "--engine", config.settings.engine, "--socket", "none", "--no-health"};
+    std::vector<std::string> command = {"/proc/self/exe",       "run",      "-c",   path,         "--engine",
+                                        config.settings.engine, "--socket", "none", "--no-health"};
+    for (const auto& [question, servers] : names) {
+        const Server& server = servers.front();
+        const std::string place = question.srv ? Endpoint{server.ip, server.port}.str() : server.ip.str();
+        command.insert(command.end(), {"--resolve", question.name + "=" + place});
+    }
+    return command;
 }
 
 // How far the proof is, on one line that erases itself; nothing where nobody watches.
@@ -87,7 +99,8 @@ int run(const Options& options) {
     if (!config.errors.empty()) return refuse(options, config);
     // An engine that is only asked starts no thread, so the process can still change its user namespace. The lab's
     // gateway allows every engine.
-    const Ruleset ruleset(config.services);
+    const Answers names = lab::stand_ins(config.services);
+    const Ruleset ruleset(with_all_up(write_out(config.services, names)));
     auto selected = select_engine(config.settings.engine, {}, ruleset, [](Engine&) { return Result<>(); });
     if (!selected) return fail(selected.error());
     const auto engine = std::move(selected->engine);
@@ -100,7 +113,8 @@ int run(const Options& options) {
             gaps.push_back(gap.message);
     }
     if (!config.errors.empty()) return refuse(options, config);
-    const lab::Plan plan = lab::make_plan(ruleset, engine->abilities());
+    lab::Plan plan = lab::make_plan(ruleset, engine->abilities());
+    std::ranges::move(lab::notes_on(names), std::back_inserter(plan.notes));
     if (!options.keep.empty()) {
         if (const auto known = lab::find_host(plan, options.keep); !known) {
             fail(known.error());
@@ -116,7 +130,7 @@ int run(const Options& options) {
         std::fflush(stdout);
     }
     if (const auto gained = lab::gain_privileges(); !gained) return fail(gained.error());
-    auto started = lab::Lab::start(plan, {.command = daemon_command(*file, config)});
+    auto started = lab::Lab::start(plan, {.command = daemon_command(*file, config, names)});
     if (!started) return fail(started.error());
     lab::Lab& lab = **started;
     const std::vector<lab::Row> rows = prove(lab);

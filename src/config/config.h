@@ -31,6 +31,7 @@ struct Settings {
     bool set_sysctls = false;                         // for engines in the kernel: not only check them
     std::chrono::milliseconds drain_timeout{30'000};  // live connections get this long after SIGTERM
     ApiSettings api = {};
+    std::vector<Endpoint> resolvers = {};  // DNS servers; empty: those of the machine
 
     bool operator==(const Settings&) const = default;
 };

@@ -19,6 +19,7 @@ constexpr auto health_words =  // without more ado `udp` suits few services
     std::to_array<std::string_view>({"none", "tcp", "http", "https"});
 constexpr auto kind_words =  // a command is a key of its own
     std::to_array<std::string_view>({"tcp", "http", "https", "udp"});
+constexpr auto flag_words = std::to_array<std::string_view>({"true", "false"});
 constexpr auto source_words =  // `map` is written as a mapping, for it needs its prefix
     std::to_array<std::string_view>({"auto", "external", "gateway", "keep"});
 
@@ -92,6 +93,12 @@ constexpr auto table = std::to_array<Key>({
                     "Prometheus, and for whoever is on this machine. By default there is none."},
 
     {.parent = "",
+     .name = "resolvers",
+     .type = endpoints,
+     .description = "The DNS servers that are asked for backends by name, in their order; by default those of "
+                    "`/etc/resolv.conf`. See [above](#backends-by-name)."},
+
+    {.parent = "",
      .name = "defaults",
      .type = mapping,
      .description = "What a service gets for each key that it does not give itself: any key of a "
@@ -127,15 +134,25 @@ constexpr auto table = std::to_array<Key>({
 
     {.parent = "services.*",
      .name = "backends",
-     .type = endpoints,
+     .type = backends,
      .required = true,
-     .description = "The servers inside: each with as many ports as `listen` has, port for port."},
+     .description =
+         "The servers inside: each with as many ports as `listen` has, port for port. One by name stands for "
+         "all of its addresses: see [above](#backends-by-name)."},
 
     {.parent = "services.*.backends",
      .name = "endpoint",
-     .type = endpoint,
-     .required = true,
-     .description = "Where the server is. A backend with the default weight may be written as this alone."},
+     .type = backend,
+     .either = true,
+     .description = "Where the server is: this or `srv`. A backend of which nothing else is to be said may be written "
+                    "as this alone."},
+
+    {.parent = "services.*.backends",
+     .name = "srv",
+     .type = text,
+     .either = true,
+     .description = "In place of `endpoint`: the name of SRV records, such as `_http._tcp.app.lan`, which say the "
+                    "servers, their ports and weights."},
 
     {.parent = "services.*.backends",
      .name = "weight",
@@ -146,6 +163,14 @@ constexpr auto table = std::to_array<Key>({
      .most = most_weight,
      .description = "How many shares of the new connections and sessions this backend gets, beside those of the "
                     "others; with `0` none, while those that live go on. See [above](#several-backends)."},
+
+    {.parent = "services.*.backends",
+     .name = "backup",
+     .type = flag,
+     .fallback = "false",
+     .words = flag_words,
+     .description = "Whether this backend waits until no other one takes new flows: see "
+                    "[above](#several-backends)."},
 
     {.parent = "services.*",
      .name = "balance",

@@ -16,10 +16,13 @@ struct Key {
         count,      // a whole number from `least` to `most`, or one of `words`
         duration,   // "250ms", "30s", "5m", "2h"; `least` and `most` are milliseconds
         endpoint,   // ADDRESS:PORT or ADDRESS:FIRST-LAST
-        endpoints,  // one of those, or a list of them; where keys stand in it, each may be a mapping
+        endpoints,  // one of those, or a list of them
+        backend,    // as endpoint, and NAME:PORT too
+        backends,   // one of those, or a list of them; each may be a mapping
         listens,    // as endpoints, and LINK:PORT too
         addresses,  // one ADDRESS, or a list of them
         prefixes,   // one ADDRESS/LENGTH, or a list of them
+        flag,       // one of `words`, which are true and false
         text,       // any
         statuses,   // one HTTP status or FIRST-LAST, or a list of them
         arguments,  // a program, or a list of it and its arguments
@@ -29,6 +32,7 @@ struct Key {
     std::string_view name;
     Type type;
     bool required = false;
+    bool either = false;             // of the keys of its mapping that say so one is given, and only one
     std::string_view fallback = {};  // the default, as it would be written
     std::string_view unit = {};      // of a count
     std::span<const std::string_view> words = {};

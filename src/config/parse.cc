@@ -91,6 +91,10 @@ private:
         } else if (key.name == "api") {
             reader_.each_key(value, key.label(), key.path(),
                              [&](const Key& part, Node part_value) { read_api_key(part, part_value); });
+        } else if (key.name == "resolvers") {
+            reader_.each_item(key, value, [&](Node item, const std::string& label) {
+                if (const auto server = reader_.parsed<Endpoint>(label, item)) settings.resolvers.push_back(*server);
+            });
         } else if (key.name == "defaults") {
             reader_.each_key(value, key.label(), key.path(), [&](const Key& default_key, Node default_value) {
                 read_service_key(default_key, default_value, defaults_);
@@ -257,26 +261,66 @@ private:
         if (auto check = parse_health(reader_, key, value)) draft.service.health = *std::move(check);
     }
 
-    void read_backend(const Key& key, Node item, const std::string& label, Draft& draft) {
-        if (item.kind() != yaml::Kind::mapping) return add_backend(item, label, Backend{}.weight, draft);
+    // A backend as it is written: an endpoint, a name, or a mapping of more.
+    struct Written {
         std::optional<Node> endpoint;
-        uint32_t weight = Backend{}.weight;
+        std::optional<Node> srv;
+        std::optional<Node> weight;
+        Backend terms;  // its weight and whether it is a backup
+    };
+
+    void read_backend(const Key& key, Node item, const std::string& label, Draft& draft) {
+        if (item.kind() != yaml::Kind::mapping) return add_backend(item, label, {}, draft);
+        Written written;
         reader_.each_key(item, label, key.path(), [&](const Key& part, Node value) {
             if (part.name == "endpoint") {
-                endpoint = value;
-            } else if (const auto count = reader_.count(part, value)) {
-                weight = static_cast<uint32_t>(*count);
+                written.endpoint = value;
+            } else if (part.name == "srv") {
+                written.srv = value;
+            } else if (part.name == "backup") {
+                if (const auto word = reader_.word(part, value)) written.terms.backup = *word == "true";
+            } else {
+                written.weight = value;
+                if (const auto count = reader_.count(part, value)) written.terms.weight = static_cast<uint32_t>(*count);
             }
         });
-        if (endpoint) return add_backend(*endpoint, label + ".endpoint", weight, draft);
-        reader_.complain(item.mark(), label, "lacks 'endpoint': write {endpoint: ADDRESS:PORT, weight: 2}");
+        if (written.srv) return add_srv(written, label, draft);
+        if (written.endpoint) return add_backend(*written.endpoint, label + ".endpoint", written.terms, draft);
+        reader_.complain(item.mark(), label,
+                         "lacks 'endpoint': write {endpoint: ADDRESS:PORT, weight: 2}, or {srv: NAME}");
     }
 
-    void add_backend(Node item, const std::string& label, uint32_t weight, Draft& draft) {
+    void add_srv(const Written& written, const std::string& label, Draft& draft) {
+        if (written.endpoint) {
+            reader_.complain(written.endpoint->mark(), label, "has both 'endpoint' and 'srv'; remove one");
+        }
+        if (written.weight) {
+            reader_.complain(written.weight->mark(), label + ".weight", "comes from the SRV records; remove it");
+        }
+        const auto text = reader_.text(label + ".srv", *written.srv);
+        if (!text) return;
+        auto name = BackendName::parse_srv(*text);
+        if (!name) return reader_.complain(written.srv->mark(), label + ".srv", name.error().message);
+        add_name(*std::move(name), *written.srv, label + ".srv", written.terms, draft);
+    }
+
+    void add_backend(Node item, const std::string& label, const Backend& terms, Draft& draft) {
+        if (BackendName::is_meant(item.text())) {
+            auto name = reader_.parsed<BackendName>(label, item);
+            if (name) add_name(*std::move(name), item, label, terms, draft);
+            return;
+        }
         const auto endpoint = reader_.parsed<EndpointRange>(label, item);
         if (!endpoint) return;
         draft.mark(Place::Key::backends, draft.service.backends.size(), item, label);
-        draft.service.backends.push_back({*endpoint, weight});
+        draft.service.backends.push_back({*endpoint, terms.weight, terms.backup});
+    }
+
+    static void add_name(BackendName name, Node item, const std::string& label, const Backend& terms, Draft& draft) {
+        name.weight = terms.weight;
+        name.backup = terms.backup;
+        draft.mark(Place::Key::backend_names, draft.service.backend_names.size(), item, label);
+        draft.service.backend_names.push_back(std::move(name));
     }
 
     void read_source(const Key& key, Node value, Draft& draft) {
@@ -344,7 +388,8 @@ private:
     void add(Problem problem) {
         const Service& service = config_.services[problem.place.service];
         // That it has no endpoint or no backend is said already, in the words of what was written.
-        const bool is_whole = (!service.listen.empty() || !service.listen_links.empty()) && !service.backends.empty() &&
+        const bool is_whole = (!service.listen.empty() || !service.listen_links.empty()) &&
+                              (!service.backends.empty() || !service.backend_names.empty()) &&
                               is_service_name(service.name);
         if (problem.place.key == Place::Key::service && !is_whole) return;
         reader_.add(config_.at(problem.place, std::move(problem.message)));

@@ -69,12 +69,7 @@ private:
         mark(Place::Key::service, 0, "");
         read_listen(rule.substr(0, equals), service);
         for (const std::string_view text : split(rule.substr(equals + 1))) {
-            const size_t index = service.backends.size();
-            const std::string label = "backends[" + std::to_string(index) + "]";
-            mark(Place::Key::backends, index, ": " + label);
-            const size_t at = std::min(text.find('@'), text.size());
-            const auto backend = parsed<EndpointRange>(label, text.substr(0, at)).value_or(EndpointRange{});
-            service.backends.push_back({backend, weight(label, text.substr(at))});
+            read_backend(text, service);
         }
         if (errors_.size() == errors_before) {
             config_.services.push_back(std::move(service));
@@ -82,6 +77,21 @@ private:
             const size_t unread = config_.services.size();
             std::erase_if(config_.marks, [&](const Config::Mark& m) { return m.place.service == unread; });
         }
+    }
+
+    void read_backend(std::string_view text, Service& service) {
+        const size_t names = service.backend_names.size();
+        const std::string label = "backends[" + std::to_string(service.backends.size() + names) + "]";
+        const size_t at = std::min(text.find('@'), text.size());
+        if (BackendName::is_meant(text.substr(0, at))) {
+            mark(Place::Key::backend_names, names, ": " + label);
+            auto name = parsed<BackendName>(label, text.substr(0, at)).value_or(BackendName{});
+            name.weight = weight(label, text.substr(at));
+            return service.backend_names.push_back(std::move(name));
+        }
+        mark(Place::Key::backends, service.backends.size(), ": " + label);
+        const auto backend = parsed<EndpointRange>(label, text.substr(0, at)).value_or(EndpointRange{});
+        service.backends.push_back({backend, weight(label, text.substr(at))});
     }
 
     void read_listen(std::string_view text, Service& service) {

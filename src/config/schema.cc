@@ -12,6 +12,7 @@ using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr std::string_view endpoint_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)";
+constexpr std::string_view backend_pattern = R"(^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)";
 constexpr std::string_view listen_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]|[^:/ \[]{1,15}):[0-9]+(-[0-9]+)?$)";
 
 Json text_like(std::string_view pattern) { return {{"type", "string"}, {"pattern", pattern}}; }
@@ -49,13 +50,19 @@ Json value_schema(const Key& key) {
         case Key::Type::endpoint:
             return text_like(endpoint_pattern);
         case Key::Type::endpoints:
-            return one_or_list(or_mapping(key, text_like(endpoint_pattern)));
+            return one_or_list(text_like(endpoint_pattern));
+        case Key::Type::backend:
+            return text_like(backend_pattern);
+        case Key::Type::backends:
+            return one_or_list(or_mapping(key, text_like(backend_pattern)));
         case Key::Type::listens:
             return one_or_list(text_like(listen_pattern));
         case Key::Type::addresses:
             return one_or_list(text_like("^[0-9A-Fa-f:.]+$"));
         case Key::Type::prefixes:
             return one_or_list(text_like("^[0-9A-Fa-f:.]+(/[0-9]+)?$"));
+        case Key::Type::flag:
+            return {{"type", "boolean"}};
         case Key::Type::text:
             return any_text();
         case Key::Type::statuses:
@@ -76,6 +83,7 @@ Json key_schema(const Key& key) {
     if (key.type == Key::Type::count) {
         if (const auto number = parse_count(key.fallback, key.least, key.most)) schema["default"] = *number;
     }
+    if (key.type == Key::Type::flag) schema["default"] = key.fallback == "true";
     schema.update(value_schema(key));
     return schema;
 }
@@ -83,6 +91,7 @@ Json key_schema(const Key& key) {
 Json mapping_schema(const std::string& path) {
     Json schema = {{"type", "object"}, {"additionalProperties", false}};
     Json required = Json::array();
+    Json either = Json::array();
     for (const Key* key : keys_in(path)) {
         if (key->name == "*") {
             schema["minProperties"] = 1;
@@ -90,9 +99,11 @@ Json mapping_schema(const std::string& path) {
         } else {
             schema["properties"][std::string(key->name)] = key_schema(*key);
             if (key->required) required.push_back(key->name);
+            if (key->either) either.push_back({{"required", Json::array({key->name})}});
         }
     }
     if (!required.empty()) schema["required"] = required;
+    if (!either.empty()) schema["oneOf"] = either;
     return schema;
 }
 
@@ -116,14 +127,19 @@ std::string type_text(const Key& key) {
         case Key::Type::endpoint:
             return "endpoint";
         case Key::Type::endpoints:
-            return std::string("endpoint or list of endpoints") +
-                   (keys_in(key.path()).empty() ? "" : "; each may be a mapping");
+            return "endpoint or list of endpoints";
+        case Key::Type::backend:
+            return "endpoint or NAME:PORT";
+        case Key::Type::backends:
+            return "endpoint, NAME:PORT or list of them; each may be a mapping";
         case Key::Type::listens:
             return "endpoint, LINK:PORT or list of them";
         case Key::Type::addresses:
             return "address or list of addresses";
         case Key::Type::prefixes:
             return "prefix or list of prefixes";
+        case Key::Type::flag:
+            return "`true` or `false`";
         case Key::Type::text:
             return "text";
         case Key::Type::statuses:
@@ -136,6 +152,7 @@ std::string type_text(const Key& key) {
 
 std::string default_text(const Key& key) {
     if (key.required) return "required";
+    if (key.either) return "one of these";
     return key.fallback.empty() ? "none" : code(key.fallback);
 }
 

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "model/follow_names.h"
+
 namespace hairpin {
 namespace {
 
@@ -109,19 +111,24 @@ ordered_json BackendHealth::to_json(const std::vector<Service>& services, const 
 
 ordered_json BackendHealth::backends_of(const Service& service, const Service& serving) const {
     auto list = ordered_json::array();
-    for (const Backend& backend : service.backends) {
+    for (size_t i = 0; i < service.backends.size(); ++i) {
+        const Backend& backend = service.backends[i];
+        const BackendName* named = name_of(service, i);
         const auto known = status(service, backend);
         const bool checked = known && known->standing.checked();
         ordered_json json = {{"service", service.name},
                              {"backend", backend.endpoint.str()},
+                             {"name", nullptr},
                              {"state", !checked               ? "unchecked"
                                        : known->standing.up() ? "up"
                                                               : "down"},
                              {"serving", std::ranges::count(serving.backends, backend) > 0},
+                             {"backup", backend.backup},
                              {"check", nullptr},
                              {"reason", nullptr},
                              {"in_a_row", nullptr},
                              {"for_ms", nullptr}};
+        if (named) json["name"] = named->name;
         if (service.health) json["check"] = name(service.health->kind);
         if (checked) {
             if (!known->reason.empty()) json["reason"] = known->reason;

@@ -39,9 +39,10 @@ public:
     // In both, `serving` are the same services with those backends alone that take new flows.
     // A line for each backend that is checked, as to_json() tells it.
     void log_backends(const std::vector<Service>& services, const std::vector<Service>& serving) const;
-    // {"backends": [{"service": "web", "backend": "10.0.0.2:80", "state": "down", "serving": false, "check": "http",
-    // "reason": "connection refused", "in_a_row": 3, "for_ms": 12000}]}, in the order of the services. `state` is up,
-    // down or unchecked; `serving`: new flows are led to it; `reason`: why its last check failed; `in_a_row`: checks
+    // {"backends": [{"service": "web", "backend": "10.0.0.2:80", "name": "app.lan", "state": "down", "serving": false,
+    // "backup": false, "check": "http", "reason": "connection refused", "in_a_row": 3, "for_ms": 12000}]}, in the order
+    // of the services. `name`: that it comes from; `state` is up, down or unchecked; `serving`: new flows are led to
+    // it; `backup`: only while no other backend takes them; `reason`: why its last check failed; `in_a_row`: checks
     // that ended as that one; `for_ms`: since it went up or down, or was first to be checked. null: there is none
     nlohmann::ordered_json to_json(const std::vector<Service>& services, const std::vector<Service>& serving) const;
 

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "daemon/api.h"
+#include "daemon/backend_discovery.h"
 #include "daemon/backend_health.h"
 #include "daemon/calls.h"
 #include "daemon/desired.h"
@@ -26,6 +27,7 @@
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
 #include "engines/registry.h"
+#include "model/as_written.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
 #include "net/topology_watch.h"
@@ -52,8 +54,9 @@ constexpr milliseconds stop_takes{10'000};
 constexpr milliseconds network_is_quiet{50};
 constexpr milliseconds network_settles{1000};
 
-// Backends go down together, as those of one host do: what comes within this time is one change for the engine.
-constexpr milliseconds health_settles{50};
+// Backends go down together, as those of one host do, and names are asked for together: what comes within this time is
+// one change for the engine.
+constexpr milliseconds backends_settle{50};
 constexpr milliseconds until_another_try{1000};
 
 void log_event(const Event& event) {
@@ -118,9 +121,13 @@ public:
         give_back_memory();
         auto tend_at = steady_clock::now() + tend_interval_;
         for (;;) {
-            const auto signal = wait_for_signal(time_until(std::min(tend_at, follow_health_at_.value_or(tend_at))));
+            const auto signal = wait_for_signal(time_until(
+                std::min({tend_at, follow_health_at_.value_or(tend_at), follow_names_at_.value_or(tend_at)})));
             if (follow_health_at_ && steady_clock::now() >= *follow_health_at_) {
                 within_memory("a change of health", [this] { follow_health(); });
+            }
+            if (follow_names_at_ && steady_clock::now() >= *follow_names_at_) {
+                within_memory("a change of names", [this] { follow_names(); });
             }
             if (steady_clock::now() >= tend_at) {
                 tend();
@@ -136,7 +143,8 @@ public:
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) {
                 calls_.answer();
-                if (health_.changed() && !follow_health_at_) follow_health_at_ = steady_clock::now() + health_settles;
+                if (health_.changed() && !follow_health_at_) follow_health_at_ = steady_clock::now() + backends_settle;
+                if (names_.changed() && !follow_names_at_) follow_names_at_ = steady_clock::now() + backends_settle;
             }
             if (signal == SIGIO) {
                 within_memory("a change of the network", [this] { follow_network(); });
@@ -163,24 +171,31 @@ private:
 
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
-        desired_ = configured_ = configured_as(follow_links(config.services, *topology), *topology);
+        if (const auto asked = names_.watch(config.services, settings_.resolvers); !asked) return fail(asked.error());
+        names_.wait_for_first_answers();
+        const Ruleset written(follow_links(config.services, *topology));
+        configured_ = standing(config.services, *topology);
+        desired_ = desire(configured_);
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
         auto api = Api::open(settings_.api, calls_);
         if (!api) return fail(api.error());
         api_ = *std::move(api);
-        if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
-        if (!loads_.holds(fatal_gaps(config, *engine_, desired_->ruleset))) return refused;
+        if (const auto chosen = choose_engine(written); !chosen) return fail(chosen.error());
+        if (!loads_.holds(fatal_gaps(config, *engine_, written))) return refused;
         if (settings_.engine != automatic_engine) {
             if (const auto begun = begin(*engine_); !begun) return fail(begun.error());
         }
         if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
         loads_.accept(config.origin);
-        const auto gateway = [this] { return Gateway{*engine_, health_, *configured_, *desired_, loads_, started_}; };
+        const auto gateway = [this] {
+            return Gateway{*engine_, health_, names_, *configured_, *desired_, loads_, started_};
+        };
         if (const auto served = api_->serve(gateway); !served) return fail(served.error());
 
         warn_of_traces();
         advise();
         tell_of_links(nullptr);
+        tell_of_names(written);
         spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), since(began).count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
         return ok;
@@ -195,10 +210,10 @@ private:
     }
 
     // With `auto` an engine is taken only if it does serve: it has begun then.
-    Result<> choose_engine() {
+    Result<> choose_engine(const Ruleset& written) {
         const EngineOptions options{
             .threads = settings_.threads, .set_sysctls = settings_.set_sysctls, .on_event = log_event};
-        auto selected = select_engine(settings_.engine, options, desired_->ruleset, [this](Engine& engine) -> Result<> {
+        auto selected = select_engine(settings_.engine, options, written, [this](Engine& engine) -> Result<> {
             auto allowed = engine.check(*desired_);
             return allowed ? begin(engine) : allowed;
         });
@@ -261,6 +276,8 @@ private:
         std::optional<milliseconds> applied;
         loads_.begin();
         within_memory("reload", [&] { applied = replace(); });
+        if (const auto asked = names_.watch(services(), settings_.resolvers); !asked)
+            spdlog::warn(asked.error().message);
         if (applied) {
             spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", extent(desired_->ruleset),
                          since(began).count(), applied->count());
@@ -277,31 +294,88 @@ private:
         const Result<Topology> topology = read_topology();
         if (!topology) return refuse(topology.error());
         if (!loads_.holds(faults(config, *topology))) return std::nullopt;
-        auto configured = configured_as(follow_links(config.services, *topology), *topology);
-        if (!loads_.holds(fatal_gaps(config, *engine_, configured->ruleset))) return std::nullopt;
+        const Ruleset written(follow_links(config.services, *topology));
+        if (!loads_.holds(fatal_gaps(config, *engine_, written))) return std::nullopt;
+        if (const auto asked = ask_for_both(config); !asked) return refuse(asked.error());
         const auto began = steady_clock::now();
-        if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
+        if (const auto applied = serve(standing(config.services, *topology)); !applied) return refuse(applied.error());
         const milliseconds took = since(began);
         loads_.accept(config.origin);
 
         if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
         tell_of_links(nullptr);
+        tell_of_names(written);
         settings_.drain_timeout = config.settings.drain_timeout;
+        settings_.resolvers = config.settings.resolvers;
         if (config.settings != settings_) {
             spdlog::warn("a change of engine, threads, sysctls or api needs a restart: `systemctl restart hairpin`");
         }
         return took;
     }
 
-    // Has the engine serve this, but for backends that are down. If it cannot, nothing has changed.
-    Result<> serve(std::shared_ptr<const Desired> configured) {
-        auto desired = make_desired(configured, [this](const Service& service, const Backend& backend) {
+    // The names of what is served and of what may be: if that is refused, nothing is forgotten of the former.
+    Result<> ask_for_both(const Config& config) {
+        std::vector<Service> both = services();
+        both.insert(both.end(), config.services.begin(), config.services.end());
+        auto asked = names_.watch(both, config.settings.resolvers);
+        names_.wait_for_first_answers();
+        return asked;
+    }
+
+    // The services where links and names stand now, but for what is wrong with these just here and now.
+    // Of that, what has not been said before is logged.
+    std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology) {
+        auto now = names_.follow(follow_links(std::move(services), topology));
+        const std::vector<Problem> problems = validate(now, &topology);
+        std::set<std::string> wrong;
+        for (const Problem& problem : problems) {
+            wrong.insert("service " + now[problem.place.service].name + ": " + problem.message);
+        }
+        for (const std::string& text : wrong) {
+            if (!wrong_here_.contains(text)) spdlog::warn("as things stand: {}", text);
+        }
+        wrong_here_ = std::move(wrong);
+        return configured_as(without(std::move(now), problems), std::move(topology));
+    }
+
+    std::shared_ptr<const Desired> desire(const std::shared_ptr<const Desired>& configured) const {
+        return make_desired(configured, [this](const Service& service, const Backend& backend) {
             return health_.is_up(service, backend);
         });
+    }
+
+    // Has the engine serve this, but for backends that are down. If it cannot, nothing has changed.
+    Result<> serve(std::shared_ptr<const Desired> configured) {
+        auto desired = desire(configured);
         if (auto applied = engine_->apply(desired); !applied) return applied;
         configured_ = std::move(configured);
         desired_ = std::move(desired);
         return {};
+    }
+
+    // Names stand for something else, or cannot be resolved, or can again.
+    void follow_names() {
+        follow_names_at_ = steady_clock::now() + until_another_try;  // unless this one succeeds
+        const auto before = configured_;
+        auto now = standing(services(), configured_->topology);
+        if (now->ruleset.services() != services()) {
+            const auto applied = serve(std::move(now));
+            if (!applied) return spdlog::warn(applied.error().within("a change of names").message);
+            if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
+        }
+        follow_names_at_.reset();
+        tell_of_names(before->ruleset);
+    }
+
+    // And of what the engine cannot do with what they stand for, unless it could not do so before.
+    void tell_of_names(const Ruleset& before) {
+        names_.log_changes();
+        std::set<std::string> known;
+        for (const Gap& gap : engine_->gaps(before)) known.insert(gap.service + ": " + gap.message);
+        for (const Gap& gap : engine_->gaps(configured_->ruleset)) {
+            const std::string text = gap.service + ": " + gap.message;
+            if (!known.contains(text)) spdlog::warn("engine {}: service {}", engine_->name(), text);
+        }
     }
 
     // Backends went up or down.
@@ -328,13 +402,8 @@ private:
         if (!topology) return spdlog::warn(topology.error().message);
         if (*topology == desired_->topology) return;
 
-        auto now = follow_links(services(), *topology);
-        const std::vector<Problem> problems = validate(now, &*topology);
-        for (const Problem& problem : problems) {
-            spdlog::warn("since the network changed: service {}: {}", now[problem.place.service].name, problem.message);
-        }
         const auto before = configured_;
-        const auto applied = serve(configured_as(without(std::move(now), problems), *std::move(topology)));
+        const auto applied = serve(standing(services(), *std::move(topology)));
         if (!applied) return spdlog::warn(applied.error().message);
         tell_of_links(&before->topology);
         spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
@@ -433,6 +502,9 @@ private:
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
     BackendHealth health_{[] { kill(getpid(), SIGUSR2); }};
     std::optional<steady_clock::time_point> follow_health_at_;
+    std::set<std::string> wrong_here_;  // of links and names, just now
+    BackendDiscovery names_{[] { kill(getpid(), SIGUSR2); }};
+    std::optional<steady_clock::time_point> follow_names_at_;
     Calls calls_;
     std::unique_ptr<Api> api_;  // last: it uses what stands above
 };

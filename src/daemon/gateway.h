@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 
+#include "daemon/backend_discovery.h"
 #include "daemon/backend_health.h"
 #include "daemon/loads.h"
 #include "engines/engine.h"
@@ -14,6 +15,7 @@ namespace hairpin {
 struct Gateway {
     Engine& engine;
     const BackendHealth& health;
+    const BackendDiscovery& discovery;
     const Desired& configured;  // all backends
     const Desired& serving;     // the same services, each with those backends alone that take new flows
     const Loads& loads;

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/gap_report.h"
+#include "model/as_written.h"
 #include "model/listen_links.h"
 
 namespace hairpin {

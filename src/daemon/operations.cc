@@ -58,7 +58,9 @@ HttpResponse metrics(const HttpRequest&, const WithGateway& with_gateway) {
 
 HttpResponse backends(const HttpRequest&, const WithGateway& with_gateway) {
     return told(with_gateway, [](Gateway& gateway) {
-        return gateway.health.to_json(gateway.services(), gateway.serving.ruleset.services());
+        auto json = gateway.health.to_json(gateway.services(), gateway.serving.ruleset.services());
+        gateway.discovery.add_unresolved(gateway.services(), json["backends"]);
+        return json;
     });
 }
 

@@ -47,6 +47,7 @@ ordered_json problems(const Gateway& gateway) {
     for (const Service& service : gateway.services()) {
         for (const std::string& unreachable : unreachable_endpoints(gateway, service)) add("endpoint", unreachable);
         if (const auto panic = gateway.health.panic(service)) add("service", *panic);
+        for (const std::string& trouble : gateway.discovery.troubles(service)) add("name", trouble);
         for (const std::string& down : gateway.health.down(service)) add("backend", down);
     }
     if (const auto& refused = gateway.loads.refused()) {

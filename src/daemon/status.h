@@ -12,7 +12,8 @@ namespace hairpin {
 // "2026-01-31T12:00:00Z", "refused": {"at": "2026-01-31T13:00:00Z", "reasons": ["..."]}}, "problems": [{"kind":
 // "backend", "message": "service web: backend 10.0.0.2:80 is down: ..."}]}
 // `refused`: the reload since, whose configuration could not be served; null: there is none. The `kind` of a problem is
-// `backend`, one that is down; `service`, which has too few; `endpoint`, which cannot be served as the network is now;
+// `backend`, one that is down; `service`, which has too few; `name`, that cannot be
+// resolved; `endpoint`, which cannot be served as the network is now;
 // `reload`.
 nlohmann::ordered_json status_json(const Gateway& gateway);
 

@@ -3,11 +3,6 @@
 #include <algorithm>
 
 namespace hairpin {
-namespace {
-
-size_t first_followed(const Service& service) { return service.listen.size() - service.followed.size(); }
-
-}  // namespace
 
 std::vector<Ip> addresses_of(const Topology& topology, std::string_view link) {
     std::vector<Ip> addresses;
@@ -22,7 +17,7 @@ std::vector<Ip> addresses_of(const Topology& topology, std::string_view link) {
 
 std::vector<Service> follow_links(std::vector<Service> services, const Topology& topology) {
     for (Service& service : services) {
-        service.listen.resize(first_followed(service));
+        service.listen.resize(service.listen.size() - service.followed.size());
         service.followed.clear();
         for (size_t i = 0; i < service.listen_links.size(); ++i) {
             const LinkListen& on = service.listen_links[i];
@@ -33,26 +28,6 @@ std::vector<Service> follow_links(std::vector<Service> services, const Topology&
                 service.followed.push_back(i);
             }
         }
-    }
-    return services;
-}
-
-Place as_written(const Service& service, Place place) {
-    if (place.key != Place::Key::listen || place.index < first_followed(service)) return place;
-    return {place.service, Place::Key::listen_links, service.followed[place.index - first_followed(service)]};
-}
-
-std::vector<Service> without(std::vector<Service> services, std::span<const Problem> problems) {
-    std::vector<Place> places;
-    for (const Problem& problem : problems) places.push_back(problem.place);
-    std::ranges::sort(places, std::greater());  // from the back: what stands before keeps its index
-    places.erase(std::unique(places.begin(), places.end()), places.end());
-    for (const Place& place : places) {
-        Service& service = services[place.service];
-        if (as_written(service, place) == place) continue;
-        const size_t followed = place.index - first_followed(service);
-        service.listen.erase(service.listen.begin() + static_cast<ptrdiff_t>(place.index));
-        service.followed.erase(service.followed.begin() + static_cast<ptrdiff_t>(followed));
     }
     return services;
 }

@@ -8,7 +8,6 @@
 
 #include "model/service.h"
 #include "model/topology.h"
-#include "model/validate.h"
 
 namespace hairpin {
 
@@ -19,12 +18,6 @@ std::vector<Ip> addresses_of(const Topology& topology, std::string_view link);
 // The same services, listening where their links are in this topology, and no more where they were in an earlier one.
 // Pure.
 std::vector<Service> follow_links(std::vector<Service> services, const Topology& topology);
-
-// Where that was written which is served at this place: for an address that a service follows, its link.
-Place as_written(const Service& service, Place place);
-
-// Leaves out the endpoints of links among these places, which are wrong just here and now; what else is wrong stays.
-std::vector<Service> without(std::vector<Service> services, std::span<const Problem> problems);
 
 // The links that services listen on, each once, sorted.
 std::vector<std::string> links_listened_on(std::span<const Service> services);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/shared.h"
+#include "model/backend_name.h"
 #include "model/balance.h"
 #include "model/flow.h"
 #include "model/health_check.h"
@@ -41,11 +42,10 @@ enum class ProxyHeader : uint8_t { none, v1, v2 };
 template <>
 inline constexpr auto names_of<ProxyHeader> = std::to_array<std::string_view>({"none", "v1", "v2"});
 
-inline constexpr uint32_t most_weight = 256;
-
 struct Backend {
     EndpointRange endpoint;  // as many ports as each listen range has: mostly one
     uint32_t weight = 1;     // its share of new flows, beside those of the others; 0: none
+    bool backup = false;     // takes new flows only while no other one does: see in_service.h
 
     bool operator==(const Backend&) const = default;
 };
@@ -72,6 +72,9 @@ struct Service {
     std::vector<size_t> followed;
     Protocols protocols = Protocols::tcp;
     std::vector<Backend> backends;
+    std::vector<BackendName> backend_names;
+    // The last backends are what names stand for: which of backend_names. See follow_names.h.
+    std::vector<size_t> resolved;
     Balance balance = Balance::round_robin;
 
     SourcePolicy source = SourcePolicy::automatic;

@@ -89,6 +89,7 @@ public:
             check_listen_links(services_[s]);
             check_backends(services_[s]);
             check_duplicate_backends(services_[s]);
+            check_backend_names(services_[s]);
             check_weights(services_[s]);
             check_source_map(services_[s]);
             check_admission(services_[s]);
@@ -151,7 +152,8 @@ private:
     void check_service(const Service& service) {
         if (service.listen.empty() && service.listen_links.empty())
             report(Key::service, 0, "has no endpoint to listen on; give it one");
-        if (service.backends.empty()) report(Key::service, 0, "has no backends; give it at least one");
+        if (service.backends.empty() && service.backend_names.empty())
+            report(Key::service, 0, "has no backends; give it at least one");
         if (service.backends.size() > most_backends) {
             report(Key::service, 0, "has more than " + std::to_string(most_backends) + " backends; make it several");
         }
@@ -309,6 +311,24 @@ private:
         }
     }
 
+    void check_backend_names(const Service& service) {
+        std::set<std::pair<std::string, PortRange>> seen;
+        for (size_t i = 0; i < service.backend_names.size(); ++i) {
+            const BackendName& name = service.backend_names[i];
+            const auto bad = [&](const std::string& why) { report(Key::backend_names, i, name.str() + " " + why); };
+            if (!seen.emplace(name.name, name.ports.value_or(PortRange{})).second) bad("is listed twice; remove one");
+            if (service.listen.empty() && service.listen_links.empty()) continue;
+            const auto [first, ports] = first_endpoint(service);
+            if (!name.ports && ports.size() > 1) {
+                bad("names one port for each server, but " + first + " has " + count_of_ports(ports) +
+                    "; write the names of the servers with their ports");
+            } else if (name.ports && name.ports->size() != ports.size()) {
+                bad("has " + count_of_ports(*name.ports) + ", but " + first + " has " + count_of_ports(ports) +
+                    "; each port that is listened on needs one at the backend");
+            }
+        }
+    }
+
     void check_weights(const Service& service) {
         const auto& backends = service.backends;
         for (size_t i = 0; i < backends.size(); ++i) {
@@ -316,7 +336,9 @@ private:
             report(Key::backends, i,
                    backends[i].endpoint.str() + " needs a weight from 0 to " + std::to_string(most_weight));
         }
-        if (backends.empty() || std::ranges::any_of(backends, [](const Backend& b) { return b.weight > 0; })) return;
+        const auto takes_flows = [](const auto& backend) { return backend.weight > 0; };
+        if (backends.empty() || std::ranges::any_of(backends, takes_flows)) return;
+        if (std::ranges::any_of(service.backend_names, takes_flows)) return;
         report(Key::backends, 0,
                backends[0].endpoint.str() + (backends.size() > 1 ? " and all others have" : " has") +
                    " weight 0, so nobody takes new flows; give one a weight");

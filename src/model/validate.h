@@ -12,7 +12,18 @@ namespace hairpin {
 
 // Which value of which service a problem is about. Plain indices: only the configuration knows lines and columns.
 struct Place {
-    enum class Key { service, listen, listen_links, backends, source, allow, deny, proxy_protocol, health };
+    enum class Key {
+        service,
+        listen,
+        listen_links,
+        backends,
+        backend_names,
+        source,
+        allow,
+        deny,
+        proxy_protocol,
+        health
+    };
     size_t service = 0;
     Key key = Key::service;
     size_t index = 0;  // into the list, where the key holds one

@@ -189,6 +189,25 @@ TEST(ParseConfig, ByteOrderMarkAndCarriageReturnsAreNoContent) {
               1);
 }
 
+TEST(ParseConfig, NamesBackends) {
+    const Config config = accepted(R"(
+resolvers: [10.0.0.53:53, "[fd00::53]:5353"]
+services:
+  a: {listen: 1.0.0.1:80, backends: [app.lan:8080, 10.0.0.2:80, {endpoint: "b.lan:81", weight: 2, backup: true}]}
+  b: {listen: 1.0.0.1:81, backends: {srv: _http._tcp.app.lan}}
+  c: {listen: 1.0.0.1:82, backends: [10.0.0.2:80, {endpoint: 10.0.0.3:80, backup: true}]}
+)");
+    ASSERT_EQ(config.services.size(), 3u);
+    EXPECT_EQ(config.settings.resolvers, (std::vector{endpoint("10.0.0.53:53"), endpoint("[fd00::53]:5353")}));
+    EXPECT_EQ(config.services[0].backend_names,
+              (std::vector<BackendName>{{"app.lan", PortRange{8080, 8080}}, {"b.lan", PortRange{81, 81}, 2, true}}));
+    EXPECT_EQ(config.services[0].backends, (std::vector<Backend>{{range("10.0.0.2:80")}}));
+    EXPECT_EQ(config.services[1].backend_names, (std::vector<BackendName>{{"_http._tcp.app.lan", std::nullopt}}));
+    EXPECT_EQ(config.services[2].backends,
+              (std::vector<Backend>{{range("10.0.0.2:80")}, {range("10.0.0.3:80"), 1, true}}));
+    EXPECT_EQ(config.at({0, Place::Key::backend_names, 1}, "x").str(), "test.yaml:4:76: backends[2].endpoint: x");
+}
+
 TEST(ParseConfig, ListensOnLinks) {
     const Config config = accepted(R"(
 services:

@@ -24,9 +24,10 @@ TEST(Metrics, CarryServicePathBackendAndReason) {
     counts.bytes_to_clients = 5400;
     engine.told_stats = Stats{{counts}};
     const BackendHealth health{[] {}};
+    const BackendDiscovery discovery{[] {}};
     Loads loads;
     loads.refuse();
-    Gateway gateway{engine, health, configured, serving, loads, std::chrono::steady_clock::now()};
+    Gateway gateway{engine, health, discovery, configured, serving, loads, std::chrono::steady_clock::now()};
 
     const auto text = metrics_text(gateway);
     ASSERT_TRUE(text) << text.error().message;

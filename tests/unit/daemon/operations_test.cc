@@ -20,13 +20,14 @@ protected:
     HttpResponse ask(const HttpRequest& request, std::span<const Operation> table = operations()) {
         return answer(table, request, [this](const auto& work) {
             const Desired desired{Ruleset(services_), {}};
-            Gateway gateway{engine_, health_, desired, desired, loads_, {}};
+            Gateway gateway{engine_, health_, discovery_, desired, desired, loads_, {}};
             work(gateway);
         });
     }
 
     FakeEngine engine_;
     const BackendHealth health_{[] {}};
+    const BackendDiscovery discovery_{[] {}};
     Loads loads_;
     std::vector<Service> services_;
 };

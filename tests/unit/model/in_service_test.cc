@@ -60,5 +60,41 @@ TEST(InService, AreAllOfAServiceWithoutChecks) {
     EXPECT_FALSE(panics(unchecked, [](const Service&, const Backend&) { return false; }));
 }
 
+// 10.0.0.4 and 10.0.0.5 are backups.
+Service with_backups(WhenNone when_none = WhenNone::all, uint32_t panic_threshold = 0) {
+    Service made = web(when_none, panic_threshold);
+    made.backends[2].backup = made.backends[3].backup = true;
+    return made;
+}
+
+TEST(InService, LetsBackupsRestWhileAnotherOneIsUp) {
+    EXPECT_EQ(serving(with_backups(), "2345"), "23");
+    EXPECT_EQ(serving(with_backups(), "345"), "3");
+    EXPECT_EQ(serving(with_backups(), "45"), "45");
+    EXPECT_EQ(serving(with_backups(), "5"), "5");
+}
+
+TEST(InService, LetsBackupsRestInAPanic) {
+    EXPECT_EQ(serving(with_backups(), ""), "23");
+    EXPECT_EQ(serving(with_backups(WhenNone::refuse), ""), "");
+    EXPECT_EQ(serving(with_backups(WhenNone::all, 60), "345"), "23") << "backups do not count";
+    EXPECT_EQ(serving(with_backups(WhenNone::all, 60), "5"), "5") << "one is better than none";
+}
+
+TEST(InService, LetsBackupsServeWhereTheOthersTakeNoNewFlows) {
+    Service drained = with_backups();
+    drained.backends[0].weight = drained.backends[1].weight = 0;
+    EXPECT_EQ(serving(drained, "2345"), "2345");
+    drained.health = {};
+    EXPECT_EQ(serving(drained, ""), "2345");
+}
+
+TEST(InService, LetsBackupsRestWithoutChecks) {
+    Service unchecked = with_backups();
+    unchecked.health = {};
+    EXPECT_EQ(serving(unchecked, ""), "23");
+    EXPECT_EQ(with_all_up({with_backups()})[0].backends.size(), 2u);
+}
+
 }  // namespace
 }  // namespace hairpin

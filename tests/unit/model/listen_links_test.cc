@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/as_written.h"
 #include "unit/model/values.h"
 
 namespace hairpin {

@@ -27,6 +27,9 @@ std::vector<std::string> problems(const std::vector<Service>& services, const To
             case Key::listen:
                 line += "listen[" + std::to_string(p.place.index) + "]";
                 break;
+            case Key::backend_names:
+                line += "backend_names[" + std::to_string(p.place.index) + "]";
+                break;
             case Key::listen_links:
                 line += "listen_links[" + std::to_string(p.place.index) + "]";
                 break;

@@ -1,0 +1,92 @@
+#include "daemon/backend_discovery.h"
+
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/name_report.h"
+#include "model/follow_names.h"
+
+namespace hairpin {
+namespace {
+
+// What is not answered by then is served without its names; nothing else is to wait longer.
+constexpr std::chrono::milliseconds until_first_answers{2000};
+
+}  // namespace
+
+Result<> BackendDiscovery::watch(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers) {
+    const std::set<Question> asked = questions(services);
+    if (!resolver_ && !asked.empty()) {
+        auto started = discovery::Resolver::start([this] {
+            changed_ = true;
+            on_change_();
+        });
+        if (!started) return started.error();
+        resolver_ = *std::move(started);
+    }
+    if (resolver_) resolver_->watch(asked, resolvers);
+    return {};
+}
+
+void BackendDiscovery::wait_for_first_answers() const {
+    if (resolver_) resolver_->wait_until_asked(until_first_answers);
+}
+
+std::vector<Service> BackendDiscovery::follow(std::vector<Service> services) const {
+    Answers answers;
+    for (const auto& [question, known] : known()) answers[question] = known.servers;
+    return follow_names(std::move(services), answers);
+}
+
+void BackendDiscovery::log_changes() {
+    changed_ = false;
+    auto now = known();
+    for (const Event& event : name_events(logged_, now)) {
+        spdlog::log(event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info, event.message);
+    }
+    logged_ = std::move(now);
+}
+
+std::optional<std::string> BackendDiscovery::trouble(const BackendName& name) const {
+    const auto all = known();
+    const auto found = all.find(name.question());
+    if (found == all.end() || (found->second.asked && found->second.trouble.empty())) return std::nullopt;
+    return found->second.asked ? found->second.trouble : "no DNS server has answered yet";
+}
+
+std::vector<std::string> BackendDiscovery::troubles(const Service& service) const {
+    std::vector<std::string> list;
+    for (const BackendName& name : service.backend_names) {
+        if (const auto why = trouble(name)) {
+            list.push_back(
+                fmt::format("service {}: the name {} cannot be resolved: {}", service.name, name.name, *why));
+        }
+    }
+    return list;
+}
+
+void BackendDiscovery::add_unresolved(const std::vector<Service>& services, nlohmann::ordered_json& list) const {
+    for (const Service& service : services) {
+        for (const BackendName& name : service.backend_names) {
+            const auto why = trouble(name);
+            if (!why) continue;
+            list.push_back({{"service", service.name},
+                            {"backend", name.str()},
+                            {"name", name.name},
+                            {"state", "unresolved"},
+                            {"serving", false},
+                            {"backup", name.backup},
+                            {"check", nullptr},
+                            {"reason", *why},
+                            {"in_a_row", nullptr},
+                            {"for_ms", nullptr}});
+        }
+    }
+}
+
+std::map<Question, discovery::Known> BackendDiscovery::known() const {
+    return resolver_ ? resolver_->known() : std::map<Question, discovery::Known>();
+}
+
+}  // namespace hairpin

@@ -1,0 +1,46 @@
+#include "daemon/name_report.h"
+
+#include <fmt/ranges.h>
+
+namespace hairpin {
+namespace {
+
+using discovery::Known;
+
+std::string text(const std::vector<Server>& servers) {
+    std::vector<std::string> texts;
+    texts.reserve(servers.size());
+    for (const Server& server : servers) {
+        texts.push_back(server.port == 0 ? server.ip.str() : Endpoint{server.ip, server.port}.str());
+    }
+    return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+}  // namespace
+
+std::string trouble_text(const Question& question, const Known& known) {
+    return fmt::format("the name {} cannot be resolved: {}; {}", question.name, known.trouble,
+                       known.servers.empty() ? "it has no backend until it can" : "its last answer counts");
+}
+
+std::vector<Event> name_events(const std::map<Question, Known>& before, const std::map<Question, Known>& now) {
+    std::vector<Event> events;
+    for (const auto& [question, known] : now) {
+        const auto found = before.find(question);
+        const Known earlier = found == before.end() || !found->second.asked ? Known{} : found->second;
+        if (!known.asked) {
+            if (found != before.end()) continue;
+            Known unheard = known;
+            unheard.trouble = "no DNS server has answered yet";
+            events.push_back({Event::Level::warning, trouble_text(question, unheard)});
+        } else if (!known.trouble.empty() && known.trouble != earlier.trouble) {
+            events.push_back({Event::Level::warning, trouble_text(question, known)});
+        } else if (known.servers != earlier.servers || (known.trouble.empty() && !earlier.trouble.empty())) {
+            events.push_back(
+                {Event::Level::info, fmt::format("the name {} stands for {}", question.name, text(known.servers))});
+        }
+    }
+    return events;
+}
+
+}  // namespace hairpin
