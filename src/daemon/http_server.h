@@ -53,6 +53,10 @@ public:
     static Result<std::unique_ptr<HttpServer>> start(Fd listening, Answer answer);
     ~HttpServer();
 
+    int listening_socket() const;
+    // Takes no new request; returns once those under way are answered, or after 2 s. Another process may listen on.
+    void finish();
+
 private:
     explicit HttpServer(Answer answer) : answer_(std::move(answer)) {}
     HttpResponse respond(const HttpRequest& request) const;
