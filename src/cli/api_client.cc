@@ -58,6 +58,23 @@ bool comes_from_hairpin(CURL* curl) {
            std::string_view(server->value).starts_with("hairpin/");
 }
 
+// Asks, and reads the answer.
+Result<nlohmann::json> perform(CURL* curl, const std::string& path, const std::string& socket) {
+    const std::string url = "http://hairpin" + path;
+    std::string body;
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
+    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    if (const CURLcode done = curl_easy_perform(curl); done != CURLE_OK) return failure(done, socket);
+    const auto answer = nlohmann::json::parse(body, nullptr, false);
+    if (!comes_from_hairpin(curl) || !answer.is_object()) return foreign(socket);
+    const auto error = answer.find("error");
+    if (error == answer.end()) return answer;
+    return error->is_string() ? Error{error->get<std::string>()} : foreign(socket);
+}
+
 }  // namespace
 
 ApiClient::ApiClient() : socket(default_api_socket()) {
@@ -71,24 +88,20 @@ void ApiClient::add_socket(CLI::App& app) {
 Result<nlohmann::json> ApiClient::get(const std::string& path, const Query& query) const {
     const Curl curl(curl_easy_init());
     if (!curl) return Error{"libcurl does not start"};
-    std::string url = "http://hairpin" + path;
+    std::string url = path;
     for (size_t i = 0; i < query.size(); ++i) {
         url += fmt::format("{}{}={}", i == 0 ? '?' : '&', query[i].first, escaped(curl.get(), query[i].second));
     }
-    std::string body;
-    curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
-    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
     curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, silence_seconds);
-    if (const CURLcode done = curl_easy_perform(curl.get()); done != CURLE_OK) return failure(done, socket);
-    const auto answer = nlohmann::json::parse(body, nullptr, false);
-    if (!comes_from_hairpin(curl.get()) || !answer.is_object()) return foreign(socket);
-    const auto error = answer.find("error");
-    if (error == answer.end()) return answer;
-    return error->is_string() ? Error{error->get<std::string>()} : foreign(socket);
+    return perform(curl.get(), url, socket);
+}
+
+Result<nlohmann::json> ApiClient::post(const std::string& path) const {
+    const Curl curl(curl_easy_init());
+    if (!curl) return Error{"libcurl does not start"};
+    curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, "");
+    return perform(curl.get(), path, socket);
 }
 
 Result<int> ApiClient::ask(const std::string& path, const Query& query,

@@ -24,6 +24,8 @@ struct ApiClient {
 
     using Query = std::vector<std::pair<std::string, std::string>>;
     Result<nlohmann::json> get(const std::string& path, const Query& query = {}) const;
+    // Has the gateway change something: waits for as long as that takes it.
+    Result<nlohmann::json> post(const std::string& path) const;
 
     // Has `show` show the answer. One that lacks what it looks for is an error, too: it comes from another version, or
     // from no hairpin.

@@ -67,8 +67,8 @@ void note_missing_addresses(Findings& findings, const Topology& topology) {
 void note_what_is_wrong_here(Findings& findings, const Topology& topology) {
     const auto services = follow_links(findings.config.services, topology);
     for (const Problem& problem : validate(services, &topology)) {
-        const Place place = as_written(services[problem.place.service], problem.place);
-        findings.notes.push_back(findings.config.at(place, "on this machine: " + problem.message));
+        if (is_about_link(services, problem)) continue;  // link_events() tells of it
+        findings.notes.push_back(findings.config.at(problem.place, "on this machine: " + problem.message));
     }
     for (const Event& event : link_events(services, nullptr, topology)) {
         findings.notes.push_back({findings.config.origin, 0, 0, "on this machine: " + event.message});

@@ -36,6 +36,7 @@ Action backends_command(CLI::App& app);
 Action flows_command(CLI::App& app);
 Action who_command(CLI::App& app);
 Action clear_command(CLI::App& app);
+Action upgrade_command(CLI::App& app);
 Action lab_command(CLI::App& app);
 Action schema_command(CLI::App& app);
 Action version_command(CLI::App& app);

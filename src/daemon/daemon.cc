@@ -25,6 +25,7 @@
 #include "daemon/process.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
+#include "daemon/succession.h"
 #include "engines/registry.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
@@ -44,6 +45,10 @@ constexpr int refused = 2;
 constexpr milliseconds shortest_pause{50};
 constexpr int pauses_for_one_look = 4;
 constexpr milliseconds tend_interval{1000};
+
+// After an upgrade.
+constexpr milliseconds last_answers{1000};
+constexpr milliseconds for_ever = std::chrono::hours(24 * 365 * 10);
 
 // How much longer than drain_timeout a stop may take, as systemd is told.
 constexpr milliseconds stop_takes{10'000};
@@ -118,7 +123,11 @@ public:
         give_back_memory();
         auto tend_at = steady_clock::now() + tend_interval_;
         for (;;) {
-            const auto signal = wait_for_signal(time_until(std::min(tend_at, follow_health_at_.value_or(tend_at))));
+            const auto signal = wait_for_signal(
+                time_until(std::min({tend_at, follow_health_at_.value_or(tend_at), serve_here_at_.value_or(tend_at)})));
+            if (serve_here_at_ && steady_clock::now() >= *serve_here_at_) {
+                within_memory("a change of the network", [this] { serve_here(); });
+            }
             if (follow_health_at_ && steady_clock::now() >= *follow_health_at_) {
                 within_memory("a change of health", [this] { follow_health(); });
             }
@@ -136,6 +145,8 @@ public:
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) {
                 calls_.answer();
+                if (successor_) return retire();
+                if (!engine_) return failed;
                 if (health_.changed() && !follow_health_at_) follow_health_at_ = steady_clock::now() + health_settles;
             }
             if (signal == SIGIO) {
@@ -152,6 +163,9 @@ private:
         start_log();
         if (const auto raised = raise_descriptor_limit(); !raised) spdlog::warn(raised.error().message);
 
+        auto predecessor = Predecessor::of_this_process();
+        if (!predecessor) return fail(predecessor.error());
+        predecessor_ = *std::move(predecessor);
         const Config config = options_.load();
         if (auto watch = TopologyWatch::open())
             watch_ = std::move(*watch);
@@ -163,11 +177,12 @@ private:
 
         settings_ = config.settings;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
-        desired_ = configured_ = configured_as(follow_links(config.services, *topology), *topology);
+        desired_ = configured_ = configured_as(services_at(config.services, *topology), *topology);
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
-        auto api = Api::open(settings_.api, calls_);
+        auto api = Api::open(settings_.api, calls_, predecessor_ ? predecessor_->sockets().get() : nullptr);
         if (!api) return fail(api.error());
         api_ = *std::move(api);
+        if (const auto free = predecessor_ ? ask_predecessor() : Result<>(); !free) return fail(free.error());
         if (const auto chosen = choose_engine(); !chosen) return fail(chosen.error());
         if (!loads_.holds(fatal_gaps(config, *engine_, desired_->ruleset))) return refused;
         if (settings_.engine != automatic_engine) {
@@ -175,7 +190,10 @@ private:
         }
         if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
         loads_.accept(config.origin);
-        const auto gateway = [this] { return Gateway{*engine_, health_, *configured_, *desired_, loads_, started_}; };
+        const auto gateway = [this] {
+            return Gateway{*engine_, health_,  *configured_,     *desired_,
+                           loads_,   started_, network_failure_, [this] { return upgrade(); }};
+        };
         if (const auto served = api_->serve(gateway); !served) return fail(served.error());
 
         warn_of_traces();
@@ -183,7 +201,18 @@ private:
         tell_of_links(nullptr);
         spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), since(began).count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
+        if (predecessor_) predecessor_->tell_that_we_serve();
+        predecessor_.reset();
         return ok;
+    }
+
+    // It goes on if we end here: so first whether we could begin at all, as far as that can be told.
+    Result<> ask_predecessor() {
+        const auto can = select_engine(settings_.engine, {.set_sysctls = settings_.set_sysctls}, desired_->ruleset,
+                                       [this](Engine& engine) { return engine.check(*desired_); });
+        if (!can) return can.error();
+        if (auto allowed = can->engine->check(*desired_); !allowed) return allowed;
+        return predecessor_->ask_to_begin();
     }
 
     // What a failed attempt has set is put back, but not what an earlier daemon left.
@@ -196,8 +225,10 @@ private:
 
     // With `auto` an engine is taken only if it does serve: it has begun then.
     Result<> choose_engine() {
-        const EngineOptions options{
-            .threads = settings_.threads, .set_sysctls = settings_.set_sysctls, .on_event = log_event};
+        const EngineOptions options{.threads = settings_.threads,
+                                    .set_sysctls = settings_.set_sysctls,
+                                    .on_event = log_event,
+                                    .inherited = predecessor_ ? predecessor_->sockets() : nullptr};
         auto selected = select_engine(settings_.engine, options, desired_->ruleset, [this](Engine& engine) -> Result<> {
             auto allowed = engine.check(*desired_);
             return allowed ? begin(engine) : allowed;
@@ -214,16 +245,55 @@ private:
         if (watchdog_) notify_systemd("WATCHDOG=1");
     }
 
+    // The next daemon, of a newer version perhaps, serves in our place from now on; where it does not come to that, we
+    // serve on. Which process that is.
+    Result<pid_t> upgrade() {
+        const auto next = next_engine();
+        if (next != engine_->name()) {
+            return Error{"the configuration has another engine by now: that takes `systemctl restart hairpin`"};
+        }
+        std::vector<int> sockets = engine_->listening_sockets();
+        for (const int socket : api_->listening_sockets()) sockets.push_back(socket);
+        auto successor = Successor::start(program_, sockets);
+        if (!successor) return successor.error();
+        if (const auto asked = successor->wait_for_its_question(); !asked) return asked.error();
+        tend();
+        const bool in_kernel = is_in_kernel();
+        if (in_kernel) engine_.reset();  // there can be only one
+        if (const auto serves = successor->let_begin(); !serves) {
+            if (in_kernel) serve_again();
+            return serves.error();
+        }
+        successor_ = *std::move(successor);
+        return successor_->pid();
+    }
+
+    // What the kernel holds is taken over, as it is from a daemon that was killed. Failing that, engine_ is null.
+    void serve_again() {
+        auto chosen = choose_engine();
+        if (chosen && settings_.engine != automatic_engine) chosen = begin(*engine_);
+        if (chosen) return;
+        spdlog::error(chosen.error().message);
+        engine_.reset();
+    }
+
+    bool is_in_kernel() const { return !find_engine(engine_->name())->kernel_state.empty(); }
+
     // Whether the kernel can go on without us. Not for a daemon that will have another engine; and where the next one
     // will refuse its configuration, better than nobody.
     bool next_takes_over() const {
-        const std::string_view ours = find_engine(engine_->name())->kernel_state;
-        if (ours.empty()) return false;
+        return is_in_kernel() && find_engine(next_engine())->kernel_state == find_engine(engine_->name())->kernel_state;
+    }
+
+    // That the configuration leads to by now; ours where that cannot be told.
+    std::string next_engine() const {
+        const std::string ours(engine_->name());
         const Config config = options_.load();
-        if (!config.errors.empty()) return true;
+        if (!config.errors.empty()) return ours;
         const auto next =
-            select_engine(config.settings.engine, {}, Ruleset(config.services), [](Engine&) { return Result<>(); });
-        return !next || find_engine(next->engine->name())->kernel_state == ours;
+            select_engine(config.settings.engine, {}, Ruleset(services_at(config.services, configured_->topology)),
+                          [](Engine&) { return Result<>(); });
+        return next ? std::string(next->engine->name()) : ours;
     }
 
     // Another engine's translation would come before ours, or after it.
@@ -277,7 +347,7 @@ private:
         const Result<Topology> topology = read_topology();
         if (!topology) return refuse(topology.error());
         if (!loads_.holds(faults(config, *topology))) return std::nullopt;
-        auto configured = configured_as(follow_links(config.services, *topology), *topology);
+        auto configured = configured_as(services_at(config.services, *topology), *topology);
         if (!loads_.holds(fatal_gaps(config, *engine_, configured->ruleset))) return std::nullopt;
         const auto began = steady_clock::now();
         if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
@@ -318,27 +388,38 @@ private:
         return std::nullopt;
     }
 
-    // The gateway's addresses or routes have changed: the same services, where it stands now.
+    // The gateway's addresses or routes have changed.
     void follow_network() {
         if (!watch_->changed()) return;
         const auto deadline = steady_clock::now() + network_settles;
         while (watch_->changed(network_is_quiet) && steady_clock::now() < deadline) {
         }
-        Result<Topology> topology = read_topology();
-        if (!topology) return spdlog::warn(topology.error().message);
-        if (*topology == desired_->topology) return;
+        serve_here();
+    }
 
-        auto now = follow_links(services(), *topology);
-        const std::vector<Problem> problems = validate(now, &*topology);
-        for (const Problem& problem : problems) {
+    // The same services, where the gateway stands now. Where that fails it is tried again, and told of once.
+    void serve_here() {
+        const auto moved = move_to(read_topology());
+        if (!moved && moved.error().message != network_failure_) spdlog::warn(moved.error().message);
+        network_failure_ = moved ? "" : moved.error().message;
+        serve_here_at_.reset();
+        if (!moved) serve_here_at_ = steady_clock::now() + until_another_try;
+    }
+
+    Result<> move_to(const Result<Topology>& topology) {
+        if (!topology) return topology.error();
+        if (*topology == desired_->topology) return {};
+        auto now = services_at(services(), *topology);
+        for (const Problem& problem : validate(now, &*topology)) {
+            if (!network_failure_.empty()) break;  // told already
             spdlog::warn("since the network changed: service {}: {}", now[problem.place.service].name, problem.message);
         }
         const auto before = configured_;
-        const auto applied = serve(configured_as(without(std::move(now), problems), *std::move(topology)));
-        if (!applied) return spdlog::warn(applied.error().message);
+        if (auto applied = serve(configured_as(std::move(now), *topology)); !applied) return applied;
         tell_of_links(&before->topology);
         spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
                      desired_->topology.routes().size());
+        return {};
     }
 
     // With what stood before, or null: of those that are not served.
@@ -369,10 +450,33 @@ private:
         return ok;
     }
 
+    // Another one serves. What lives here goes on until it ends by itself, or we are told to stop.
+    int retire() {
+        spdlog::info("upgraded: process {} serves from now on", successor_->pid());
+        notify_systemd(fmt::format("MAINPID={}", successor_->pid()));
+        calls_.close();
+        api_->hand_over();
+        if (!engine_) return ok;
+        (void)health_.watch({});
+        engine_->stop_listening();
+        drain(active(), last_answers);  // datagrams that backends owe to clients
+        if (const auto applied = engine_->apply(nothing()); !applied) return fail(applied.error());
+        const uint64_t before = active();
+        spdlog::info("{} on in this process until the last one ends",
+                     before == 1 ? "1 live connection goes" : fmt::format("{} live connections go", before));
+        if (!told_to_stop_) drain(before, for_ever);
+        const uint64_t cut = drain(active(), settings_.drain_timeout);
+        spdlog::info("ended after the upgrade: {} finished, {} cut", before - std::min(before, cut), cut);
+        return ok;
+    }
+
+    std::shared_ptr<const Desired> nothing() const {
+        return std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
+    }
+
     int stop(int signal) {
         (void)health_.watch({});
-        const auto nothing = std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
-        if (const auto applied = engine_->apply(nothing); !applied) {
+        if (const auto applied = engine_->apply(nothing()); !applied) {
             (void)engine_->clear();
             return fail(applied.error());
         }
@@ -383,21 +487,24 @@ private:
                                    std::chrono::microseconds(settings_.drain_timeout + stop_takes).count(),
                                    count(before, "live connection")));
 
-        const uint64_t cut = drain(before);
+        const uint64_t cut = drain(before, settings_.drain_timeout);
         if (const auto cleared = engine_->clear(); !cleared) spdlog::warn(cleared.error().message);
         spdlog::info("stopped: {} finished, {} cut", before - std::min(before, cut), cut);
         return ok;
     }
 
     // Waits until no connection is left, the time is over or the operator insists; the number of those still alive.
-    uint64_t drain(uint64_t alive) {
-        const auto deadline = steady_clock::now() + settings_.drain_timeout;
+    uint64_t drain(uint64_t alive, milliseconds limit) {
+        const auto deadline = steady_clock::now() + limit;
         milliseconds pause = shortest_pause;
         auto next_care = steady_clock::now();
         while (alive > 0 && steady_clock::now() < deadline) {
             const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
             const auto signal = wait_for_signal(std::clamp(left, milliseconds{0}, pause));
-            if (signal && asks_to_stop(*signal)) break;
+            if (signal && asks_to_stop(*signal)) {
+                told_to_stop_ = true;
+                break;
+            }
             if (signal == SIGUSR1) log_stats();
             if (signal == SIGUSR2) calls_.answer();
             const auto began = steady_clock::now();
@@ -425,6 +532,10 @@ private:
     const std::optional<milliseconds> watchdog_ = watchdog_interval();
     const milliseconds tend_interval_ = std::min(tend_interval, watchdog_.value_or(tend_interval));
     const steady_clock::time_point started_ = steady_clock::now();
+    const CommandLine program_ = CommandLine::of_this_process();
+    std::unique_ptr<Predecessor> predecessor_;  // until we serve in its place
+    std::optional<Successor> successor_;        // from then on it serves
+    bool told_to_stop_ = false;                 // while draining
     Settings settings_;
     Loads loads_;
     std::optional<TopologyWatch> watch_;
@@ -433,6 +544,8 @@ private:
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
     BackendHealth health_{[] { kill(getpid(), SIGUSR2); }};
     std::optional<steady_clock::time_point> follow_health_at_;
+    std::optional<steady_clock::time_point> serve_here_at_;  // another try
+    std::string network_failure_;                            // of the last one; empty: it succeeded
     Calls calls_;
     std::unique_ptr<Api> api_;  // last: it uses what stands above
 };

@@ -1,8 +1,11 @@
 // The running gateway, as operations of its API see it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
+#include <string_view>
 
 #include "daemon/backend_health.h"
 #include "daemon/loads.h"
@@ -18,6 +21,9 @@ struct Gateway {
     const Desired& serving;     // the same services, each with those backends alone that take new flows
     const Loads& loads;
     std::chrono::steady_clock::time_point started;
+    std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
+    // Another process serves in our place when it returns: which one.
+    std::function<Result<pid_t>()> upgrade = {};
 
     const std::vector<Service>& services() const { return configured.ruleset.services(); }
 };

@@ -28,7 +28,9 @@ Event without_address(const std::string& link, const Topology& now) {
 
 std::vector<Event> link_events(std::span<const Service> services, const Topology* before, const Topology& now) {
     std::vector<Event> events;
-    for (const std::string& link : links_listened_on(services)) {
+    const auto links = links_listened_on(services);
+    if (links.empty()) return events;
+    for (const std::string& link : links) {
         const auto addresses = addresses_of(now, link);
         const auto earlier = before ? addresses_of(*before, link) : addresses;
         if (before && addresses == earlier) continue;
@@ -41,6 +43,12 @@ std::vector<Event> link_events(std::span<const Service> services, const Topology
                 {Event::Level::info, fmt::format("link {}: what listens there is now served at {}{}", link,
                                                  text(addresses), gone.empty() ? "" : ", no longer at " + text(gone))});
         }
+    }
+    const auto followed = follow_links({services.begin(), services.end()}, now);
+    for (const Problem& problem : validate(followed, &now)) {
+        if (!is_about_link(followed, problem)) continue;
+        events.push_back({Event::Level::warning, fmt::format("service {}: left out: {}",
+                                                             followed[problem.place.service].name, problem.message)});
     }
     return events;
 }

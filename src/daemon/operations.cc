@@ -102,6 +102,16 @@ HttpResponse flows(const HttpRequest& request, const WithGateway& with_gateway) 
     return response;
 }
 
+HttpResponse upgrade(const HttpRequest&, const WithGateway& with_gateway) {
+    HttpResponse response;
+    with_gateway([&](Gateway& gateway) {
+        const auto pid = gateway.upgrade();
+        response =
+            pid ? HttpResponse{.body = ordered_json({{"pid", *pid}}).dump()} : error_response(409, pid.error().message);
+    });
+    return response;
+}
+
 constexpr auto flow_parameters = std::to_array<Parameter>({
     {"source", "the client as its backend sees it, ADDRESS:PORT; default: any"},
     {"backend", "ADDRESS or ADDRESS:PORT; default: any"},
@@ -113,6 +123,7 @@ constexpr auto table = std::to_array<Operation>({
     {"GET", "/v1/stats", "counters of each service, by path and by reason", {}, stats},
     {"GET", "/metrics", "what is counted, for Prometheus: text, not JSON", {}, metrics},
     {"GET", "/v1/backends", "every backend, whether it is up, and why not", {}, backends},
+    {"POST", "/v1/upgrade", "start the program's file anew, to serve in this one's place", {}, upgrade},
     {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, flows},
 });
 

@@ -42,14 +42,21 @@ Place as_written(const Service& service, Place place) {
     return {place.service, Place::Key::listen_links, service.followed[place.index - first_followed(service)]};
 }
 
-std::vector<Service> without(std::vector<Service> services, std::span<const Problem> problems) {
+bool is_about_link(std::span<const Service> services, const Problem& problem) {
+    return as_written(services[problem.place.service], problem.place) != problem.place;
+}
+
+std::vector<Service> services_at(std::vector<Service> services, const Topology& topology) {
+    if (links_listened_on(services).empty()) return services;
+    services = follow_links(std::move(services), topology);
     std::vector<Place> places;
-    for (const Problem& problem : problems) places.push_back(problem.place);
+    for (const Problem& problem : validate(services, &topology)) {
+        if (is_about_link(services, problem)) places.push_back(problem.place);
+    }
     std::ranges::sort(places, std::greater());  // from the back: what stands before keeps its index
     places.erase(std::unique(places.begin(), places.end()), places.end());
     for (const Place& place : places) {
         Service& service = services[place.service];
-        if (as_written(service, place) == place) continue;
         const size_t followed = place.index - first_followed(service);
         service.listen.erase(service.listen.begin() + static_cast<ptrdiff_t>(place.index));
         service.followed.erase(service.followed.begin() + static_cast<ptrdiff_t>(followed));

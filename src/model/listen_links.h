@@ -20,11 +20,14 @@ std::vector<Ip> addresses_of(const Topology& topology, std::string_view link);
 // Pure.
 std::vector<Service> follow_links(std::vector<Service> services, const Topology& topology);
 
+// Likewise, but for addresses of links at which a service cannot be served, as another one has written them out.
+std::vector<Service> services_at(std::vector<Service> services, const Topology& topology);
+
 // Where that was written which is served at this place: for an address that a service follows, its link.
 Place as_written(const Service& service, Place place);
 
-// Leaves out the endpoints of links among these places, which are wrong just here and now; what else is wrong stays.
-std::vector<Service> without(std::vector<Service> services, std::span<const Problem> problems);
+// Whether this is wrong with the address of a link, which is left out, rather than with what is written.
+bool is_about_link(std::span<const Service> services, const Problem& problem);
 
 // The links that services listen on, each once, sorted.
 std::vector<std::string> links_listened_on(std::span<const Service> services);

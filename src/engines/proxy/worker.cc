@@ -41,6 +41,9 @@ Fd open_reserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 Worker::TcpListener::TcpListener(Worker& worker, const Served& served_endpoint, Fd fd)
     : served(served_endpoint), worker_(worker), fd_(std::move(fd)) {}
 
+// Another process may hold the socket, which then would go on raising events for who is no more.
+Worker::TcpListener::~TcpListener() { unwatch(worker_.context_, fd_.get()); }
+
 void Worker::TcpListener::accept_all(int most) {
     for (int i = 0; i < most; ++i) {
         SockAddr peer;
@@ -145,6 +148,20 @@ void Worker::assign(Change change) {
 void Worker::end_sessions_from(const Endpoint& endpoint) {
     tell([&] {
         for (const auto& [key, listener] : listeners_.udp) listener->end_sessions_from(endpoint);
+    });
+}
+
+void Worker::add_listening_sockets(std::vector<int>& sockets) {
+    tell([&] {
+        for (const auto& [key, listener] : listeners_.tcp) sockets.push_back(listener->fd());
+        for (const auto& [key, listener] : listeners_.udp) sockets.push_back(listener->fd());
+    });
+}
+
+void Worker::stop_listening() {
+    tell([&] {
+        for (const auto& [key, listener] : listeners_.tcp) unwatch(context_, listener->fd());
+        for (const auto& [key, listener] : listeners_.udp) unwatch(context_, listener->fd());
     });
 }
 

@@ -31,6 +31,7 @@ class Worker {
     class TcpListener : private Timer {
     public:
         TcpListener(Worker& worker, const Served& served, Fd fd);
+        ~TcpListener();
         void accept_all(int most);
         int fd() const { return fd_.get(); }
         Served served;
@@ -67,6 +68,10 @@ public:
     void assign(Change change);
     // Ends the UDP sessions that hold a port which is to be listened on: those that call a backend from there.
     void end_sessions_from(const Endpoint& endpoint);
+    // Its descriptors, which stay its own.
+    void add_listening_sockets(std::vector<int>& sockets);
+    // Another process that holds the same sockets listens from now on; ours stay open, for answers over UDP.
+    void stop_listening();
     // Shows every connection and session that reached a backend. `visit` runs on the worker's thread.
     void flows(const std::function<void(const LiveFlow&)>& visit);
 

@@ -30,6 +30,22 @@ TEST(LinkReport, SaysAtTheStartOnlyWhatIsMissing) {
               "warning: link eth0 is not there, or down: what listens there is served as soon as it has an address\n");
 }
 
+TEST(LinkReport, SaysWhatIsLeftOut) {
+    Service link;
+    link.name = "link";
+    link.listen_links = {{"eth0", {80, 80}}};
+    Service fixed;
+    fixed.name = "fixed";
+    fixed.listen = {*EndpointRange::parse("1.0.0.1:80")};
+    for (Service* service : {&link, &fixed}) service->backends = {{*EndpointRange::parse("10.0.0.2:80")}};
+    const std::vector services = {link, fixed};
+    const auto events = link_events(services, nullptr, bearing({"1.0.0.1"}));
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].message,
+              "service link: left out: 1.0.0.1:80 overlaps 1.0.0.1:80 of service 'fixed'; change the address, the port "
+              "or the protocol of one");
+}
+
 TEST(LinkReport, SaysWhatHasChanged) {
     const Topology one = bearing({"1.0.0.1"});
     const Topology two = bearing({"1.0.0.2", "2001:db8::2"});

@@ -1,0 +1,37 @@
+#include <fmt/core.h>
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/api_client.h"
+#include "cli/commands.h"
+
+namespace hairpin {
+namespace {
+
+int run(const ApiClient& api) {
+    const auto answer = api.post("/v1/upgrade");
+    if (!answer) {
+        fmt::print(stderr, "hairpin upgrade: {}\n", answer.error().message);
+        return exit_failed;
+    }
+    fmt::print("process {} serves now\n", answer->at("pid").get<int64_t>());
+    return exit_ok;
+}
+
+}  // namespace
+
+Action upgrade_command(CLI::App& app) {
+    const auto api = std::make_shared<ApiClient>();
+    api->add_socket(app);
+    app.footer(
+        "Example:\n"
+        "  apt-get install hairpin && hairpin upgrade\n\n"
+        "The gateway starts the file that it was started from, with the same arguments, and hands its sockets over.\n"
+        "What connects meanwhile is served; what lives goes on, with the proxy engine in the old process, which ends\n"
+        "with its last connection. Exit status 0: the new one serves; 1: it does not, and the old one serves on.");
+    return [api] { return run(*api); };
+}
+
+}  // namespace hairpin
