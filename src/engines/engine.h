@@ -57,6 +57,10 @@ public:
     virtual Result<Stats> stats() = 0;
     // Shows every flow that there is, in no order; `visit` runs before this returns, on any thread, one call at a time.
     virtual Result<> flows(const std::function<void(const LiveFlow&)>& visit) = 0;
+    // Ends the live TCP connections that `which` chooses, which is called as `visit` above; how many there were. Both
+    // ends hear a reset: at once, or where packets are translated in the kernel, when they next say something. One that
+    // has not reached its backend yet is not seen.
+    virtual Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
     virtual void tend() {}         // called about once a second: what the engine must look after; tells of its errors
 };

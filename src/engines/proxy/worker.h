@@ -69,6 +69,8 @@ public:
     void end_sessions_from(const Endpoint& endpoint);
     // Shows every connection and session that reached a backend. `visit` runs on the worker's thread.
     void flows(const std::function<void(const LiveFlow&)>& visit);
+    // Resets the connections that `which` chooses, and says how many. It runs on the worker's thread.
+    uint64_t end_connections(const std::function<bool(const LiveFlow&)>& which);
 
 private:
     Worker(size_t index, LoopGuard& guard);
@@ -78,6 +80,7 @@ private:
     void tell(const std::function<void()>& order);
     bool take_order();
     void take(Change& change);
+    void each_session(const std::function<void(Session&)>& visit);
 
     Context context_;
     Fd wake_;
