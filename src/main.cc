@@ -19,6 +19,7 @@ constexpr std::array commands = {
     hairpin::Command{"backends", "list the backends of a running gateway, and which are up", hairpin::backends_command},
     hairpin::Command{"flows", "list the connections and sessions of a running gateway", hairpin::flows_command},
     hairpin::Command{"who", "say which client is behind a source address", hairpin::who_command},
+    hairpin::Command{"reload", "have a running gateway read its configuration again", hairpin::reload_command},
     hairpin::Command{"clear", "remove what a killed gateway left in the kernel", hairpin::clear_command},
     hairpin::Command{"lab", "prove a configuration in a network of namespaces", hairpin::lab_command},
     hairpin::Command{"schema", "print the JSON Schema of the configuration", hairpin::schema_command},

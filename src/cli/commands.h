@@ -35,6 +35,7 @@ Action top_command(CLI::App& app);
 Action backends_command(CLI::App& app);
 Action flows_command(CLI::App& app);
 Action who_command(CLI::App& app);
+Action reload_command(CLI::App& app);
 Action clear_command(CLI::App& app);
 Action lab_command(CLI::App& app);
 Action schema_command(CLI::App& app);

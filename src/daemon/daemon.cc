@@ -12,9 +12,9 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
 #include "base/log.h"
+#include "daemon/advice.h"
 #include "daemon/api.h"
 #include "daemon/backend_health.h"
 #include "daemon/calls.h"
@@ -55,6 +55,8 @@ constexpr milliseconds network_settles{1000};
 // Backends go down together, as those of one host do: what comes within this time is one change for the engine.
 constexpr milliseconds health_settles{50};
 constexpr milliseconds until_another_try{1000};
+
+constexpr std::string_view stops = "the gateway is being stopped";
 
 void log_event(const Event& event) {
     const auto level = event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info;
@@ -129,10 +131,7 @@ public:
             if (!signal) continue;
             if (signal == SIGQUIT && next_takes_over()) return leave();
             if (asks_to_stop(*signal)) return stop(*signal);
-            if (signal == SIGHUP) {
-                reload();
-                give_back_memory();
-            }
+            if (signal == SIGHUP) hang_up();
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) {
                 calls_.answer();
@@ -175,15 +174,21 @@ private:
         }
         if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
         loads_.accept(config.origin);
-        const auto gateway = [this] { return Gateway{*engine_, health_, *configured_, *desired_, loads_, started_}; };
-        if (const auto served = api_->serve(gateway); !served) return fail(served.error());
+        if (const auto served = api_->serve([this] { return gateway(); }); !served) return fail(served.error());
 
-        warn_of_traces();
-        advise();
+        warn_of_traces(*engine_);
+        advise(*engine_, desired_->ruleset);
         tell_of_links(nullptr);
         spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), since(began).count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
         return ok;
+    }
+
+    // As the API sees us.
+    Gateway gateway() {
+        Gateway seen{*engine_, health_, *configured_, *desired_, loads_, started_};
+        if (options_.reloadable) seen.reload = [this] { return reload(); };
+        return seen;
     }
 
     // What a failed attempt has set is put back, but not what an earlier daemon left.
@@ -226,49 +231,33 @@ private:
         return !next || find_engine(next->engine->name())->kernel_state == ours;
     }
 
-    // Another engine's translation would come before ours, or after it.
-    void warn_of_traces() {
-        std::set<std::string_view> known = {"", find_engine(engine_->name())->kernel_state};
-        for (const EngineEntry& entry : engines()) {
-            if (!known.insert(entry.kernel_state).second || !entry.make({})->has_traces()) continue;
-            spdlog::warn(
-                "the kernel still does what engine {} told it, in another hairpin or in one that was killed: if it "
-                "should not, `hairpin clear` ends that",
-                entry.kernel_state);
+    void hang_up() {
+        if (options_.reloadable) {
+            reload();
+        } else {
+            spdlog::info("SIGHUP: {}", nothing_to_reload);
         }
     }
 
-    // What this machine could be set to do better.
-    void advise() {
-        const bool tcp = std::ranges::any_of(desired_->ruleset.services(), [](const Service& service) {
-            return includes(service.protocols, Protocol::tcp);
-        });
-        if (tcp && engine_->name() == "proxy" && !reuses_closed_ports()) {
-            spdlog::info(
-                "net.ipv4.tcp_tw_reuse is not 1: after a client closes, its port towards the backend rests for a "
-                "minute, so above some 230 connections a second to one backend new ones become slow, then fail; "
-                "`sysctl -w net.ipv4.tcp_tw_reuse=1` lifts that");
-        }
-    }
-
-    void reload() {
-        if (!options_.reloadable) {
-            spdlog::info("SIGHUP: nothing to reload, the services were given on the command line");
-            return;
-        }
+    // As SIGHUP asks for. Precondition: options_.reloadable.
+    Reload reload() {
+        if (stopping_) return {{std::string(stops)}, "nothing new"};
         notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
         const auto began = steady_clock::now();
         std::optional<milliseconds> applied;
         loads_.begin();
         within_memory("reload", [&] { applied = replace(); });
+        const std::string serving = extent(desired_->ruleset);
         if (applied) {
-            spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", extent(desired_->ruleset),
-                         since(began).count(), applied->count());
+            spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", serving, since(began).count(),
+                         applied->count());
         } else {
             loads_.refuse();
-            spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));
+            spdlog::error("reload refused: still serving {}", serving);
         }
-        notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
+        notify_systemd("READY=1\nSTATUS=serving " + serving);
+        give_back_memory();
+        return {loads_.refused() ? loads_.refused()->reasons : std::vector<std::string>(), serving};
     }
 
     // Serves what the configuration says now; how long the engine took. If it cannot, says why and changes nothing.
@@ -370,6 +359,7 @@ private:
     }
 
     int stop(int signal) {
+        stopping_ = true;
         (void)health_.watch({});
         const auto nothing = std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology});
         if (const auto applied = engine_->apply(nothing); !applied) {
@@ -433,6 +423,7 @@ private:
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
     BackendHealth health_{[] { kill(getpid(), SIGUSR2); }};
     std::optional<steady_clock::time_point> follow_health_at_;
+    bool stopping_ = false;
     Calls calls_;
     std::unique_ptr<Api> api_;  // last: it uses what stands above
 };

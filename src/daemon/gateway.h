@@ -19,6 +19,10 @@ struct Gateway {
     const Loads& loads;
     std::chrono::steady_clock::time_point started;
 
+    // What changes something: what `configured` and `serving` refer to may be gone afterwards.
+    // Reads the configuration anew, as at SIGHUP; null: there is none to read.
+    std::function<Reload()> reload = {};
+
     const std::vector<Service>& services() const { return configured.ruleset.services(); }
 };
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "daemon/changes.h"
 #include "daemon/metrics.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
@@ -114,6 +115,7 @@ constexpr auto table = std::to_array<Operation>({
     {"GET", "/metrics", "what is counted, for Prometheus: text, not JSON", {}, metrics},
     {"GET", "/v1/backends", "every backend, whether it is up, and why not", {}, backends},
     {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, flows},
+    {"POST", "/v1/reload", "reads the configuration anew, as SIGHUP does, and says what became of it", {}, reload},
 });
 
 bool is_asked(const Operation& operation, const HttpRequest& request) {

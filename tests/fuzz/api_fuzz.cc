@@ -61,7 +61,7 @@ Ruleset some_services() {
 void check(const HttpRequest& request, const HttpResponse& response) {
     const auto json = nlohmann::json::parse(response.body, nullptr, false);
     if (response.status == 200) {
-        require(request.method == "GET" || request.method == "HEAD");
+        require(request.method == "GET" || request.method == "HEAD" || request.method == "POST");
         require(response.content_type == "application/json" ? json.is_object() : request.path == "/metrics");
         return;
     }

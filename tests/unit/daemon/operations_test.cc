@@ -21,6 +21,7 @@ protected:
         return answer(table, request, [this](const auto& work) {
             const Desired desired{Ruleset(services_), {}};
             Gateway gateway{engine_, health_, desired, desired, loads_, {}};
+            gateway.reload = reload_;
             work(gateway);
         });
     }
@@ -29,7 +30,12 @@ protected:
     const BackendHealth health_{[] {}};
     Loads loads_;
     std::vector<Service> services_;
+    std::function<Reload()> reload_;
 };
+
+HttpRequest post(std::string path, std::string body = "") {
+    return {.method = "POST", .path = std::move(path), .body = std::move(body), .peer = Peer{.pid = 77, .uid = 1000}};
+}
 
 TEST_F(Operations, RefuseWhatIsNotInTheTable) {
     const HttpResponse unknown = ask(get("/v1/nonsense"));
@@ -62,6 +68,26 @@ TEST_F(Operations, SayWhatTheEngineCouldNotTell) {
     const HttpResponse response = ask(get("/v1/stats"));
     EXPECT_EQ(response.status, 500);
     EXPECT_EQ(response.body, R"({"error":"the table is gone"})");
+}
+
+TEST_F(Operations, ReloadTellsWhatIsServedOrEveryReason) {
+    reload_ = [] { return Reload{{}, "2 services on 3 endpoints"}; };
+    HttpResponse response = ask(post("/v1/reload"));
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(response.body, R"({"serving":"2 services on 3 endpoints"})");
+
+    reload_ = [] { return Reload{{"a.yaml:1:1: first", "a.yaml:2:1: second"}, "1 service on 1 endpoint"}; };
+    response = ask(post("/v1/reload"));
+    EXPECT_EQ(response.status, 422);
+    EXPECT_EQ(response.body,
+              R"({"error":"refused, and nothing has changed: still serving 1 service on 1 endpoint",)"
+              R"("errors":["a.yaml:1:1: first","a.yaml:2:1: second"]})");
+
+    reload_ = nullptr;
+    response = ask(post("/v1/reload"));
+    EXPECT_EQ(response.status, 409);
+    EXPECT_EQ(response.body, R"({"error":"nothing to reload, the services were given on the command line"})");
+    EXPECT_EQ(ask(get("/v1/reload")).allow, "POST");
 }
 
 TEST_F(Operations, ThatChangeSomethingAreLoggedWithWhoAsked) {
