@@ -7,17 +7,18 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/log.h"
+#include "daemon/administration.h"
 #include "daemon/advice.h"
 #include "daemon/api.h"
 #include "daemon/backend_health.h"
 #include "daemon/calls.h"
+#include "daemon/departures.h"
 #include "daemon/desired.h"
 #include "daemon/judgement.h"
 #include "daemon/link_report.h"
@@ -25,6 +26,7 @@
 #include "daemon/process.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
+#include "daemon/wording.h"
 #include "engines/registry.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
@@ -78,24 +80,8 @@ int fail(const Error& error) {
     return failed;
 }
 
-// "1 connection", "2 connections"
-std::string count(uint64_t number, std::string_view noun) {
-    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
-}
-
-// "30 s" or, where that would lose something, "1500 ms".
-std::string span(milliseconds time) {
-    if (time.count() % 1000 != 0) return fmt::format("{} ms", time.count());
-    return fmt::format("{} s", time.count() / 1000);
-}
-
 std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
     return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
-}
-
-// "2 services on 3 endpoints"
-std::string extent(const Ruleset& ruleset) {
-    return count(ruleset.services().size(), "service") + " on " + count(endpoint_count(ruleset.services()), "endpoint");
 }
 
 // A change for which there is no memory does not happen. That is no reason to end what is served.
@@ -188,6 +174,9 @@ private:
     Gateway gateway() {
         Gateway seen{*engine_, health_, *configured_, *desired_, loads_, started_};
         if (options_.reloadable) seen.reload = [this] { return reload(); };
+        seen.administer = [this](Order order, const std::vector<BackendName>& names, const std::string& who) {
+            return administer(order, names, who);
+        };
         return seen;
     }
 
@@ -215,7 +204,10 @@ private:
 
     // Systemd hears that we live only where the engine's care has come to an end.
     void tend() {
-        within_memory("the engine's care", [this] { engine_->tend(); });
+        within_memory("the engine's care", [this] {
+            engine_->tend();
+            departures_.end_due(*engine_, steady_clock::now());
+        });
         if (watchdog_) notify_systemd("WATCHDOG=1");
     }
 
@@ -242,7 +234,7 @@ private:
     // As SIGHUP asks for. Precondition: options_.reloadable.
     Reload reload() {
         if (stopping_) return {{std::string(stops)}, "nothing new"};
-        notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
+        notify_reloading();
         const auto began = steady_clock::now();
         std::optional<milliseconds> applied;
         loads_.begin();
@@ -269,9 +261,14 @@ private:
         auto configured = configured_as(follow_links(config.services, *topology), *topology);
         if (!loads_.holds(fatal_gaps(config, *engine_, configured->ruleset))) return std::nullopt;
         const auto began = steady_clock::now();
-        if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
+        Administration administration = administration_;
+        administration.keep(configured->ruleset.services());
+        const auto before = configured_;
+        const auto applied = serve(std::move(configured), std::move(administration));
+        if (!applied) return refuse(applied.error());
         const milliseconds took = since(began);
         loads_.accept(config.origin);
+        departures_.follow(before->ruleset.services(), services(), administration_, steady_clock::now());
 
         if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
         tell_of_links(nullptr);
@@ -282,14 +279,35 @@ private:
         return took;
     }
 
-    // Has the engine serve this, but for backends that are down. If it cannot, nothing has changed.
-    Result<> serve(std::shared_ptr<const Desired> configured) {
-        auto desired = make_desired(configured, [this](const Service& service, const Backend& backend) {
+    // Has the engine serve this, but for backends that are down or taken out. If it cannot, nothing has changed.
+    Result<> serve(std::shared_ptr<const Desired> configured, Administration administration) {
+        const auto is_up = [this](const Service& service, const Backend& backend) {
             return health_.is_up(service, backend);
-        });
+        };
+        auto desired = make_desired(configured, is_up, administration);
         if (auto applied = engine_->apply(desired); !applied) return applied;
         configured_ = std::move(configured);
         desired_ = std::move(desired);
+        administration_ = std::move(administration);
+        return {};
+    }
+
+    // An operator takes backends out, or brings them back. If the engine cannot, nothing has changed.
+    Result<> administer(Order order, const std::vector<BackendName>& names, const std::string& who) {
+        if (stopping_) return Error{std::string(stops)};
+        Administration administration = administration_;
+        for (const BackendName& name : names) administration.carry_out(order, name);
+        if (auto applied = serve(configured_, std::move(administration)); !applied) return applied;
+        for (const BackendName& name : names) {
+            const Duty duty = administration_.duty(name);
+            const auto service = std::ranges::find(services(), name.service, &Service::name);
+            spdlog::info("{} is {} ({}): {} asked for that", name.str(), hairpin::name(duty), hairpin::name(order),
+                         who);
+            departures_.follow(duty, name, *service, steady_clock::now());
+            health_.log_panic(*service);
+        }
+        if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
+        departures_.end_due(*engine_, steady_clock::now());
         return {};
     }
 
@@ -297,7 +315,7 @@ private:
     void follow_health() {
         follow_health_at_ = steady_clock::now() + until_another_try;  // unless this one succeeds
         health_.log_changes(services());
-        const auto applied = serve(configured_);
+        const auto applied = serve(configured_, administration_);
         if (!applied) return spdlog::warn(applied.error().within("a change of health").message);
         follow_health_at_.reset();
     }
@@ -323,7 +341,8 @@ private:
             spdlog::warn("since the network changed: service {}: {}", now[problem.place.service].name, problem.message);
         }
         const auto before = configured_;
-        const auto applied = serve(configured_as(without(std::move(now), problems), *std::move(topology)));
+        const auto applied =
+            serve(configured_as(without(std::move(now), problems), *std::move(topology)), administration_);
         if (!applied) return spdlog::warn(applied.error().message);
         tell_of_links(&before->topology);
         spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
@@ -333,13 +352,6 @@ private:
     // With what stood before, or null: of those that are not served.
     void tell_of_links(const Topology* before) {
         for (const Event& event : link_events(services(), before, configured_->topology)) log_event(event);
-    }
-
-    // sd_notify(3) orders reloads by this clock.
-    static int64_t monotonic_microseconds() {
-        timespec now{};
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
     }
 
     const std::vector<Service>& services() const { return configured_->ruleset.services(); }
@@ -421,7 +433,9 @@ private:
     std::unique_ptr<Engine> engine_;
     std::shared_ptr<const Desired> configured_;  // all backends
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
-    BackendHealth health_{[] { kill(getpid(), SIGUSR2); }};
+    Administration administration_;
+    Departures departures_;
+    BackendHealth health_{[] { kill(getpid(), SIGUSR2); }, administration_};
     std::optional<steady_clock::time_point> follow_health_at_;
     bool stopping_ = false;
     Calls calls_;
