@@ -14,15 +14,20 @@ using nlohmann::json;
 std::string text(const json& value) { return value.is_null() ? "-" : value.get<std::string>(); }
 
 Row cells_of(const json& backend) {
-    return {text(backend.at("service")),    text(backend.at("backend")), text(backend.at("state")),
-            age_text(backend.at("for_ms")), text(backend.at("check")),   backend.at("serving") ? "yes" : "no",
+    return {text(backend.at("service")),
+            text(backend.at("backend")),
+            text(backend.at("state")),
+            age_text(backend.at("for_ms")),
+            text(backend.at("check")),
+            backend.at("serving") ? "yes" : "no",
+            std::to_string(backend.at("active").get<uint64_t>()),
             text(backend.at("reason"))};
 }
 
 }  // namespace
 
 std::string backend_table(const json& backends) {
-    std::vector<Row> rows = {{"service", "backend", "state", "for", "check", "serving", "last failure"}};
+    std::vector<Row> rows = {{"service", "backend", "state", "for", "check", "serving", "active", "last failure"}};
     for (const json& backend : backends) rows.push_back(cells_of(backend));
     return table(rows);
 }

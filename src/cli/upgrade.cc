@@ -10,14 +10,19 @@
 namespace hairpin {
 namespace {
 
-int run(const ApiClient& api) {
-    const auto answer = api.post("/v1/upgrade");
-    if (!answer) {
-        fmt::print(stderr, "hairpin upgrade: {}\n", answer.error().message);
-        return exit_failed;
-    }
-    fmt::print("process {} serves now\n", answer->at("pid").get<int64_t>());
+Result<int> show(const nlohmann::json& answer) {
+    const auto error = answer.find("error");
+    if (error != answer.end()) return Error{error->get<std::string>()};
+    fmt::print("process {} serves now\n", answer.at("pid").get<int64_t>());
     return exit_ok;
+}
+
+int run(const ApiClient& api) {
+    const auto outcome = api.post("/v1/upgrade", nlohmann::json::object(),
+                                  [](long, const nlohmann::json& answer) { return show(answer); });
+    if (outcome) return *outcome;
+    fmt::print(stderr, "hairpin upgrade: {}\n", outcome.error().message);
+    return exit_failed;
 }
 
 }  // namespace

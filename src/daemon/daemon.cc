@@ -7,17 +7,18 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
 #include "base/log.h"
+#include "daemon/administration.h"
+#include "daemon/advice.h"
 #include "daemon/api.h"
 #include "daemon/backend_health.h"
 #include "daemon/calls.h"
+#include "daemon/departures.h"
 #include "daemon/desired.h"
 #include "daemon/judgement.h"
 #include "daemon/link_report.h"
@@ -26,6 +27,7 @@
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
 #include "daemon/succession.h"
+#include "daemon/wording.h"
 #include "engines/registry.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
@@ -61,6 +63,8 @@ constexpr milliseconds network_settles{1000};
 constexpr milliseconds health_settles{50};
 constexpr milliseconds until_another_try{1000};
 
+constexpr std::string_view stops = "the gateway is being stopped";
+
 void log_event(const Event& event) {
     const auto level = event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info;
     spdlog::log(level, event.message);
@@ -81,24 +85,8 @@ int fail(const Error& error) {
     return failed;
 }
 
-// "1 connection", "2 connections"
-std::string count(uint64_t number, std::string_view noun) {
-    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
-}
-
-// "30 s" or, where that would lose something, "1500 ms".
-std::string span(milliseconds time) {
-    if (time.count() % 1000 != 0) return fmt::format("{} ms", time.count());
-    return fmt::format("{} s", time.count() / 1000);
-}
-
 std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
     return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
-}
-
-// "2 services on 3 endpoints"
-std::string extent(const Ruleset& ruleset) {
-    return count(ruleset.services().size(), "service") + " on " + count(endpoint_count(ruleset.services()), "endpoint");
 }
 
 // A change for which there is no memory does not happen. That is no reason to end what is served.
@@ -138,10 +126,7 @@ public:
             if (!signal) continue;
             if (signal == SIGQUIT && next_takes_over()) return leave();
             if (asks_to_stop(*signal)) return stop(*signal);
-            if (signal == SIGHUP) {
-                reload();
-                give_back_memory();
-            }
+            if (signal == SIGHUP) hang_up();
             if (signal == SIGUSR1) within_memory("SIGUSR1", [this] { log_stats(); });
             if (signal == SIGUSR2) {
                 calls_.answer();
@@ -190,14 +175,10 @@ private:
         }
         if (const auto watched = health_.watch(services()); !watched) return fail(watched.error());
         loads_.accept(config.origin);
-        const auto gateway = [this] {
-            return Gateway{*engine_, health_,  *configured_,     *desired_,
-                           loads_,   started_, network_failure_, [this] { return upgrade(); }};
-        };
-        if (const auto served = api_->serve(gateway); !served) return fail(served.error());
+        if (const auto served = api_->serve([this] { return gateway(); }); !served) return fail(served.error());
 
-        warn_of_traces();
-        advise();
+        warn_of_traces(*engine_);
+        advise(*engine_, desired_->ruleset);
         tell_of_links(nullptr);
         spdlog::info("ready: {}, engine {}, {} ms", extent(desired_->ruleset), engine_->name(), since(began).count());
         notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
@@ -213,6 +194,18 @@ private:
         if (!can) return can.error();
         if (auto allowed = can->engine->check(*desired_); !allowed) return allowed;
         return predecessor_->ask_to_begin();
+    }
+
+    // As the API sees us.
+    Gateway gateway() {
+        Gateway seen{*engine_, health_, *configured_, *desired_, loads_, started_};
+        if (options_.reloadable) seen.reload = [this] { return reload(); };
+        seen.administer = [this](Order order, const std::vector<BackendName>& names, const std::string& who) {
+            return administer(order, names, who);
+        };
+        seen.network_failure = network_failure_;
+        seen.upgrade = [this] { return upgrade(); };
+        return seen;
     }
 
     // What a failed attempt has set is put back, but not what an earlier daemon left.
@@ -241,13 +234,17 @@ private:
 
     // Systemd hears that we live only where the engine's care has come to an end.
     void tend() {
-        within_memory("the engine's care", [this] { engine_->tend(); });
+        within_memory("the engine's care", [this] {
+            engine_->tend();
+            departures_.end_due(*engine_, steady_clock::now());
+        });
         if (watchdog_) notify_systemd("WATCHDOG=1");
     }
 
     // The next daemon, of a newer version perhaps, serves in our place from now on; where it does not come to that, we
     // serve on. Which process that is.
     Result<pid_t> upgrade() {
+        if (stopping_) return Error{std::string(stops)};
         const auto next = next_engine();
         if (next != engine_->name()) {
             return Error{"the configuration has another engine by now: that takes `systemctl restart hairpin`"};
@@ -296,49 +293,33 @@ private:
         return next ? std::string(next->engine->name()) : ours;
     }
 
-    // Another engine's translation would come before ours, or after it.
-    void warn_of_traces() {
-        std::set<std::string_view> known = {"", find_engine(engine_->name())->kernel_state};
-        for (const EngineEntry& entry : engines()) {
-            if (!known.insert(entry.kernel_state).second || !entry.make({})->has_traces()) continue;
-            spdlog::warn(
-                "the kernel still does what engine {} told it, in another hairpin or in one that was killed: if it "
-                "should not, `hairpin clear` ends that",
-                entry.kernel_state);
+    void hang_up() {
+        if (options_.reloadable) {
+            reload();
+        } else {
+            spdlog::info("SIGHUP: {}", nothing_to_reload);
         }
     }
 
-    // What this machine could be set to do better.
-    void advise() {
-        const bool tcp = std::ranges::any_of(desired_->ruleset.services(), [](const Service& service) {
-            return includes(service.protocols, Protocol::tcp);
-        });
-        if (tcp && engine_->name() == "proxy" && !reuses_closed_ports()) {
-            spdlog::info(
-                "net.ipv4.tcp_tw_reuse is not 1: after a client closes, its port towards the backend rests for a "
-                "minute, so above some 230 connections a second to one backend new ones become slow, then fail; "
-                "`sysctl -w net.ipv4.tcp_tw_reuse=1` lifts that");
-        }
-    }
-
-    void reload() {
-        if (!options_.reloadable) {
-            spdlog::info("SIGHUP: nothing to reload, the services were given on the command line");
-            return;
-        }
-        notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
+    // As SIGHUP asks for. Precondition: options_.reloadable.
+    Reload reload() {
+        if (stopping_) return {{std::string(stops)}, "nothing new"};
+        notify_reloading();
         const auto began = steady_clock::now();
         std::optional<milliseconds> applied;
         loads_.begin();
         within_memory("reload", [&] { applied = replace(); });
+        const std::string serving = extent(desired_->ruleset);
         if (applied) {
-            spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", extent(desired_->ruleset),
-                         since(began).count(), applied->count());
+            spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", serving, since(began).count(),
+                         applied->count());
         } else {
             loads_.refuse();
-            spdlog::error("reload refused: still serving {}", extent(desired_->ruleset));
+            spdlog::error("reload refused: still serving {}", serving);
         }
-        notify_systemd("READY=1\nSTATUS=serving " + extent(desired_->ruleset));
+        notify_systemd("READY=1\nSTATUS=serving " + serving);
+        give_back_memory();
+        return {loads_.refused() ? loads_.refused()->reasons : std::vector<std::string>(), serving};
     }
 
     // Serves what the configuration says now; how long the engine took. If it cannot, says why and changes nothing.
@@ -350,9 +331,14 @@ private:
         auto configured = configured_as(services_at(config.services, *topology), *topology);
         if (!loads_.holds(fatal_gaps(config, *engine_, configured->ruleset))) return std::nullopt;
         const auto began = steady_clock::now();
-        if (const auto applied = serve(std::move(configured)); !applied) return refuse(applied.error());
+        Administration administration = administration_;
+        administration.keep(configured->ruleset.services());
+        const auto before = configured_;
+        const auto applied = serve(std::move(configured), std::move(administration));
+        if (!applied) return refuse(applied.error());
         const milliseconds took = since(began);
         loads_.accept(config.origin);
+        departures_.follow(before->ruleset.services(), services(), administration_, steady_clock::now());
 
         if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
         tell_of_links(nullptr);
@@ -363,14 +349,35 @@ private:
         return took;
     }
 
-    // Has the engine serve this, but for backends that are down. If it cannot, nothing has changed.
-    Result<> serve(std::shared_ptr<const Desired> configured) {
-        auto desired = make_desired(configured, [this](const Service& service, const Backend& backend) {
+    // Has the engine serve this, but for backends that are down or taken out. If it cannot, nothing has changed.
+    Result<> serve(std::shared_ptr<const Desired> configured, Administration administration) {
+        const auto is_up = [this](const Service& service, const Backend& backend) {
             return health_.is_up(service, backend);
-        });
+        };
+        auto desired = make_desired(configured, is_up, administration);
         if (auto applied = engine_->apply(desired); !applied) return applied;
         configured_ = std::move(configured);
         desired_ = std::move(desired);
+        administration_ = std::move(administration);
+        return {};
+    }
+
+    // An operator takes backends out, or brings them back. If the engine cannot, nothing has changed.
+    Result<> administer(Order order, const std::vector<BackendName>& names, const std::string& who) {
+        if (stopping_) return Error{std::string(stops)};
+        Administration administration = administration_;
+        for (const BackendName& name : names) administration.carry_out(order, name);
+        if (auto applied = serve(configured_, std::move(administration)); !applied) return applied;
+        for (const BackendName& name : names) {
+            const Duty duty = administration_.duty(name);
+            const auto service = std::ranges::find(services(), name.service, &Service::name);
+            spdlog::info("{} is {} ({}): {} asked for that", name.str(), hairpin::name(duty), hairpin::name(order),
+                         who);
+            departures_.follow(duty, name, *service, steady_clock::now());
+            health_.log_panic(*service);
+        }
+        if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
+        departures_.end_due(*engine_, steady_clock::now());
         return {};
     }
 
@@ -378,7 +385,7 @@ private:
     void follow_health() {
         follow_health_at_ = steady_clock::now() + until_another_try;  // unless this one succeeds
         health_.log_changes(services());
-        const auto applied = serve(configured_);
+        const auto applied = serve(configured_, administration_);
         if (!applied) return spdlog::warn(applied.error().within("a change of health").message);
         follow_health_at_.reset();
     }
@@ -415,7 +422,7 @@ private:
             spdlog::warn("since the network changed: service {}: {}", now[problem.place.service].name, problem.message);
         }
         const auto before = configured_;
-        if (auto applied = serve(configured_as(std::move(now), *topology)); !applied) return applied;
+        if (auto applied = serve(configured_as(std::move(now), *topology), administration_); !applied) return applied;
         tell_of_links(&before->topology);
         spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
                      desired_->topology.routes().size());
@@ -425,13 +432,6 @@ private:
     // With what stood before, or null: of those that are not served.
     void tell_of_links(const Topology* before) {
         for (const Event& event : link_events(services(), before, configured_->topology)) log_event(event);
-    }
-
-    // sd_notify(3) orders reloads by this clock.
-    static int64_t monotonic_microseconds() {
-        timespec now{};
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
     }
 
     const std::vector<Service>& services() const { return configured_->ruleset.services(); }
@@ -454,6 +454,7 @@ private:
     int retire() {
         spdlog::info("upgraded: process {} serves from now on", successor_->pid());
         notify_systemd(fmt::format("MAINPID={}", successor_->pid()));
+        stopping_ = true;
         calls_.close();
         api_->hand_over();
         if (!engine_) return ok;
@@ -475,6 +476,7 @@ private:
     }
 
     int stop(int signal) {
+        stopping_ = true;
         (void)health_.watch({});
         if (const auto applied = engine_->apply(nothing()); !applied) {
             (void)engine_->clear();
@@ -542,10 +544,13 @@ private:
     std::unique_ptr<Engine> engine_;
     std::shared_ptr<const Desired> configured_;  // all backends
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
-    BackendHealth health_{[] { kill(getpid(), SIGUSR2); }};
+    Administration administration_;
+    Departures departures_;
+    BackendHealth health_{[] { kill(getpid(), SIGUSR2); }, administration_};
     std::optional<steady_clock::time_point> follow_health_at_;
     std::optional<steady_clock::time_point> serve_here_at_;  // another try
     std::string network_failure_;                            // of the last one; empty: it succeeded
+    bool stopping_ = false;
     Calls calls_;
     std::unique_ptr<Api> api_;  // last: it uses what stands above
 };

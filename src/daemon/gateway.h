@@ -5,8 +5,11 @@
 
 #include <chrono>
 #include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "daemon/administration.h"
 #include "daemon/backend_health.h"
 #include "daemon/loads.h"
 #include "engines/engine.h"
@@ -24,6 +27,13 @@ struct Gateway {
     std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
     // Another process serves in our place when it returns: which one.
     std::function<Result<pid_t>()> upgrade = {};
+
+    // What changes something: what `configured` and `serving` refer to may be gone afterwards.
+    // Reads the configuration anew, as at SIGHUP; null: there is none to read.
+    std::function<Reload()> reload = {};
+    // Carries out an order about these backends, which are configured; `who` asked for it, in words for the log. After
+    // an error nothing has changed.
+    std::function<Result<>(Order order, const std::vector<BackendName>& names, const std::string& who)> administer = {};
 
     const std::vector<Service>& services() const { return configured.ruleset.services(); }
 };

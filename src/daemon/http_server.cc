@@ -89,6 +89,10 @@ struct HttpCallbacks {
     }
 };
 
+std::string who_asks(const HttpRequest& request) {
+    return request.peer ? fmt::format("uid {}, pid {}", request.peer->uid, request.peer->pid) : "somebody unknown";
+}
+
 HttpResponse error_response(int status, const std::string& message) {
     using nlohmann::json;
     return {.status = status, .body = json({{"error", message}}).dump(-1, ' ', false, json::error_handler_t::replace)};

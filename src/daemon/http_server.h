@@ -34,6 +34,9 @@ struct HttpRequest {
     std::optional<Peer> peer = {};  // nothing: it came over TCP
 };
 
+// "uid 1000, pid 4711"
+std::string who_asks(const HttpRequest& request);
+
 struct HttpResponse {
     int status = 200;
     std::string body = {};

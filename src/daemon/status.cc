@@ -120,7 +120,7 @@ Result<ordered_json> services_json(Gateway& gateway) {
                         {"links", std::move(links)},
                         {"protocol", name(service.protocols)},
                         {"balance", name(service.balance)},
-                        {"backends_up", service.backends.size() - gateway.health.down(service).size()},
+                        {"backends_up", gateway.health.up(service)},
                         {"backends", service.backends.size()},
                         {"active", counts.active},
                         {"accepted", sum(counts.accepted)},

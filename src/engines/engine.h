@@ -58,6 +58,10 @@ public:
     virtual Result<Stats> stats() = 0;
     // Shows every flow that there is, in no order; `visit` runs before this returns, on any thread, one call at a time.
     virtual Result<> flows(const std::function<void(const LiveFlow&)>& visit) = 0;
+    // Ends the live TCP connections that `which` chooses, which is called as `visit` above; how many there were. Both
+    // ends hear a reset: at once, or where packets are translated in the kernel, when they next say something. One that
+    // has not reached its backend yet is not seen.
+    virtual Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
     // For another process that serves on in our place: the sockets that we listen on, which stay ours; and that it does,
     // so we take nothing new while what lives goes on.

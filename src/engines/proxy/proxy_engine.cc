@@ -51,6 +51,7 @@ public:
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
+    Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) override;
     Result<> clear() override { return apply(std::make_shared<const Desired>()); }
     std::vector<int> listening_sockets() const override;
     void stop_listening() override;
@@ -209,6 +210,12 @@ Result<Stats> ProxyEngine::stats() {
 Result<> ProxyEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     for (const auto& worker : workers_) worker->flows(visit);
     return {};
+}
+
+Result<uint64_t> ProxyEngine::end_connections(const std::function<bool(const LiveFlow&)>& which) {
+    uint64_t ended = 0;
+    for (const auto& worker : workers_) ended += worker->end_connections(which);
+    return ended;
 }
 
 std::vector<int> ProxyEngine::listening_sockets() const {

@@ -74,6 +74,8 @@ public:
     void stop_listening();
     // Shows every connection and session that reached a backend. `visit` runs on the worker's thread.
     void flows(const std::function<void(const LiveFlow&)>& visit);
+    // Resets the connections that `which` chooses, and says how many. It runs on the worker's thread.
+    uint64_t end_connections(const std::function<bool(const LiveFlow&)>& which);
 
 private:
     Worker(size_t index, LoopGuard& guard);
@@ -83,6 +85,7 @@ private:
     void tell(const std::function<void()>& order);
     bool take_order();
     void take(Change& change);
+    void each_session(const std::function<void(Session&)>& visit);
 
     Context context_;
     Fd wake_;
