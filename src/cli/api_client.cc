@@ -68,27 +68,49 @@ void ApiClient::add_socket(CLI::App& app) {
     app.add_option("--socket", socket, "where the gateway listens")->option_text(fmt::format("PATH [{}]", socket));
 }
 
-Result<nlohmann::json> ApiClient::get(const std::string& path, const Query& query) const {
+Result<long> ApiClient::exchange(const std::string& path, const Query& query, const std::string* body,
+                                 nlohmann::json& answer) const {
     const Curl curl(curl_easy_init());
     if (!curl) return Error{"libcurl does not start"};
     std::string url = "http://hairpin" + path;
     for (size_t i = 0; i < query.size(); ++i) {
         url += fmt::format("{}{}={}", i == 0 ? '?' : '&', query[i].first, escaped(curl.get(), query[i].second));
     }
-    std::string body;
+    std::string text;
     curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
     curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+    if (body) {
+        curl_easy_setopt(curl.get(), CURLOPT_POST, 1L);
+        curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body->size()));
+        curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body->c_str());
+    } else {  // a change may take its time
+        curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, silence_seconds);
+    }
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
-    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &text);
     curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
-    curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, silence_seconds);
     if (const CURLcode done = curl_easy_perform(curl.get()); done != CURLE_OK) return failure(done, socket);
-    const auto answer = nlohmann::json::parse(body, nullptr, false);
+    answer = nlohmann::json::parse(text, nullptr, false);
     if (!comes_from_hairpin(curl.get()) || !answer.is_object()) return foreign(socket);
+    long status = 0;
+    curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
+Result<nlohmann::json> ApiClient::get(const std::string& path, const Query& query) const {
+    nlohmann::json answer;
+    if (const auto status = exchange(path, query, nullptr, answer); !status) return status.error();
     const auto error = answer.find("error");
     if (error == answer.end()) return answer;
     return error->is_string() ? Error{error->get<std::string>()} : foreign(socket);
+}
+
+Error ApiClient::other_version() const {
+    return {
+        fmt::format("what answers at {} is no hairpin of this version, {}: ask it with its own, or say where the "
+                    "gateway listens (--socket)",
+                    socket, HAIRPIN_VERSION)};
 }
 
 Result<int> ApiClient::ask(const std::string& path, const Query& query,
@@ -98,10 +120,20 @@ Result<int> ApiClient::ask(const std::string& path, const Query& query,
     try {
         return show(*answer);
     } catch (const nlohmann::json::exception&) {
-        return Error{
-            fmt::format("what answers at {} is no hairpin of this version, {}: ask it with its own, or say where the "
-                        "gateway listens (--socket)",
-                        socket, HAIRPIN_VERSION)};
+        return other_version();
+    }
+}
+
+Result<int> ApiClient::post(const std::string& path, const nlohmann::json& body,
+                            const std::function<Result<int>(long status, const nlohmann::json& answer)>& show) const {
+    nlohmann::json answer;
+    const std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const auto status = exchange(path, {}, &text, answer);
+    if (!status) return status.error();
+    try {
+        return show(*status, answer);
+    } catch (const nlohmann::json::exception&) {
+        return other_version();
     }
 }
 

@@ -29,6 +29,17 @@ struct ApiClient {
     // from no hairpin.
     Result<int> ask(const std::string& path, const Query& query,
                     const std::function<Result<int>(const nlohmann::json& answer)>& show) const;
+
+    // Asks for a change, waits for as long as that takes, and has `show` show what came of it: a status of 400 and
+    // above has `error` in its answer. As ask() otherwise.
+    Result<int> post(const std::string& path, const nlohmann::json& body,
+                     const std::function<Result<int>(long status, const nlohmann::json& answer)>& show) const;
+
+private:
+    // The status. `body`: of a POST; null: it is a GET.
+    Result<long> exchange(const std::string& path, const Query& query, const std::string* body,
+                          nlohmann::json& answer) const;
+    Error other_version() const;
 };
 
 }  // namespace hairpin

@@ -26,15 +26,20 @@ std::string serving_text(const json& backend) {
 }
 
 Row cells_of(const json& backend) {
-    return {text(backend.at("service")),    place_text(backend),       text(backend.at("state")),
-            age_text(backend.at("for_ms")), text(backend.at("check")), serving_text(backend),
+    return {text(backend.at("service")),
+            place_text(backend),
+            text(backend.at("state")),
+            age_text(backend.at("for_ms")),
+            text(backend.at("check")),
+            serving_text(backend),
+            std::to_string(backend.at("active").get<uint64_t>()),
             text(backend.at("reason"))};
 }
 
 }  // namespace
 
 std::string backend_table(const json& backends) {
-    std::vector<Row> rows = {{"service", "backend", "state", "for", "check", "serving", "last failure"}};
+    std::vector<Row> rows = {{"service", "backend", "state", "for", "check", "serving", "active", "last failure"}};
     for (const json& backend : backends) rows.push_back(cells_of(backend));
     return table(rows);
 }

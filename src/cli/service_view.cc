@@ -14,15 +14,17 @@ using nlohmann::json;
 
 std::string number(const json& value) { return std::to_string(value.get<uint64_t>()); }
 
-// "1.0.0.1:80 and 2 more"
-std::string endpoints_text(const json& listen) {
+// "1.0.0.1:80 and 2 more"; of links without an address, their names
+std::string endpoints_text(const json& service) {
+    const json& listen = service.at(service.at("listen").empty() ? "links" : "listen");
+    if (listen.empty()) return "-";
     const auto first = listen.at(0).get<std::string>();
     return listen.size() == 1 ? first : fmt::format("{} and {} more", first, listen.size() - 1);
 }
 
 Row cells_of(const json& service) {
     return {service.at("service").get<std::string>(),
-            endpoints_text(service.at("listen")),
+            endpoints_text(service),
             service.at("protocol").get<std::string>(),
             service.at("balance").get<std::string>(),
             number(service.at("backends_up")) + "/" + number(service.at("backends")),

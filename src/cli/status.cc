@@ -23,10 +23,12 @@ Result<int> ask(const Options& options) {
             fmt::print("{}\n", status.dump(2));
             return outcome;
         }
-        return options.api.ask("/v1/services", {}, [&](const nlohmann::json& services) -> Result<int> {
+        const auto shown = options.api.ask("/v1/services", {}, [&](const nlohmann::json& services) -> Result<int> {
             fmt::print("{}", status_page(status, services));
             return outcome;
         });
+        if (!shown) fmt::print(stderr, "hairpin status: {}\n", shown.error().message);
+        return shown ? *shown : exit_failed;
     });
 }
 

@@ -256,6 +256,15 @@ constexpr auto table = std::to_array<Key>({
                     "such as DNS."},
 
     {.parent = "services.*",
+     .name = "drain_timeout",
+     .type = duration,
+     .least = 0,
+     .most = 24 * hour,
+     .description = "How long live TCP connections may go on with a backend that a reload has removed, or that "
+                    "`hairpin disable` takes out; then they are reset. Without it, those of a removed backend are left "
+                    "alone, and those of a disabled one end at once. See [above](#taking-a-backend-out)."},
+
+    {.parent = "services.*",
      .name = "max_sessions",
      .type = count,
      .fallback = "4096",

@@ -206,6 +206,8 @@ private:
             if (const auto duration = reader_.duration(key, value)) service.connect_timeout = *duration;
         } else if (key.name == "idle_timeout") {
             if (const auto duration = reader_.duration(key, value)) service.idle_timeout = *duration;
+        } else if (key.name == "drain_timeout") {
+            if (const auto duration = reader_.duration(key, value)) service.drain_timeout = *duration;
         } else if (key.name == "max_sessions") {
             if (const auto count = reader_.count(key, value)) service.max_sessions = static_cast<uint32_t>(*count);
         } else if (key.name == "health") {

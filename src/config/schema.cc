@@ -13,7 +13,8 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view endpoint_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)";
 constexpr std::string_view backend_pattern = R"(^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(-[0-9]+)?$)";
-constexpr std::string_view listen_pattern = R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]|[^:/ \[]{1,15}):[0-9]+(-[0-9]+)?$)";
+constexpr std::string_view listen_pattern =
+    R"(^([0-9.]+|\[[0-9A-Fa-f:.]+\]|[^:/ \[]*[A-Za-z][^:/ \[]*):[0-9]+(-[0-9]+)?$)";
 
 Json text_like(std::string_view pattern) { return {{"type", "string"}, {"pattern", pattern}}; }
 

@@ -9,19 +9,27 @@
 
 namespace hairpin {
 
-Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls) {
+Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls, InheritedSockets* inherited) {
     std::unique_ptr<Api> api(new Api(calls));
-    if (const auto opened = api->open_socket(settings); !opened) return opened.error().within("the API's socket");
+    if (const auto opened = api->open_socket(settings, inherited); !opened) {
+        return opened.error().within("the API's socket");
+    }
     if (settings.listen) {
-        if (const auto opened = api->open_port(*settings.listen); !opened) return opened.error().within("api.listen");
+        const auto opened = api->open_port(*settings.listen, inherited);
+        if (!opened) return opened.error().within("api.listen");
     }
     return api;
 }
 
 // Without it the services are still served: only who asked for a socket of its own misses it.
-Result<> Api::open_socket(const ApiSettings& settings) {
+Result<> Api::open_socket(const ApiSettings& settings, InheritedSockets* inherited) {
     const std::string path = settings.socket.value_or(default_api_socket());
     if (path.empty()) return {};
+    if (auto socket = inherited ? inherited->take(path) : std::nullopt) {
+        socket_ = *std::move(socket);
+        path_ = path;
+        return {};
+    }
     auto listening = listen_at(path, settings.group);
     if (listening) {
         socket_ = *std::move(listening);
@@ -34,7 +42,11 @@ Result<> Api::open_socket(const ApiSettings& settings) {
     return {};
 }
 
-Result<> Api::open_port(const Endpoint& endpoint) {
+Result<> Api::open_port(const Endpoint& endpoint, InheritedSockets* inherited) {
+    if (auto socket = inherited ? inherited->take(Protocol::tcp, endpoint) : std::nullopt) {
+        port_ = *std::move(socket);
+        return {};
+    }
     if (auto unused = check_unused(Protocol::tcp, endpoint); !unused) return unused;
     auto listening = open_listener(Protocol::tcp, endpoint);
     if (!listening) return listening.error();
@@ -68,8 +80,20 @@ Result<> Api::serve(std::function<Gateway()> gateway) {
     return start(port_, answer_readers);
 }
 
+std::vector<int> Api::listening_sockets() const {
+    std::vector<int> sockets;
+    for (const auto& server : servers_) sockets.push_back(server->listening_socket());
+    return sockets;
+}
+
+void Api::hand_over() {
+    for (const auto& server : servers_) server->finish();
+    servers_.clear();
+}
+
 Api::~Api() {
-    if (!path_.empty()) unlink(path_.c_str());
+    const bool is_ours = !servers_.empty() || socket_;
+    if (!path_.empty() && (is_ours || !is_served(path_))) unlink(path_.c_str());
 }
 
 }  // namespace hairpin

@@ -15,6 +15,7 @@
 #include "daemon/calls.h"
 #include "daemon/http_server.h"
 #include "daemon/operations.h"
+#include "net/inherited_sockets.h"
 
 namespace hairpin {
 
@@ -22,16 +23,21 @@ class Api {
 public:
     // Takes its places until it is destroyed: from now on nobody else can, and who asks waits for serve(). A socket
     // that nobody asked for need not be had: that is logged.
-    static Result<std::unique_ptr<Api>> open(const ApiSettings& settings, Calls& calls);
-    ~Api();  // removes the socket
+    // `inherited`, which may be null, holds sockets of the daemon before us.
+    static Result<std::unique_ptr<Api>> open(const ApiSettings& settings, Calls& calls, InheritedSockets* inherited);
+    ~Api();  // removes the socket, unless another daemon has it
 
     // Answers from now on. `gateway` is called on the daemon's thread, through `calls`; both must outlive it. Once.
     Result<> serve(std::function<Gateway()> gateway);
 
+    // For the daemon after us: where we listen, and that it answers from now on.
+    std::vector<int> listening_sockets() const;
+    void hand_over();
+
 private:
     explicit Api(Calls& calls) : calls_(calls) {}
-    Result<> open_socket(const ApiSettings& settings);
-    Result<> open_port(const Endpoint& endpoint);
+    Result<> open_socket(const ApiSettings& settings, InheritedSockets* inherited);
+    Result<> open_port(const Endpoint& endpoint, InheritedSockets* inherited);
 
     std::string path_;  // of the socket; empty: there is none
     Fd socket_;

@@ -20,6 +20,12 @@ std::string describe(const health::Change& change) {
     return standing.in_a_row() == 1 ? text : text + fmt::format(" ({} in a row)", standing.in_a_row());
 }
 
+std::string_view state_of(Duty duty, const std::optional<health::Status>& known) {
+    if (duty != Duty::ready) return name(duty);
+    if (!known || !known->standing.checked()) return "unchecked";
+    return known->standing.up() ? "up" : "down";
+}
+
 }  // namespace
 
 Result<> BackendHealth::watch(const std::vector<Service>& services) {
@@ -34,10 +40,10 @@ Result<> BackendHealth::watch(const std::vector<Service>& services) {
         if (!started) return started.error();
         checker_ = *std::move(started);
     }
-    if (checker_) checker_->watch(services);
+    if (checker_) checker_->watch(administration_.checked(services));
     std::set<std::string, std::less<>> still;
     for (const Service& service : services) {
-        if (panicking_.contains(service.name) && panics_now(service)) still.insert(service.name);
+        if (panicking_.contains(service.name) && panic(service)) still.insert(service.name);
     }
     panicking_ = std::move(still);
     return {};
@@ -62,7 +68,15 @@ void BackendHealth::log_changes(const std::vector<Service>& services) {
 }
 
 bool BackendHealth::panics_now(const Service& service) const {
-    return panics(service, [this](const Service& s, const Backend& b) { return is_up(s, b); });
+    const auto up = [this](const Service& s, const Backend& b) { return is_up(s, b); };
+    return administration_.concerns(service) ? panics(administration_.in_rotation(service), up) : panics(service, up);
+}
+
+size_t BackendHealth::up(const Service& service) const {
+    const auto counts = [&](const Backend& backend) {
+        return is_up(service, backend) && administration_.duty(service, backend) != Duty::disabled;
+    };
+    return static_cast<size_t>(std::ranges::count_if(service.backends, counts));
 }
 
 std::vector<std::string> BackendHealth::down(const Service& service) const {
@@ -75,6 +89,9 @@ std::vector<std::string> BackendHealth::down(const Service& service) const {
 }
 
 std::optional<std::string> BackendHealth::panic(const Service& service) const {
+    if (administration_.concerns(service) && administration_.in_rotation(service).backends.empty()) {
+        return "service " + service.name + ": all its backends are taken out: new flows are refused";
+    }
     if (!service.health || !panics_now(service)) return std::nullopt;
     const bool all = service.health->when_none == WhenNone::all;
     return "service " + service.name + ": too few backends are up: " +
@@ -119,9 +136,7 @@ ordered_json BackendHealth::backends_of(const Service& service, const Service& s
         ordered_json json = {{"service", service.name},
                              {"backend", backend.endpoint.str()},
                              {"name", nullptr},
-                             {"state", !checked               ? "unchecked"
-                                       : known->standing.up() ? "up"
-                                                              : "down"},
+                             {"state", state_of(administration_.duty(service, backend), known)},
                              {"serving", std::ranges::count(serving.backends, backend) > 0},
                              {"backup", backend.backup},
                              {"check", nullptr},

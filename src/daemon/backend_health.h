@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/administration.h"
 #include "health/checker.h"
 #include "model/in_service.h"
 
@@ -18,7 +19,9 @@ namespace hairpin {
 class BackendHealth {
 public:
     // `on_change` is called on another thread when changed() has become true; it must not wait.
-    explicit BackendHealth(std::function<void()> on_change) : on_change_(std::move(on_change)) {}
+    // What an operator has taken out, which must outlive this, is in nobody's count; what is disabled is not checked.
+    BackendHealth(std::function<void()> on_change, const Administration& administration)
+        : on_change_(std::move(on_change)), administration_(administration) {}
 
     // Checks the backends of these services from now on, and no others. What is known of a backend whose check stays
     // the same is kept; a new one is up until its first check fails.
@@ -27,7 +30,10 @@ public:
     // Whether a backend may get new flows, for all that is known.
     bool is_up(const Service& service, const Backend& backend) const;
 
-    // What ails a service, in words: each of its backends that is down, and that too few are up.
+    // How many backends of a service are up, for all that is known, and not disabled.
+    size_t up(const Service& service) const;
+
+    // What ails a service, in words: each of its backends that is down, and that too few are up, or none is left.
     std::vector<std::string> down(const Service& service) const;
     std::optional<std::string> panic(const Service& service) const;
 
@@ -35,13 +41,16 @@ public:
     // Logs each backend that went up or down since the last call, and each service that has too few now, or again
     // enough. `services`: those that are watched.
     void log_changes(const std::vector<Service>& services);
+    // Likewise of one service, whose backends an operator has taken out or brought back.
+    void log_panic(const Service& service);
 
     // In both, `serving` are the same services with those backends alone that take new flows.
     // A line for each backend that is checked, as to_json() tells it.
     void log_backends(const std::vector<Service>& services, const std::vector<Service>& serving) const;
     // {"backends": [{"service": "web", "backend": "10.0.0.2:80", "name": "app.lan", "state": "down", "serving": false,
     // "backup": false, "check": "http", "reason": "connection refused", "in_a_row": 3, "for_ms": 12000}]}, in the order
-    // of the services. `name`: that it comes from; `state` is up, down or unchecked; `serving`: new flows are led to
+    // of the services. `name`: that it comes from; `state` is up, down, unchecked or what an operator made of it,
+    // draining or disabled; `serving`: new flows are led to
     // it; `backup`: only while no other backend takes them; `reason`: why its last check failed; `in_a_row`: checks
     // that ended as that one; `for_ms`: since it went up or down, or was first to be checked. null: there is none
     nlohmann::ordered_json to_json(const std::vector<Service>& services, const std::vector<Service>& serving) const;
@@ -50,9 +59,9 @@ private:
     nlohmann::ordered_json backends_of(const Service& service, const Service& serving) const;
     std::optional<health::Status> status(const Service& service, const Backend& backend) const;
     bool panics_now(const Service& service) const;
-    void log_panic(const Service& service);
 
     const std::function<void()> on_change_;
+    const Administration& administration_;
     std::atomic<bool> changed_ = false;
     std::set<std::string, std::less<>> panicking_;  // services
     std::unique_ptr<health::Checker> checker_;      // last: its thread uses what stands above

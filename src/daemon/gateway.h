@@ -1,9 +1,15 @@
 // The running gateway, as operations of its API see it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "daemon/administration.h"
 #include "daemon/backend_discovery.h"
 #include "daemon/backend_health.h"
 #include "daemon/loads.h"
@@ -20,6 +26,17 @@ struct Gateway {
     const Desired& serving;     // the same services, each with those backends alone that take new flows
     const Loads& loads;
     std::chrono::steady_clock::time_point started;
+    std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
+    // Another process serves in our place when it returns: which one.
+    std::function<Result<pid_t>()> upgrade = {};
+
+    // What changes something: what `configured` and `serving` refer to may be gone afterwards.
+    // Reads the configuration anew, as at SIGHUP; null: there is none to read.
+    std::function<Reload()> reload = {};
+    // Carries out an order about these backends, which are configured; `who` asked for it, in words for the log. After
+    // an error nothing has changed.
+    std::function<Result<>(Order order, const std::vector<ServiceBackend>& names, const std::string& who)> administer =
+        {};
 
     const std::vector<Service>& services() const { return configured.ruleset.services(); }
 };

@@ -4,13 +4,17 @@
 #include <microhttpd.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace hairpin {
 namespace {
 
-constexpr unsigned most_connections = 64;
+constexpr unsigned most_connections = 16;
 constexpr unsigned idle_seconds = 30;
+constexpr std::chrono::seconds longest_finish{2};
+constexpr std::chrono::milliseconds look_interval{5};
 
 // A request that is being read. The library keeps it from the headers until it has been answered.
 struct Reading {
@@ -54,8 +58,9 @@ MHD_Result send(MHD_Connection* connection, const HttpResponse& answer) {
 // What the library calls.
 struct HttpCallbacks {
     // Called once for the headers, then for each piece of the body, and again when all of it is there.
+    // Without memory the connection is closed: no exception may pass through the library.
     static MHD_Result on_request(void* server, MHD_Connection* connection, const char* path, const char* method,
-                                 const char*, const char* piece, size_t* piece_size, void** kept) {
+                                 const char*, const char* piece, size_t* piece_size, void** kept) try {
         if (!*kept) {
             *kept = new Reading;
             return MHD_YES;
@@ -74,6 +79,8 @@ struct HttpCallbacks {
         HttpRequest request{method, path, {}, header(connection, "Host"), std::move(reading.body), peer_of(connection)};
         MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, &request);
         return send(connection, static_cast<HttpServer*>(server)->respond(request));
+    } catch (const std::exception&) {
+        return MHD_NO;
     }
 
     static void on_end(void*, MHD_Connection*, void** kept, MHD_RequestTerminationCode) {
@@ -81,6 +88,10 @@ struct HttpCallbacks {
         *kept = nullptr;
     }
 };
+
+std::string who_asks(const HttpRequest& request) {
+    return request.peer ? fmt::format("uid {}, pid {}", request.peer->uid, request.peer->pid) : "somebody unknown";
+}
 
 HttpResponse error_response(int status, const std::string& message) {
     using nlohmann::json;
@@ -101,6 +112,17 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(Fd listening, Answer answe
 
 HttpServer::~HttpServer() {
     if (daemon_) MHD_stop_daemon(daemon_);
+}
+
+int HttpServer::listening_socket() const { return MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd; }
+
+void HttpServer::finish() {
+    const Fd listening(MHD_quiesce_daemon(daemon_));  // ours from now on
+    const auto deadline = std::chrono::steady_clock::now() + longest_finish;
+    while (MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections > 0 &&
+           std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(look_interval);  // the library tells nobody when the last one has gone
+    }
 }
 
 HttpResponse HttpServer::respond(const HttpRequest& request) const {

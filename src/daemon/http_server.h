@@ -34,6 +34,9 @@ struct HttpRequest {
     std::optional<Peer> peer = {};  // nothing: it came over TCP
 };
 
+// "uid 1000, pid 4711"
+std::string who_asks(const HttpRequest& request);
+
 struct HttpResponse {
     int status = 200;
     std::string body = {};
@@ -52,6 +55,10 @@ public:
     // `answer` is called on the server's thread. What it throws becomes a response of status 503.
     static Result<std::unique_ptr<HttpServer>> start(Fd listening, Answer answer);
     ~HttpServer();
+
+    int listening_socket() const;
+    // Takes no new request; returns once those under way are answered, or after 2 s. Another process may listen on.
+    void finish();
 
 private:
     explicit HttpServer(Answer answer) : answer_(std::move(answer)) {}

@@ -28,7 +28,9 @@ Event without_address(const std::string& link, const Topology& now) {
 
 std::vector<Event> link_events(std::span<const Service> services, const Topology* before, const Topology& now) {
     std::vector<Event> events;
-    for (const std::string& link : links_listened_on(services)) {
+    const auto links = links_listened_on(services);
+    if (links.empty()) return events;
+    for (const std::string& link : links) {
         const auto addresses = addresses_of(now, link);
         const auto earlier = before ? addresses_of(*before, link) : addresses;
         if (before && addresses == earlier) continue;

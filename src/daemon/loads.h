@@ -4,9 +4,18 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hairpin {
+
+// What became of one reload.
+struct Reload {
+    std::vector<std::string> reasons;  // why nothing has changed; empty: it is served now
+    std::string serving;               // what is served, "2 services on 3 endpoints"
+};
+
+inline constexpr std::string_view nothing_to_reload = "nothing to reload, the services were given on the command line";
 
 // The daemon's thread.
 class Loads {

@@ -28,6 +28,9 @@ std::optional<HttpResponse> refuse_over_tcp(const HttpRequest& request) {
     if (request.method != "GET" && request.method != "HEAD") {
         return error_response(403, "over TCP nothing can be changed: ask on the Unix socket");
     }
+    if (request.path == "/v1/flows") {
+        return error_response(403, "over TCP nobody is told who talks to whom: ask on the Unix socket");
+    }
     if (!is_this_machine(request.host)) {
         return error_response(403, "ask for localhost or a loopback address: '" + request.host + "' is none");
     }

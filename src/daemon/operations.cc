@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "daemon/backends_json.h"
+#include "daemon/changes.h"
 #include "daemon/metrics.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
@@ -57,11 +59,7 @@ HttpResponse metrics(const HttpRequest&, const WithGateway& with_gateway) {
 }
 
 HttpResponse backends(const HttpRequest&, const WithGateway& with_gateway) {
-    return told(with_gateway, [](Gateway& gateway) {
-        auto json = gateway.health.to_json(gateway.services(), gateway.serving.ruleset.services());
-        gateway.discovery.add_unresolved(gateway.services(), json["backends"]);
-        return json;
-    });
+    return told(with_gateway, [](Gateway& gateway) { return backends_json(gateway); });
 }
 
 // Which flows are asked for, by what their backend sees.
@@ -104,6 +102,16 @@ HttpResponse flows(const HttpRequest& request, const WithGateway& with_gateway) 
     return response;
 }
 
+HttpResponse upgrade(const HttpRequest&, const WithGateway& with_gateway) {
+    HttpResponse response;
+    with_gateway([&](Gateway& gateway) {
+        const auto pid = gateway.upgrade();
+        response =
+            pid ? HttpResponse{.body = ordered_json({{"pid", *pid}}).dump()} : error_response(409, pid.error().message);
+    });
+    return response;
+}
+
 constexpr auto flow_parameters = std::to_array<Parameter>({
     {"source", "the client as its backend sees it, ADDRESS:PORT; default: any"},
     {"backend", "ADDRESS or ADDRESS:PORT; default: any"},
@@ -114,8 +122,18 @@ constexpr auto table = std::to_array<Operation>({
     {"GET", "/v1/services", "each service: where it listens, its backends, its flows", {}, services},
     {"GET", "/v1/stats", "counters of each service, by path and by reason", {}, stats},
     {"GET", "/metrics", "what is counted, for Prometheus: text, not JSON", {}, metrics},
-    {"GET", "/v1/backends", "every backend, whether it is up, and why not", {}, backends},
+    {"GET", "/v1/backends", "every backend, whether it is up, why not, and how many flows it has", {}, backends},
     {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, flows},
+    {"POST", "/v1/upgrade", "starts the program's file anew, to serve in this one's place", {}, upgrade},
+    {"POST", "/v1/reload", "reads the configuration anew, as SIGHUP does, and says what became of it", {}, reload},
+    {"POST", "/v1/backends/drain", "leads no new flow to a backend, and leaves those that live", {}, drain},
+    {"POST", "/v1/backends/undrain", "ends that a backend drains", {}, undrain},
+    {"POST",
+     "/v1/backends/disable",
+     "leads no flow to a backend, ends those that live, checks it no more",
+     {},
+     disable},
+    {"POST", "/v1/backends/enable", "ends that a backend is disabled", {}, enable},
 });
 
 bool is_asked(const Operation& operation, const HttpRequest& request) {
@@ -154,9 +172,7 @@ std::optional<std::string> unknown_parameter(const Operation& operation, const H
 }
 
 void log_change(const HttpRequest& request, const Operation& operation) {
-    const std::string who =
-        request.peer ? fmt::format("uid {}, pid {}", request.peer->uid, request.peer->pid) : "somebody unknown";
-    spdlog::info("API: {} {}, by {}: {}", request.method, request.path, who, operation.summary);
+    spdlog::info("API: {} {}, by {}: {}", request.method, request.path, who_asks(request), operation.summary);
 }
 
 }  // namespace

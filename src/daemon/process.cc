@@ -1,10 +1,12 @@
 #include "daemon/process.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
 #include "net/sysctl.h"
 
@@ -60,6 +62,13 @@ bool reuses_closed_ports() {
 }
 
 void notify_systemd(const std::string& state) { sd_notify(0, state.c_str()); }
+
+// sd_notify(3) orders reloads by this clock.
+void notify_reloading() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    notify_systemd(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
+}
 
 std::optional<std::chrono::milliseconds> watchdog_interval() {
     uint64_t microseconds = 0;

@@ -28,6 +28,7 @@ bool reuses_closed_ports();
 
 // Tells systemd, where it listens; see sd_notify(3) for the assignments.
 void notify_systemd(const std::string& state);
+void notify_reloading();  // until READY=1
 
 // How often systemd's watchdog is to hear WATCHDOG=1: twice in WatchdogSec=. Nothing: it does not watch.
 std::optional<std::chrono::milliseconds> watchdog_interval();

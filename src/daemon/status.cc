@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "daemon/link_report.h"
+#include "model/listen_links.h"
 #include "model/validate.h"
 
 namespace hairpin {
@@ -41,8 +43,14 @@ ordered_json problems(const Gateway& gateway) {
     const auto add = [&](std::string_view kind, const std::string& message) {
         list.push_back({{"kind", kind}, {"message", message}});
     };
-    for (const Problem& problem : validate(gateway.services(), &gateway.configured.topology)) {
-        add("endpoint", "service " + gateway.services()[problem.place.service].name + ": " + problem.message);
+    const Topology& topology = gateway.configured.topology;
+    const auto services = follow_links(gateway.services(), topology);
+    for (const Problem& problem : validate(services, &topology)) {
+        add("endpoint", "service " + services[problem.place.service].name + ": " + problem.message);
+    }
+    for (const Event& event : link_events(services, nullptr, topology)) add("endpoint", event.message);
+    if (!gateway.network_failure.empty()) {
+        add("network", "the network changed, and this could not be followed: " + std::string(gateway.network_failure));
     }
     for (const Service& service : gateway.services()) {
         for (const std::string& unreachable : unreachable_endpoints(gateway, service)) add("endpoint", unreachable);
@@ -106,11 +114,14 @@ Result<ordered_json> services_json(Gateway& gateway) {
         const ServiceStats& counts = found == counted.end() ? nothing : *found->second;
         auto listen = ordered_json::array();
         for (const EndpointRange& endpoint : service.listen) listen.push_back(endpoint.str());
+        auto links = ordered_json::array();
+        for (const LinkListen& on : service.listen_links) links.push_back(on.str());
         list.push_back({{"service", service.name},
                         {"listen", std::move(listen)},
+                        {"links", std::move(links)},
                         {"protocol", name(service.protocols)},
                         {"balance", name(service.balance)},
-                        {"backends_up", service.backends.size() - gateway.health.down(service).size()},
+                        {"backends_up", gateway.health.up(service)},
                         {"backends", service.backends.size()},
                         {"active", counts.active},
                         {"accepted", sum(counts.accepted)},

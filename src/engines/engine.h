@@ -12,6 +12,7 @@
 #include "model/stats.h"
 #include "model/topology.h"
 #include "model/translate.h"
+#include "net/inherited_sockets.h"
 
 namespace hairpin {
 
@@ -57,7 +58,15 @@ public:
     virtual Result<Stats> stats() = 0;
     // Shows every flow that there is, in no order; `visit` runs before this returns, on any thread, one call at a time.
     virtual Result<> flows(const std::function<void(const LiveFlow&)>& visit) = 0;
+    // Ends the live TCP connections that `which` chooses, which is called as `visit` above; how many there were. Both
+    // ends hear a reset: at once, or where packets are translated in the kernel, when they next say something. One that
+    // has not reached its backend yet is not seen.
+    virtual Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
+    // For another process that serves on in our place: the sockets that we listen on, which stay ours; and that it does,
+    // so we take nothing new while what lives goes on.
+    virtual std::vector<int> listening_sockets() const { return {}; }
+    virtual void stop_listening() {}
     virtual void tend() {}         // called about once a second: what the engine must look after; tells of its errors
 };
 
@@ -65,6 +74,7 @@ struct EngineOptions {
     int threads = 0;           // 0: one per core
     bool set_sysctls = false;  // sets what it needs of the kernel, and puts it back in clear()
     std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread; must not wait
+    std::shared_ptr<InheritedSockets> inherited = {};  // null: we are nobody's successor
 };
 
 }  // namespace hairpin

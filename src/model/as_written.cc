@@ -30,6 +30,10 @@ Place as_written(const Service& service, Place place) {
     return place;
 }
 
+bool is_passing(std::span<const Service> services, const Problem& problem) {
+    return as_written(services[problem.place.service], problem.place) != problem.place;
+}
+
 std::vector<Service> without(std::vector<Service> services, std::span<const Problem> problems) {
     std::vector<Place> places;
     for (const Problem& problem : problems) places.push_back(problem.place);

@@ -14,6 +14,9 @@ namespace hairpin {
 // that a name stands for, the name.
 Place as_written(const Service& service, Place place);
 
+// Whether this is wrong with what a link or a name stands for just here and now, and not with what is written.
+bool is_passing(std::span<const Service> services, const Problem& problem);
+
 // Leaves out the endpoints of links and the backends of names among these places; what else is wrong stays.
 std::vector<Service> without(std::vector<Service> services, std::span<const Problem> problems);
 

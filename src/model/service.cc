@@ -17,13 +17,15 @@ bool treats_alike(const Service& one, const Service& other) {
     return rules(one) == rules(other);
 }
 
-// IFNAMSIZ with its end, and what dev_valid_name() of the kernel refuses. An IPv6 address has several colons.
+// IFNAMSIZ with its end, and what dev_valid_name() of the kernel refuses. An IPv6 address has several colons. The names
+// of VLANs, as eth0.100, have their number behind a dot; names of hosts have letters there.
 bool LinkListen::is_meant(std::string_view text) {
     const size_t colon = text.find(':');
     const std::string_view link = text.substr(0, colon);
     const auto is_letter = [](char c) { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z'); };
     return colon != text.npos && colon == text.rfind(':') && link.size() < 16 && !link.starts_with('[') &&
-           std::ranges::any_of(link, is_letter) && link.find_first_of("/ ") == link.npos;
+           std::ranges::any_of(link, is_letter) && link.find_first_of("/ ") == link.npos && link != "localhost" &&
+           std::ranges::none_of(link.substr(std::min(link.find('.'), link.size())), is_letter);
 }
 
 Result<LinkListen> LinkListen::parse(std::string_view text) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,9 @@ struct Service {
     std::chrono::milliseconds connect_timeout{3000};  // for one backend to accept a connection
     std::chrono::milliseconds idle_timeout{300'000};  // of a UDP session (RFC 4787 REQ-5)
     uint32_t max_sessions = 4096;                     // UDP sessions alive at once
+    // How long live TCP connections to a backend that is taken away may go on. Nothing: those of one that the
+    // configuration has no more are left alone, those of one that is disabled end at once.
+    std::optional<std::chrono::milliseconds> drain_timeout;
 
     Shared<HealthCheck> health;  // none: all backends count as up
 

@@ -61,7 +61,7 @@ Ruleset some_services() {
 void check(const HttpRequest& request, const HttpResponse& response) {
     const auto json = nlohmann::json::parse(response.body, nullptr, false);
     if (response.status == 200) {
-        require(request.method == "GET" || request.method == "HEAD");
+        require(request.method == "GET" || request.method == "HEAD" || request.method == "POST");
         require(response.content_type == "application/json" ? json.is_object() : request.path == "/metrics");
         return;
     }
@@ -74,7 +74,8 @@ void check(const HttpRequest& request, const HttpResponse& response) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static FakeEngine engine;
-    static const BackendHealth health([] {});
+    static const Administration administration;
+    static const BackendHealth health([] {}, administration);
     static const Loads loads;
     static const Desired desired{some_services(), {}};
     if (engine.told_flows.empty()) engine.told_flows.push_back(some_flow());
@@ -82,6 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const HttpRequest request = request_of({reinterpret_cast<const char*>(data), size});
     const HttpResponse response = answer(operations(), request, [](const auto& work) {
         Gateway gateway{engine, health, desired, desired, loads, {}};
+        gateway.administer = [](auto...) { return Result<>(); };
         work(gateway);
     });
     check(request, response);

@@ -10,8 +10,10 @@
 #include <cstring>
 #include <future>
 
+#include "support/binary.h"
 #include "support/churn.h"
 #include "support/echo_server.h"
+#include "support/program.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
@@ -54,6 +56,7 @@ TEST_P(ListenLinks, MayComeLaterAndGo) {
     ASSERT_TRUE(lab);
     EXPECT_TRUE(lab->daemon().wait_for_output("link wan1 is not there, or down", patience)) << lab->daemon_log();
     const lab::Host& gateway = lab->host("gateway");
+    EXPECT_EQ(outcome_of(gateway, {hairpin_binary(), "status", "--socket", lab.socket()}).status, 1);
     const Leg leg{Protocol::tcp, anywhere, *Endpoint::parse("10.7.0.1:1234")};
     command(lab->host("client"), "ip route add 10.7.0.1/32 via " + lab->plan().gateway().address(Family::v4)->str());
     command(gateway, "ip link add wan1 type bridge && ip address add 10.7.0.1/32 dev wan1 && ip link set wan1 up");
@@ -115,6 +118,45 @@ TEST_P(ListenLinks, AlsoServeAnAddressThatARouterMapsToThem) {
         ASSERT_TRUE(meeting.conversation) << host << ": " << strerror(meeting.refused_with) << lab->daemon_log();
         EXPECT_TRUE(meeting.conversation->alive()) << host;
     }
+}
+
+// Another program holds the port of an address that comes: the gateway says so, and serves it once that one is gone.
+TEST(ListenLinksOfTheProxy, AreServedOnceTheirPortIsFree) {
+    const TestLab lab("services:\n  pg: {listen: [wan0:1234, wan1:1234], backends: 10.0.0.2:4321}\n");
+    ASSERT_TRUE(lab);
+    const lab::Host& gateway = lab->host("gateway");
+    command(gateway, "ip link add wan1 type bridge && ip link set wan1 up && ip address add 10.7.0.1/32 dev lo");
+    Fd holder = listen_on(gateway, at("10.7.0.1:1234"));
+    command(gateway, "ip address del 10.7.0.1/32 dev lo && ip address add 10.7.0.1/32 dev wan1");
+    ASSERT_TRUE(lab->daemon().wait_for_output("cannot serve 10.7.0.1:1234 (tcp): the port is in use", patience))
+        << lab->daemon_log();
+    const Outcome ill = outcome_of(gateway, {hairpin_binary(), "status", "--socket", lab.socket()});
+    EXPECT_EQ(ill.status, 1) << ill.output;
+    EXPECT_NE(ill.output.find("could not be followed"), std::string::npos) << ill.output;
+    holder.reset();
+    EXPECT_TRUE(lab->daemon().wait_for_output("link wan1: what listens there is now served at 10.7.0.1", patience))
+        << lab->daemon_log();
+    EXPECT_TRUE(connect_from(gateway, {Protocol::tcp, anywhere, at("10.7.0.1:1234")})) << strerror(errno);
+    const Outcome well = outcome_of(gateway, {hairpin_binary(), "status", "--socket", lab.socket()});
+    EXPECT_EQ(well.status, 0) << well.output;
+}
+
+// Another service has written out what DHCP gives the link: that one has it, at a start and a reload, too.
+TEST_P(ListenLinks, GiveWayToWhatIsWrittenOut) {
+    const TestLab lab(yaml, GetParam());
+    ASSERT_TRUE(lab);
+    const Ip second = beside(lab->plan().gateway(), "0.0.0.77");
+    command(lab->host("gateway"), "ip address add " + second.str() + "/32 dev wan0");
+    ASSERT_TRUE(
+        lab.reload(std::string(yaml) + "  fixed: {listen: " + second.str() + ":1234, backends: 10.0.0.2:4322}\n"));
+    EXPECT_TRUE(lab->daemon().wait_for_output("as things stand: service pg: " + second.str() + ":1234 overlaps", patience))
+        << lab->daemon_log();
+    const Fd server = listen_on(lab->host("server1"), at("10.0.0.2:4322"));
+    const Meeting meeting = meet(lab->host("client"), {second, 1234}, {&server});
+    EXPECT_TRUE(meeting.conversation) << strerror(meeting.refused_with);
+    const Outcome ill = outcome_of(lab->host("gateway"), {hairpin_binary(), "status", "--socket", lab.socket()});
+    EXPECT_EQ(ill.status, 1) << ill.output;
+    EXPECT_NE(ill.output.find("service pg: "), std::string::npos) << ill.output;
 }
 
 // A proxy can only answer at addresses of its machine, and says how it gets this one.

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <unordered_map>
 
 #include "support/tcp.h"
@@ -17,10 +18,12 @@ void watch(const Fd& epoll, int fd) {
     epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event);
 }
 
-// False: the connection is over.
+// False: the connection is over. Where nothing waits, the event was about an earlier connection of this number, which a
+// process that is just being started holds, too.
 bool echo(int fd) {
     std::array<char, 4096> buffer;
-    const ssize_t size = recv(fd, buffer.data(), buffer.size(), 0);
+    const ssize_t size = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (size < 0 && errno == EAGAIN) return true;
     return size > 0 && send(fd, buffer.data(), static_cast<size_t>(size), MSG_NOSIGNAL) == size;
 }
 

@@ -25,6 +25,9 @@ struct FakeEngine : Engine {
         for (const LiveFlow& flow : told_flows) visit(flow);
         return {};
     }
+    Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) override {
+        return std::erase_if(told_flows, which);
+    }
     Result<> clear() override { return {}; }
 };
 

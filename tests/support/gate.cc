@@ -96,7 +96,8 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
     const bool inside = !is_outside(ruleset_, topology_, client.source.ip);
     const bool outside_link = link != lo && faces_only_outside(ruleset_, topology_, link);
     const bool kept_out = is_kept_out(ruleset_, topology_, client, abilities);
-    if (kept_out && !(inside && outside_link)) {
+    const bool forged = (inside && outside_link) || (topology_.owns(client.source.ip) && link != lo);
+    if (kept_out && !forged) {
         expect_refused(verdict, client, link, payload);
         return {};
     }
@@ -107,7 +108,7 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
         EXPECT_EQ(verdict.frame, sent);
         return {};
     }
-    if ((inside && outside_link) || (topology_.owns(client.source.ip) && link != lo)) {
+    if (forged) {
         EXPECT_EQ(verdict.action, Action::drop) << "a forged address";
         return {};
     }

@@ -62,6 +62,7 @@ public:
     void freeze() const;
     void thaw() const;
 
+    void rewrite(std::string_view yaml) const { config_.write(yaml); }  // the configuration, which nobody reads yet
     // Replaces the configuration and has the daemon read it (SIGHUP); false if it refuses.
     bool reload(std::string_view yaml) const;
 

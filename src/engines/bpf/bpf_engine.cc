@@ -73,10 +73,12 @@ public:
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
+    Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) override;
     Result<> clear() override;
     void tend() override;
 
 private:
+    LiveFlow live_flow(const FlowState& flow, uint32_t time) const;
     Result<> take_over();
     Result<> set_sysctls(const Desired& desired);
     Result<> name_slots(const Desired& desired);
@@ -385,19 +387,34 @@ Result<Stats> BpfEngine::stats() {
     return stats;
 }
 
+LiveFlow BpfEngine::live_flow(const FlowState& flow, uint32_t time) const {
+    return {.service = name_of(flow.forth.service),
+            .path = static_cast<Path>(flow.forth.path),
+            .client = from_wire(flow.asked),
+            .backend = from_wire(translated(flow.forth)),
+            .ended = flow.ended(),
+            .bytes_to_backend = flow.forth.bytes,
+            .bytes_to_client = flow.bytes_to_client(),
+            .age = std::chrono::duration_cast<std::chrono::milliseconds>(since(flow.forth.began, time))};
+}
+
 Result<> BpfEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     if (!desired_) return {};
     const uint32_t time = now();
-    return visit_flows(*kernel_, [&](const FlowState& flow) {
-        visit({.service = name_of(flow.forth.service),
-               .path = static_cast<Path>(flow.forth.path),
-               .client = from_wire(flow.asked),
-               .backend = from_wire(translated(flow.forth)),
-               .ended = flow.ended(),
-               .bytes_to_backend = flow.forth.bytes,
-               .bytes_to_client = flow.bytes_to_client(),
-               .age = std::chrono::duration_cast<std::chrono::milliseconds>(since(flow.forth.began, time))});
+    return visit_flows(*kernel_, [&](const FlowState& flow) { visit(live_flow(flow, time)); });
+}
+
+// The next packet of a flow that is taken away passes to the kernel, which knows nothing of it, and is reset.
+Result<uint64_t> BpfEngine::end_connections(const std::function<bool(const LiveFlow&)>& which) {
+    if (!desired_) return uint64_t{0};
+    std::vector<FlowState> chosen;
+    const uint32_t time = now();
+    const auto done = visit_flows(*kernel_, [&](const FlowState& flow) {
+        const bool lives = flow.protocol() == Protocol::tcp && !flow.ended();
+        if (lives && which(live_flow(flow, time))) chosen.push_back(flow);
     });
+    for (const FlowState& flow : chosen) kernel_->flows().remove(flow.asked, flow.forth.began);
+    return done ? Result<uint64_t>(chosen.size()) : done.error();
 }
 
 void BpfEngine::tend() {

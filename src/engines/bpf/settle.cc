@@ -70,7 +70,9 @@ Result<Tables> read_tables(const Maps& maps) {
 uint32_t first_free_number(const Tables& tables) {
     uint32_t first = std::max({beyond(tables.backends), beyond(tables.choices), beyond(tables.rules)});
     for (const auto& [key, value] : tables.networks) first = std::max(first, key.network + 1);
-    for (const auto& [key, rules] : tables.rules) {  // a network that holds no address is named only here
+    // A network that holds no address is named by those only that mean it.
+    for (const auto& [key, backend] : tables.backends) first = std::max(first, backend.peers + 1);
+    for (const auto& [key, rules] : tables.rules) {
         for (const uint32_t network : {rules.allowed[0], rules.allowed[1], rules.denied[0], rules.denied[1]}) {
             first = std::max(first, network + 1);
         }

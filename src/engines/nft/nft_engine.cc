@@ -70,10 +70,12 @@ public:
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
+    Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) override;
     Result<> clear() override;
     void tend() override;
 
 private:
+    std::optional<LiveFlow> live_flow(const TrackedFlow& flow) const;  // nothing: it is none of ours
     bool can_change(const Desired& desired, const Difference& difference, const Part& surroundings) const;
     Result<> take_over(std::shared_ptr<const Desired> desired, Part surroundings);
     Result<> change(std::shared_ptr<const Desired> desired, const Difference& difference);
@@ -327,23 +329,42 @@ Result<Stats> NftEngine::stats() {
     return rows.take();
 }
 
+std::optional<LiveFlow> NftEngine::live_flow(const TrackedFlow& flow) const {
+    const Leg& client = flow.client;
+    const Service* service =
+        flow.translated ? service_asked(*desired_, earlier(), client.protocol, client.destination) : nullptr;
+    if (!service) return std::nullopt;
+    return LiveFlow{
+        .service = service->name,
+        .path = path_of(desired_->ruleset, desired_->topology, client.source.ip, flow.backend.destination.ip),
+        .client = client,
+        .backend = flow.backend,
+        .ended = !flow.alive,
+        .bytes_to_backend = flow.bytes_to_backend,
+        .bytes_to_client = flow.bytes_to_client,
+        .age = flow.age};
+}
+
 Result<> NftEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     if (!desired_) return {};
-    return conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
-        const Leg& client = flow.client;
-        const Service* service =
-            flow.translated ? service_asked(*desired_, earlier(), client.protocol, client.destination) : nullptr;
-        if (!service) return Fate::keep;
-        visit({.service = service->name,
-               .path = path_of(desired_->ruleset, desired_->topology, client.source.ip, flow.backend.destination.ip),
-               .client = client,
-               .backend = flow.backend,
-               .ended = !flow.alive,
-               .bytes_to_backend = flow.bytes_to_backend,
-               .bytes_to_client = flow.bytes_to_client,
-               .age = flow.age});
+    return conntrack_.review(Flows::translated, [&](const TrackedFlow& tracked) {
+        if (const auto flow = live_flow(tracked)) visit(*flow);
         return Fate::keep;
     });
+}
+
+// The next packet of a forgotten connection begins none: whoever gets it knows nothing of it, and resets.
+Result<uint64_t> NftEngine::end_connections(const std::function<bool(const LiveFlow&)>& which) {
+    uint64_t ended = 0;
+    if (!desired_) return ended;
+    const auto done = conntrack_.review(Flows::translated, [&](const TrackedFlow& tracked) {
+        if (tracked.client.protocol != Protocol::tcp || !tracked.alive) return Fate::keep;
+        const auto flow = live_flow(tracked);
+        if (!flow || !which(*flow)) return Fate::keep;
+        ++ended;
+        return Fate::forget;
+    });
+    return done ? Result<uint64_t>(ended) : done.error();
 }
 
 void NftEngine::tend() {

@@ -76,9 +76,9 @@ bool Definition::names(std::string_view chain) {
 }
 
 std::string digest(std::string_view text) {
-    uint32_t hash = 2166136261U;  // FNV-1a
-    for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619U;
-    return fmt::format("{:08x}", hash);
+    uint64_t hash = 14695981039346656037U;  // FNV-1a
+    for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211U;
+    return fmt::format("{:016x}", hash);
 }
 
 // Elements name chains, and chains name chains: those that go are emptied before the first of them is deleted. A

@@ -76,4 +76,7 @@ inline bool watch(const Context& context, int fd, uint32_t events, const void* s
     return epoll_ctl(context.epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+// No event of it comes any more, whoever else holds the socket; nothing where it is not watched.
+inline void unwatch(const Context& context, int fd) { epoll_ctl(context.epoll.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
 }  // namespace hairpin::proxy

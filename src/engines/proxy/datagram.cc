@@ -175,6 +175,9 @@ DatagramListener::DatagramListener(Context& context, const Served& served_endpoi
     if (is_wildcard()) tell_destinations(fd_.get(), family);
 }
 
+// As with TCP: another process may hold the socket.
+DatagramListener::~DatagramListener() { unwatch(context_, fd_.get()); }
+
 void DatagramListener::on_event(DatagramBatch& batch) {
     for (int round = 0; round < batches_an_event; ++round) {
         batch.clear();

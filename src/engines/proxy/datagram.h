@@ -98,6 +98,9 @@ class DatagramListener {
 public:
     // `fd` is a bound socket.
     DatagramListener(Context& context, const Served& served, Fd fd);
+    ~DatagramListener();
+    DatagramListener(const DatagramListener&) = delete;
+    DatagramListener& operator=(const DatagramListener&) = delete;
 
     void on_event(DatagramBatch& batch);  // clients have sent something
 

@@ -51,11 +51,16 @@ public:
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
+    Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) override;
     Result<> clear() override { return apply(std::make_shared<const Desired>()); }
+    std::vector<int> listening_sockets() const override;
+    void stop_listening() override;
 
 private:
     Result<> start_workers();
     bool touches_ours(const Listen& listen) const;
+    bool is_inherited(const Listen& listen) const;
+    Result<Fd> open(const Listen& listen);
     template <class Attempt>
     auto with_port_freed(const Listen& listen, Attempt attempt);
     size_t sockets_for(const Listen& listen) const { return listen.shared ? worker_count_ : 1; }
@@ -115,6 +120,10 @@ bool ProxyEngine::touches_ours(const Listen& listen) const {
            });
 }
 
+bool ProxyEngine::is_inherited(const Listen& listen) const {
+    return options_.inherited && options_.inherited->holds(listen.protocol, listen.endpoint);
+}
+
 // Tries to use the port of an endpoint, and once more where one of our UDP sessions may be calling from it. Such a
 // session ends: the client's next datagram opens another one, on another port.
 template <class Attempt>
@@ -123,6 +132,13 @@ auto ProxyEngine::with_port_freed(const Listen& listen, Attempt attempt) {
     if (result || listen.protocol != Protocol::udp) return result;
     for (const auto& worker : workers_) worker->end_sessions_from(listen.endpoint);
     return attempt(listen.protocol, listen.endpoint);
+}
+
+Result<Fd> ProxyEngine::open(const Listen& listen) {
+    if (options_.inherited) {
+        if (auto fd = options_.inherited->take(listen.protocol, listen.endpoint)) return *std::move(fd);
+    }
+    return with_port_freed(listen, open_listener);
 }
 
 ServiceRecord& ProxyEngine::record_of(const std::string& service) {
@@ -152,7 +168,7 @@ Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
         const bool keep = old != serving_.end();
         if (keep) listen.shared = old->second;  // a socket stays as it was opened
         serving.emplace(key, listen.shared);
-        if (!keep && !touches_ours(listen)) {
+        if (!keep && !touches_ours(listen) && !is_inherited(listen)) {
             if (auto unused = with_port_freed(listen, check_unused); !unused) return unused;
         }
         ServiceRecord& record = record_of(listen.service->name);
@@ -160,7 +176,7 @@ Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
             if (!listen.shared && i != listen.owner(worker_count_)) continue;
             Assignment::Socket socket{{listen, &record, &record.of_worker(i)}, Fd()};
             if (!keep) {
-                auto fd = with_port_freed(listen, open_listener);
+                auto fd = open(listen);
                 if (!fd) return fd.error();
                 socket.fd = std::move(*fd);
             }
@@ -194,6 +210,22 @@ Result<Stats> ProxyEngine::stats() {
 Result<> ProxyEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     for (const auto& worker : workers_) worker->flows(visit);
     return {};
+}
+
+Result<uint64_t> ProxyEngine::end_connections(const std::function<bool(const LiveFlow&)>& which) {
+    uint64_t ended = 0;
+    for (const auto& worker : workers_) ended += worker->end_connections(which);
+    return ended;
+}
+
+std::vector<int> ProxyEngine::listening_sockets() const {
+    std::vector<int> sockets;
+    for (const auto& worker : workers_) worker->add_listening_sockets(sockets);
+    return sockets;
+}
+
+void ProxyEngine::stop_listening() {
+    for (const auto& worker : workers_) worker->stop_listening();
 }
 
 }  // namespace

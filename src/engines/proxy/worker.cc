@@ -41,6 +41,9 @@ Fd open_reserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 Worker::TcpListener::TcpListener(Worker& worker, const Served& served_endpoint, Fd fd)
     : served(served_endpoint), worker_(worker), fd_(std::move(fd)) {}
 
+// Another process may hold the socket, which then would go on raising events for who is no more.
+Worker::TcpListener::~TcpListener() { unwatch(worker_.context_, fd_.get()); }
+
 void Worker::TcpListener::accept_all(int most) {
     for (int i = 0; i < most; ++i) {
         SockAddr peer;
@@ -148,9 +151,23 @@ void Worker::end_sessions_from(const Endpoint& endpoint) {
     });
 }
 
+void Worker::add_listening_sockets(std::vector<int>& sockets) {
+    tell([&] {
+        for (const auto& [key, listener] : listeners_.tcp) sockets.push_back(listener->fd());
+        for (const auto& [key, listener] : listeners_.udp) sockets.push_back(listener->fd());
+    });
+}
+
+void Worker::stop_listening() {
+    tell([&] {
+        for (const auto& [key, listener] : listeners_.tcp) unwatch(context_, listener->fd());
+        for (const auto& [key, listener] : listeners_.udp) unwatch(context_, listener->fd());
+    });
+}
+
 // Connections are shown some at a time, for traffic must not wait for all. From the last to the first: where one ends
 // meanwhile, the last takes its place, which may show it twice but never hides it.
-void Worker::flows(const std::function<void(const LiveFlow&)>& visit) {
+void Worker::each_session(const std::function<void(Session&)>& visit) {
     const auto& sessions = context_.sessions;
     const uint32_t listing = ++listings_;
     size_t left = std::numeric_limits<size_t>::max();
@@ -159,11 +176,27 @@ void Worker::flows(const std::function<void(const LiveFlow&)>& visit) {
             left = std::min(left, sessions.size());
             for (const size_t end = left - std::min(left, sessions_a_turn); left > end; --left) {
                 Session& session = *sessions[left - 1];
-                if (std::exchange(session.listed, listing) == listing) continue;
-                if (const auto flow = session.flow()) visit(*flow);
+                if (std::exchange(session.listed, listing) != listing) visit(session);
             }
         });
     }
+}
+
+uint64_t Worker::end_connections(const std::function<bool(const LiveFlow&)>& which) {
+    uint64_t ended = 0;
+    each_session([&](Session& session) {
+        const auto flow = session.flow();
+        if (!flow || !which(*flow)) return;
+        session.abort();
+        ++ended;
+    });
+    return ended;
+}
+
+void Worker::flows(const std::function<void(const LiveFlow&)>& visit) {
+    each_session([&](const Session& session) {
+        if (const auto flow = session.flow()) visit(*flow);
+    });
     tell([&] {
         for (const auto& [key, listener] : listeners_.udp) {
             for (const auto& [client, session] : listener->sessions()) visit(session->flow());

@@ -31,6 +31,7 @@ class Worker {
     class TcpListener : private Timer {
     public:
         TcpListener(Worker& worker, const Served& served, Fd fd);
+        ~TcpListener();
         void accept_all(int most);
         int fd() const { return fd_.get(); }
         Served served;
@@ -67,8 +68,14 @@ public:
     void assign(Change change);
     // Ends the UDP sessions that hold a port which is to be listened on: those that call a backend from there.
     void end_sessions_from(const Endpoint& endpoint);
+    // Its descriptors, which stay its own.
+    void add_listening_sockets(std::vector<int>& sockets);
+    // Another process that holds the same sockets listens from now on; ours stay open, for answers over UDP.
+    void stop_listening();
     // Shows every connection and session that reached a backend. `visit` runs on the worker's thread.
     void flows(const std::function<void(const LiveFlow&)>& visit);
+    // Resets the connections that `which` chooses, and says how many. It runs on the worker's thread.
+    uint64_t end_connections(const std::function<bool(const LiveFlow&)>& which);
 
 private:
     Worker(size_t index, LoopGuard& guard);
@@ -78,6 +85,7 @@ private:
     void tell(const std::function<void()>& order);
     bool take_order();
     void take(Change& change);
+    void each_session(const std::function<void(Session&)>& visit);
 
     Context context_;
     Fd wake_;

@@ -22,7 +22,9 @@ constexpr Command commands[] = {
     {"flows", "list", flows_command},        {"who", "say who", who_command},
     {"clear", "remove", clear_command},      {"backends", "list", backends_command},
     {"status", "tell", status_command},      {"services", "list", services_command},
-    {"top", "watch", top_command},
+    {"top", "watch", top_command},           {"reload", "read", reload_command},
+    {"drain", "spare", drain_command},       {"undrain", "end that", undrain_command},
+    {"disable", "end", disable_command},     {"enable", "end that", enable_command},
 };
 
 struct Outcome {
@@ -103,6 +105,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{{"run", "--engine", "warp"}, "there is no engine 'warp', only proxy"},
                     Wrong{{"run", "--threads", "many"}, "--threads"}, Wrong{{"run", "--threads", "-1"}, "--threads"},
                     Wrong{{"check", "a.yaml", "b.yaml"}, "b.yaml"}, Wrong{{"lab", "a.yaml", "b.yaml"}, "b.yaml"},
+                    Wrong{{"drain"}, "BACKEND is required"},
+                    Wrong{{"drain", "10.0.0.2", "--wait=1"}, "--wait: '1' lacks a unit"},
                     Wrong{{"who"}, "SOURCE is required"}, Wrong{{"who", "1.0.0.1"}, "'1.0.0.1' lacks a port"},
                     Wrong{{"who", "1.0.0.1:80", "--at", "srv1"}, "'srv1' is neither an address nor ADDRESS:PORT"},
                     Wrong{{"flows", "srv1"}, "srv1"}, Wrong{{"clear", "all"}, "all"}, Wrong{{"version", "now"}, "now"},

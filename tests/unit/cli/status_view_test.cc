@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 const json services = json::parse(R"({"services": [
-    {"service": "web", "listen": ["1.0.0.1:80", "1.0.0.1:443"], "protocol": "tcp", "balance": "maglev", "backends_up": 1,
+    {"service": "web", "listen": ["1.0.0.1:80", "1.0.0.1:443"], "links": [], "protocol": "tcp", "balance": "maglev", "backends_up": 1,
      "backends": 2, "active": 12, "accepted": 345, "refused": 0, "bytes_to_backends": 812, "bytes_to_clients": 1500000}
 ]})");
 
@@ -31,6 +31,14 @@ TEST(StatusPage, SaysWhoServesWhatAndThatAllIsWell) {
         "web      1.0.0.1:80 and 1 more  tcp       maglev   1/2      12       345        0        812 B     1.4 MiB\n"
         "\n"
         "nothing is wrong\n");
+}
+
+TEST(StatusPage, NamesLinksThatHaveNoAddress) {
+    json waiting = services;
+    waiting["services"][0]["listen"] = json::array();
+    waiting["services"][0]["links"] = {"ppp0:80", "eth0:80"};
+    EXPECT_NE(status_page(status(), waiting).find("\nweb      ppp0:80 and 1 more "), std::string::npos)
+        << status_page(status(), waiting);
 }
 
 TEST(StatusPage, SaysWhatIsWrong) {

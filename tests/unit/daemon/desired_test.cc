@@ -1,4 +1,4 @@
-// desired = configuration x health x topology.
+// desired = configuration x administration x health x topology.
 #include "daemon/desired.h"
 
 #include <gtest/gtest.h>
@@ -27,12 +27,12 @@ IsUp all_but(std::vector<std::string_view> down) {
 
 TEST(MakeDesired, IsWhatIsConfiguredWhileAllAreUp) {
     const auto all = configured();
-    EXPECT_EQ(make_desired(all, all_but({})), all);
+    EXPECT_EQ(make_desired(all, all_but({}), {}), all);
 }
 
 TEST(MakeDesired, LeavesOutABackendThatIsDown) {
     const auto all = configured();
-    const auto desired = make_desired(all, all_but({"10.0.0.2:80"}));
+    const auto desired = make_desired(all, all_but({"10.0.0.2:80"}), {});
     const auto& services = desired->ruleset.services();
     ASSERT_EQ(services.size(), 2u);
     EXPECT_EQ(services[0].backends, (std::vector<Backend>{{range("10.0.0.3:80")}}));
@@ -44,15 +44,40 @@ TEST(MakeDesired, LeavesOutABackendThatIsDown) {
 
 TEST(MakeDesired, KeepsAllOrNoneWhereNoneIsUp) {
     const auto all = configured(WhenNone::all);
-    EXPECT_EQ(make_desired(all, all_but({"10.0.0.2:80", "10.0.0.3:80"})), all);
-    const auto none = make_desired(configured(WhenNone::refuse), all_but({"10.0.0.2:80", "10.0.0.3:80"}));
+    EXPECT_EQ(make_desired(all, all_but({"10.0.0.2:80", "10.0.0.3:80"}), {}), all);
+    const auto none = make_desired(configured(WhenNone::refuse), all_but({"10.0.0.2:80", "10.0.0.3:80"}), {});
     EXPECT_TRUE(none->ruleset.services()[0].backends.empty());
     EXPECT_TRUE(none->ruleset.find(Protocol::tcp, endpoint("1.0.0.1:80"))) << "the endpoint is still the service's";
 }
 
 TEST(MakeDesired, AsksNothingOfAServiceWithoutChecks) {
     const auto all = configured();
-    EXPECT_EQ(make_desired(all, all_but({"10.0.0.2:53"})), all);
+    EXPECT_EQ(make_desired(all, all_but({"10.0.0.2:53"}), {}), all);
+}
+
+Administration taken_out(Order order, std::vector<ServiceBackend> names) {
+    Administration administration;
+    for (const ServiceBackend& name : names) administration.carry_out(order, name);
+    return administration;
+}
+
+TEST(MakeDesired, LeavesOutWhatAnOperatorHasTakenOutOfAnyService) {
+    const auto all = configured();
+    for (const Order order : {Order::drain, Order::disable}) {
+        const auto desired = make_desired(all, all_but({}), taken_out(order, {{"web", range("10.0.0.2:80")}}));
+        EXPECT_EQ(desired->ruleset.services()[0].backends, (std::vector<Backend>{{range("10.0.0.3:80")}}));
+        EXPECT_EQ(desired->ruleset.services()[1], all->ruleset.services()[1]);
+    }
+    const auto unchecked = make_desired(all, all_but({}), taken_out(Order::drain, {{"dns", range("10.0.0.2:53")}}));
+    EXPECT_TRUE(unchecked->ruleset.services()[1].backends.empty()) << "nobody is left, so new flows are refused";
+}
+
+TEST(MakeDesired, BringsBackTheOthersAloneWhereNoneIsUp) {
+    const auto administration = taken_out(Order::disable, {{"web", range("10.0.0.2:80")}});
+    const auto all = make_desired(configured(WhenNone::all), all_but({"10.0.0.3:80"}), administration);
+    EXPECT_EQ(all->ruleset.services()[0].backends, (std::vector<Backend>{{range("10.0.0.3:80")}}));
+    const auto none = make_desired(configured(WhenNone::refuse), all_but({"10.0.0.3:80"}), administration);
+    EXPECT_TRUE(none->ruleset.services()[0].backends.empty());
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ TEST(Metrics, CarryServicePathBackendAndReason) {
     counts.refused[static_cast<size_t>(Refusal::ports)] = 3;
     counts.bytes_to_clients = 5400;
     engine.told_stats = Stats{{counts}};
-    const BackendHealth health{[] {}};
+    const Administration administration;
+    const BackendHealth health{[] {}, administration};
     const BackendDiscovery discovery{[] {}};
     Loads loads;
     loads.refuse();

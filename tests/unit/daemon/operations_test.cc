@@ -21,16 +21,30 @@ protected:
         return answer(table, request, [this](const auto& work) {
             const Desired desired{Ruleset(services_), {}};
             Gateway gateway{engine_, health_, discovery_, desired, desired, loads_, {}};
+            gateway.reload = reload_;
+            gateway.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
+                for (const ServiceBackend& backend : names) administration_.carry_out(order, backend);
+                asked_by_ = who;
+                return administered_;
+            };
             work(gateway);
         });
     }
 
     FakeEngine engine_;
-    const BackendHealth health_{[] {}};
+    Administration administration_;
+    const BackendHealth health_{[] {}, administration_};
     const BackendDiscovery discovery_{[] {}};
     Loads loads_;
     std::vector<Service> services_;
+    std::function<Reload()> reload_;
+    Result<> administered_;
+    std::string asked_by_;
 };
+
+HttpRequest post(std::string path, std::string body = "") {
+    return {.method = "POST", .path = std::move(path), .body = std::move(body), .peer = Peer{.pid = 77, .uid = 1000}};
+}
 
 TEST_F(Operations, RefuseWhatIsNotInTheTable) {
     const HttpResponse unknown = ask(get("/v1/nonsense"));
@@ -63,6 +77,83 @@ TEST_F(Operations, SayWhatTheEngineCouldNotTell) {
     const HttpResponse response = ask(get("/v1/stats"));
     EXPECT_EQ(response.status, 500);
     EXPECT_EQ(response.body, R"({"error":"the table is gone"})");
+}
+
+TEST_F(Operations, ReloadTellsWhatIsServedOrEveryReason) {
+    reload_ = [] { return Reload{{}, "2 services on 3 endpoints"}; };
+    HttpResponse response = ask(post("/v1/reload"));
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(response.body, R"({"serving":"2 services on 3 endpoints"})");
+
+    reload_ = [] { return Reload{{"a.yaml:1:1: first", "a.yaml:2:1: second"}, "1 service on 1 endpoint"}; };
+    response = ask(post("/v1/reload"));
+    EXPECT_EQ(response.status, 422);
+    EXPECT_EQ(response.body, R"({"error":"refused, and nothing has changed: still serving 1 service on 1 endpoint",)"
+                             R"("errors":["a.yaml:1:1: first","a.yaml:2:1: second"]})");
+
+    reload_ = nullptr;
+    response = ask(post("/v1/reload"));
+    EXPECT_EQ(response.status, 409);
+    EXPECT_EQ(response.body, R"({"error":"nothing to reload, the services were given on the command line"})");
+    EXPECT_EQ(ask(get("/v1/reload")).allow, "POST");
+}
+
+Service web() {
+    Service web;
+    web.name = "web";
+    web.listen = {*EndpointRange::parse("1.0.0.1:80")};
+    web.backends = {{*EndpointRange::parse("10.0.0.2:80")}, {*EndpointRange::parse("10.0.0.3:80")}};
+    return web;
+}
+
+TEST_F(Operations, TakeABackendOutAndSayWhatLivesThere) {
+    services_ = {web()};
+    const auto flow_to = [](std::string_view backend, bool ended = false) {
+        return LiveFlow{
+            .service = "web", .client = {}, .backend = {Protocol::tcp, {}, *Endpoint::parse(backend)}, .ended = ended};
+    };
+    engine_.told_flows = {flow_to("10.0.0.2:80"), flow_to("10.0.0.2:80"), flow_to("10.0.0.2:80", true),
+                          flow_to("10.0.0.3:80")};
+    HttpResponse response = ask(post("/v1/backends/drain", R"({"backend": "10.0.0.2:80", "service": "web"})"));
+    EXPECT_EQ(response.status, 200) << response.body;
+    const auto told = nlohmann::json::parse(response.body).at("backends");
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].at("backend"), "10.0.0.2:80");
+    EXPECT_EQ(told[0].at("state"), "draining");
+    EXPECT_EQ(told[0].at("active"), 2);
+    EXPECT_EQ(asked_by_, "uid 1000, pid 77");
+
+    EXPECT_EQ(ask(post("/v1/backends/disable", R"({"backend": "10.0.0.3"})")).status, 200);
+    EXPECT_EQ(administration_.duty({"web", *EndpointRange::parse("10.0.0.3:80")}), Duty::disabled);
+    administered_ = Error{"the table is gone"};
+    response = ask(post("/v1/backends/enable", R"({"backend": "10.0.0.3"})"));
+    EXPECT_EQ(response.status, 500);
+    EXPECT_EQ(response.body, R"({"error":"the table is gone"})");
+}
+
+TEST_F(Operations, RefuseABodyThatIsNoOrder) {
+    services_ = {web()};
+    struct Wrong {
+        const char* body;
+        int status;
+        const char* message;
+    };
+    for (const Wrong& wrong :
+         {Wrong{"", 400, R"(the body must be a JSON object, {"backend": "10.0.0.2:80"})"},
+          Wrong{"{\"backend\": ", 400, R"(the body must be a JSON object, {"backend": "10.0.0.2:80"})"},
+          Wrong{R"(["10.0.0.2:80"])", 400, R"(the body must be a JSON object, {"backend": "10.0.0.2:80"})"},
+          Wrong{"{}", 400, "backend is missing: ADDRESS:PORT, or ADDRESS for all its ports"},
+          Wrong{R"({"backend": 80})", 400, "backend must be a text that is not empty"},
+          Wrong{R"({"backend": "10.0.0.2", "service": null})", 400, "service must be a text that is not empty"},
+          Wrong{R"({"backend": "10.0.0.2", "wait": true})", 400, "there is no member 'wait', only backend and service"},
+          Wrong{R"({"backend": "srv1"})", 400, "backend: 'srv1' is neither an address nor ADDRESS:PORT"},
+          Wrong{R"({"backend": "10.0.0.2:81"})", 404, "there is no backend 10.0.0.2:81: near it are 10.0.0.2:80"},
+          Wrong{R"({"backend": "10.0.0.2", "service": "wob"})", 404, "there is no service 'wob': did you mean web?"}}) {
+        const HttpResponse response = ask(post("/v1/backends/drain", wrong.body));
+        EXPECT_EQ(response.status, wrong.status) << wrong.body;
+        EXPECT_EQ(nlohmann::json::parse(response.body).at("error"), wrong.message) << wrong.body;
+    }
+    EXPECT_TRUE(administration_.empty());
 }
 
 TEST_F(Operations, ThatChangeSomethingAreLoggedWithWhoAsked) {

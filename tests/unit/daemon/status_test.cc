@@ -27,7 +27,8 @@ protected:
     }
 
     FakeEngine engine_;
-    const BackendHealth health_{[] {}};
+    Administration administration_;
+    const BackendHealth health_{[] {}, administration_};
     const BackendDiscovery discovery_{[] {}};
     Loads loads_;
     Desired desired_{Ruleset({service("web", "127.0.0.1:80"), service("dns", "127.0.0.1:53", Protocols::both)}), {}};
@@ -60,6 +61,17 @@ TEST_F(Status, TellsOfARefusedReloadUntilOneIsAccepted) {
     EXPECT_FALSE(told("reload")) << status.dump();
     EXPECT_EQ(status.at("configuration").at("origin"), "the command line");
     EXPECT_TRUE(status.at("configuration").at("refused").is_null());
+}
+
+TEST_F(Status, TellsWhereAnOperatorHasTakenOutAllBackends) {
+    administration_.carry_out(Order::disable, {"web", *EndpointRange::parse("10.0.0.2:80")});
+    EXPECT_EQ(json(status_json(gateway())).at("problems"), json::array());
+    Gateway seen = gateway();
+    EXPECT_EQ(json(*services_json(seen)).at("services")[0].at("backends_up"), 1);
+    administration_.carry_out(Order::drain, {"web", *EndpointRange::parse("10.0.0.3:80")});
+    const json problems = json(status_json(gateway())).at("problems");
+    ASSERT_EQ(problems.size(), 1u) << problems.dump();
+    EXPECT_EQ(problems[0].at("message"), "service web: all its backends are taken out: new flows are refused");
 }
 
 TEST_F(Status, TellsWhichEndpointsTheGatewayHasNoAddressFor) {

@@ -1,0 +1,87 @@
+#include "daemon/departures.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace hairpin {
+namespace {
+
+bool leads_to(const ServiceBackend& name, const LiveFlow& flow) {
+    return name.service == flow.service && name.backend.contains(flow.backend.destination);
+}
+
+std::set<ServiceBackend> names_in(const std::vector<Service>& services) {
+    std::set<ServiceBackend> names;
+    for (const Service& service : services) {
+        for (const Backend& backend : service.backends) names.insert({service.name, backend.endpoint});
+    }
+    return names;
+}
+
+}  // namespace
+
+void Departures::leave(const ServiceBackend& name, Time by, std::chrono::milliseconds late) {
+    leaving_[name] = {by, by + late};
+}
+
+void Departures::stay(const ServiceBackend& name) { leaving_.erase(name); }
+
+void Departures::follow(Duty duty, const ServiceBackend& name, const Service& service, Time now) {
+    if (duty != Duty::disabled) return stay(name);
+    if (!leaving_.contains(name)) {
+        leave(name, now + service.drain_timeout.value_or(std::chrono::milliseconds(0)), service.connect_timeout);
+    }
+}
+
+void Departures::follow(const std::vector<Service>& before, const std::vector<Service>& after,
+                        const Administration& administration, Time now) {
+    const auto has_timeout = [](const Service& service) { return service.drain_timeout.has_value(); };
+    if (leaving_.empty() && std::ranges::none_of(before, has_timeout) && std::ranges::none_of(after, has_timeout)) {
+        return;
+    }
+    const std::set<ServiceBackend> there = names_in(after);
+    for (const ServiceBackend& name : there) {
+        if (administration.duty(name) != Duty::disabled) stay(name);
+    }
+    std::map<std::string_view, const Service*> now_configured;
+    for (const Service& service : after) now_configured.emplace(service.name, &service);
+    for (const Service& service : before) {
+        const auto still = now_configured.find(service.name);
+        const auto timeout = (still != now_configured.end() ? *still->second : service).drain_timeout;
+        if (!timeout) continue;
+        for (const Backend& backend : service.backends) {
+            const ServiceBackend name{service.name, backend.endpoint};
+            if (!there.contains(name) && !leaving_.contains(name)) leave(name, now + *timeout, service.connect_timeout);
+        }
+    }
+}
+
+std::vector<ServiceBackend> Departures::due(Time now) {
+    std::vector<ServiceBackend> names;
+    for (const auto& [name, departure] : leaving_) {
+        if (departure.by <= now) names.push_back(name);
+    }
+    std::erase_if(leaving_, [&](const auto& entry) { return entry.second.over < now; });
+    return names;
+}
+
+void Departures::end_due(Engine& engine, Time now) {
+    const std::vector<ServiceBackend> names = due(now);
+    if (names.empty()) return;
+    std::map<ServiceBackend, uint64_t> ended;
+    const auto done = engine.end_connections([&](const LiveFlow& flow) {
+        const auto name = std::ranges::find_if(names, [&](const ServiceBackend& one) { return leads_to(one, flow); });
+        if (name == names.end()) return false;
+        ++ended[*name];
+        return true;
+    });
+    for (const auto& [name, count] : ended) {
+        spdlog::info("{}: {} live connection{} reset", name.str(), count, count == 1 ? " was" : "s were");
+    }
+    if (!done) spdlog::warn(done.error().within("ending live connections").message);
+}
+
+}  // namespace hairpin

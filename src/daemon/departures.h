@@ -1,0 +1,43 @@
+// Backends that take no flows any more, and whose live connections have a set time to end by themselves.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <vector>
+
+#include "daemon/administration.h"
+#include "engines/engine.h"
+
+namespace hairpin {
+
+// A value.
+class Departures {
+public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    // Its connections are to end by then. A connection that was being made to it when it left may still come about, for
+    // as long as `late`: it ends as well.
+    void leave(const ServiceBackend& name, Time by, std::chrono::milliseconds late);
+    void stay(const ServiceBackend& name);
+
+    // An order about a backend of this service was carried out: what is disabled leaves, anything else stays.
+    void follow(Duty duty, const ServiceBackend& name, const Service& service, Time now);
+    // What a reload took away leaves where its service has a drain_timeout; what it kept or brought back stays, unless
+    // it is disabled.
+    void follow(const std::vector<Service>& before, const std::vector<Service>& after,
+                const Administration& administration, Time now);
+
+    // Those whose time has come, each for as long as something late may come.
+    std::vector<ServiceBackend> due(Time now);
+    // Ends what lives there; logged.
+    void end_due(Engine& engine, Time now);
+
+private:
+    struct Departure {
+        Time by;
+        Time over;
+    };
+    std::map<ServiceBackend, Departure> leaving_;
+};
+
+}  // namespace hairpin

@@ -1,0 +1,159 @@
+// `hairpin upgrade`: another process of a newer version serves in the place of the old one, and no client notices.
+//
+//   client ────── gateway ─────────────────── server1, an echo server
+//                 old process ──> new process
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "support/binary.h"
+#include "support/churn.h"
+#include "support/echo_server.h"
+#include "support/program.h"
+#include "support/tcp_stream.h"
+#include "support/udp.h"
+
+namespace hairpin {
+namespace {
+
+constexpr std::string_view yaml = R"(
+services:
+  tcp: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044"}
+  udp: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp}
+  range: {listen: "1.0.0.1:3000-3299", backends: "10.0.0.2:4000-4299"}
+)";
+constexpr size_t slices = 10;
+
+// The daemon runs from a file of its own, which can be replaced as a package manager does it.
+class Upgrade : public testing::TestWithParam<std::string> {
+protected:
+    Upgrade() {
+        std::filesystem::copy_file(hairpin_binary(), program_);
+        lab_ = std::make_unique<TestLab>(
+            yaml, GetParam(), TestLab::Backends::none,
+            std::vector<std::string>{"bash", "-c", "shift; exec " + program_ + " \"$@\"", "bash"});
+    }
+
+    void SetUp() override { ASSERT_TRUE(*lab_); }
+
+    const TestLab& lab() const { return *lab_; }
+    Outcome hairpin(const std::string& command) const {
+        return outcome_of(lab()->host("gateway"), {hairpin_binary(), command, "--socket", lab().socket()});
+    }
+    std::string serving_pid() const {
+        return std::to_string(
+            nlohmann::json::parse(
+                output_of(lab()->host("gateway"), {hairpin_binary(), "status", "--json", "--socket", lab().socket()}))
+                .at("pid")
+                .get<int>());
+    }
+    Fd connected() const {
+        return connect_from(lab()->host("client"), {Protocol::tcp, at("0.0.0.0"), at("1.0.0.1:1044")});
+    }
+    void replace_program(const std::string& by) const { std::filesystem::rename(by, program_); }
+
+    const TemporaryDirectory directory_;
+    const std::string program_ = directory_ / "hairpin";
+    std::unique_ptr<TestLab> lab_;
+};
+
+TEST_P(Upgrade, IsNoticedByNobody) {
+    const EchoServer server(lab()->host("server1"), at("10.0.0.2:2044"));
+    const Fd lives = connected();
+    ASSERT_TRUE(lives);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto load = [&](const char* host) {
+        return std::async(std::launch::async, churn, std::cref(lab()->host(host)), at("1.0.0.1:1044"), begin, slices);
+    };
+    auto outside = load("client");
+    auto self = load("server1");
+    for (int i = 0; i < 3; ++i) {
+        const Outcome outcome = hairpin("upgrade");
+        EXPECT_EQ(outcome.status, 0) << outcome.output << lab()->daemon_log();
+    }
+    for (const Tally& tally : {outside.get(), self.get()}) {
+        EXPECT_EQ(tally.failures, 0u) << tally.first_failure << "\n" << lab()->daemon_log();
+        for (const size_t answered : tally.by_slice) EXPECT_GT(answered, 0u);
+    }
+    EXPECT_TRUE(send_all(lives, "still here"));
+    EXPECT_EQ(receive(lives, 10), "still here");
+}
+
+// Each waits for its echo before it sends the next datagram: none is lost, on the way there or back.
+TEST_P(Upgrade, LosesNoDatagram) {
+    UdpSocket server(lab()->host("server1"), at("10.0.0.2:2044"));
+    const UdpSocket client(lab()->host("client"), at("0.0.0.0"));
+    auto upgraded = std::async(std::launch::async, [&] { return hairpin("upgrade").status; });
+    int after = 0;  // the upgrade
+    for (int i = 0; after < 200; ++i) {
+        const std::string number = std::to_string(i);
+        client.send(at("1.0.0.1:1044"), number);
+        const auto asked = server.receive();
+        ASSERT_TRUE(asked) << number << lab()->daemon_log();
+        server.send(asked->from, number);
+        const auto answer = client.receive();
+        ASSERT_TRUE(answer) << number << lab()->daemon_log();
+        EXPECT_EQ(answer->payload, number);
+        if (upgraded.wait_for(std::chrono::seconds(0)) == std::future_status::ready) ++after;
+    }
+    EXPECT_EQ(upgraded.get(), 0) << lab()->daemon_log();
+}
+
+TEST_P(Upgrade, RunsTheFileThatIsThereNow) {
+    const EchoServer server(lab()->host("server1"), at("10.0.0.2:2044"));
+    Fd lives = connected();
+    std::filesystem::copy_file(program_, directory_ / "new");
+    const auto inode = [](const std::string& path) {
+        struct stat status {};
+        stat(path.c_str(), &status);
+        return status.st_ino;
+    };
+    const auto new_inode = inode(directory_ / "new");
+    replace_program(directory_ / "new");
+    const std::string old_pid = serving_pid();
+    ASSERT_EQ(hairpin("upgrade").status, 0) << lab()->daemon_log();
+    const std::string new_pid = serving_pid();
+    EXPECT_NE(new_pid, old_pid);
+    EXPECT_EQ(inode("/proc/" + new_pid + "/exe"), new_inode);
+    // The old one ends with what it carries.
+    lives.reset();
+    const auto is_over = [&] {
+        std::ifstream status("/proc/" + old_pid + "/stat");
+        std::string text;
+        return !std::getline(status, text) || text.find(") Z ") != std::string::npos;
+    };
+    EXPECT_TRUE(wait_for(is_over)) << lab()->daemon_log();
+    EXPECT_TRUE(connected()) << lab()->daemon_log();
+}
+
+TEST_P(Upgrade, IsRefusedWhereTheNewOneCouldNotServe) {
+    const EchoServer server(lab()->host("server1"), at("10.0.0.2:2044"));
+    const Fd lives = connected();
+    const std::string pid = serving_pid();
+    struct Hindrance {
+        const char* what;
+        std::string program;
+    };
+    for (const auto& [what, program] : {Hindrance{"it does not start", "exit 1"},
+                                        Hindrance{"it ends when it should begin", "printf '?' >&3; exit 1"}}) {
+        const std::string file = directory_ / "broken";
+        std::ofstream(file) << "#!/bin/sh\n" << program << "\n";
+        std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+        replace_program(file);
+        const Outcome outcome = hairpin("upgrade");
+        EXPECT_EQ(outcome.status, 1) << what;
+        EXPECT_NE(outcome.output.find("the new hairpin ended before it served"), std::string::npos) << outcome.output;
+        EXPECT_EQ(serving_pid(), pid) << what << lab()->daemon_log();
+        EXPECT_TRUE(connected()) << what << lab()->daemon_log();
+        EXPECT_TRUE(send_all(lives, "x")) << what;
+        EXPECT_EQ(receive(lives, 1), "x") << what;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, Upgrade, testing::ValuesIn(engine_names()));
+
+}  // namespace
+}  // namespace hairpin
