@@ -80,7 +80,8 @@ void BackendDiscovery::add_unresolved(const std::vector<Service>& services, nloh
                             {"check", nullptr},
                             {"reason", *why},
                             {"in_a_row", nullptr},
-                            {"for_ms", nullptr}});
+                            {"for_ms", nullptr},
+                            {"active", 0}});
         }
     }
 }

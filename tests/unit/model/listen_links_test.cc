@@ -57,8 +57,8 @@ TEST(ListenLinks, AreLeftOutWhereTheirAddressIsTaken) {
     const auto problems = validate(services, &topology);
     ASSERT_EQ(problems.size(), 1u);
     EXPECT_EQ(as_written(services[1], problems[0].place), (Place{1, Place::Key::listen_links, 0}));
-    EXPECT_TRUE(is_about_link(services, problems[0]));
-    services = services_at(std::move(services), topology);
+    EXPECT_TRUE(is_passing(services, problems[0]));
+    services = without(std::move(services), problems);
     EXPECT_EQ(listens(services[0]), Texts{"1.0.0.2:80"});
     EXPECT_EQ(listens(services[1]), (Texts{"1.0.0.1:80", "1.0.0.3:80"}));
     EXPECT_TRUE(validate(services, &topology).empty());
@@ -69,7 +69,8 @@ TEST(ListenLinks, AreLeftOutWhereTheirAddressIsTaken) {
 // What was written with the address of a link that came later: the link's gives way, whichever stands first.
 TEST(ListenLinks, GiveWayToWhatIsWrittenOut) {
     const Topology topology = gateway({"1.0.0.1", "1.0.0.2"});
-    const auto services = services_at({on_links("a", {"eth0:80"}), on_links("fixed", {}, {"1.0.0.2:80"})}, topology);
+    auto services = follow_links({on_links("a", {"eth0:80"}), on_links("fixed", {}, {"1.0.0.2:80"})}, topology);
+    services = without(std::move(services), validate(services, &topology));
     EXPECT_EQ(listens(services[0]), Texts{"1.0.0.1:80"});
     EXPECT_EQ(listens(services[1]), Texts{"1.0.0.2:80"});
 }
@@ -80,8 +81,8 @@ TEST(ListenLinks, AreWrittenAsNameAndPorts) {
         ASSERT_TRUE(parsed) << text;
         EXPECT_EQ(parsed->str(), text);
     }
-    for (const char* text :
-         {"1.0.0.1:80", "[fd00::1]:80", "fd00::1", "eth0", ":80", "sixteen-letters-:80", "e/h0:80", "http://host:80", "localhost:80", "www.example.com:80", "1.0.0.l:80"}) {
+    for (const char* text : {"1.0.0.1:80", "[fd00::1]:80", "fd00::1", "eth0", ":80", "sixteen-letters-:80", "e/h0:80",
+                             "http://host:80", "localhost:80", "www.example.com:80", "1.0.0.l:80"}) {
         EXPECT_FALSE(LinkListen::is_meant(text)) << text;
     }
     EXPECT_EQ(LinkListen::parse("eth0:99999").error().message,

@@ -9,7 +9,7 @@ namespace hairpin {
 namespace {
 
 // One service, whose endpoints are what counts; its backend is the one asked about.
-std::string_view path(const Gateway& gateway, std::vector<std::string_view> listen, std::string_view client,
+std::string_view path(const GatewayNetwork& gateway, std::vector<std::string_view> listen, std::string_view client,
                       std::string_view backend) {
     std::vector<Service> services;
     services.push_back(service("s", std::move(listen), {"10.0.0.2:1"}));
@@ -18,7 +18,7 @@ std::string_view path(const Gateway& gateway, std::vector<std::string_view> list
 
 // Clients as the gateway with a leg outside and two inside meets them.
 TEST(Path, OfATwoLeggedGateway) {
-    const Gateway gateway = two_legged();
+    const GatewayNetwork gateway = two_legged();
     const auto of = [&](auto client, auto backend) {
         return path(gateway, {"1.0.0.1:80", "[2001:db8::1]:80"}, client, backend);
     };
@@ -42,7 +42,7 @@ TEST(Path, OfATwoLeggedGateway) {
 
 // A client of one family and a backend of the other share no network, whatever wire they hang on.
 TEST(Path, BetweenFamiliesIsNeverPeerOrSelf) {
-    const Gateway gateway = two_legged();
+    const GatewayNetwork gateway = two_legged();
     const std::vector<std::string_view> listen = {"1.0.0.1:80", "[2001:db8::1]:80"};
     EXPECT_EQ(path(gateway, listen, "10.0.0.3", "fd00::2"), "routed");
     EXPECT_EQ(path(gateway, listen, "fd00::3", "10.0.0.2"), "routed");
@@ -50,9 +50,9 @@ TEST(Path, BetweenFamiliesIsNeverPeerOrSelf) {
     EXPECT_EQ(path(gateway, listen, "127.0.0.1", "fd00::2"), "local");
 }
 
-// Gateway, backends and clients on one wire; the way out is somebody else's router.
+// GatewayNetwork, backends and clients on one wire; the way out is somebody else's router.
 TEST(Path, OfAHomeBoxWithOneLink) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("eth0").address("192.168.1.10/24").route("0.0.0.0/0", "192.168.1.1");
     const auto of = [&](auto client, auto backend) { return path(gateway, {"192.168.1.10:80"}, client, backend); };
     EXPECT_EQ(of("192.168.1.50", "192.168.1.20"), "peer");
@@ -64,7 +64,7 @@ TEST(Path, OfAHomeBoxWithOneLink) {
 
 // Topology C of the test plan: one wire, two networks on it.
 TEST(Path, OfAOneArmedGatewayWithTwoNetworks) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("eth0").address("1.0.0.1/24").address("10.0.0.1/24").route("0.0.0.0/0", "1.0.0.254");
     const auto of = [&](auto client, auto backend) { return path(gateway, {"1.0.0.1:80"}, client, backend); };
     EXPECT_EQ(of("1.0.0.100", "10.0.0.2"), "external");
@@ -76,7 +76,7 @@ TEST(Path, OfAOneArmedGatewayWithTwoNetworks) {
 
 // Topology F: client and backend on different inside networks, several of them.
 TEST(Path, BetweenInsideNetworksIsRouted) {
-    Gateway gateway = two_legged();
+    GatewayNetwork gateway = two_legged();
     gateway.link("int3").address("10.0.2.1/24").route("10.50.0.0/16", "10.0.2.254");
     const auto of = [&](auto client, auto backend) { return path(gateway, {"1.0.0.1:80"}, client, backend); };
     EXPECT_EQ(of("10.0.2.5", "10.0.0.2"), "routed");
@@ -86,7 +86,7 @@ TEST(Path, BetweenInsideNetworksIsRouted) {
 
 // Topology D and its kin: other routers inside.
 TEST(Path, WithARouterInside) {
-    Gateway gateway = two_legged();
+    GatewayNetwork gateway = two_legged();
     gateway.link("int").address("10.9.0.1/24").route("10.50.0.0/16", "10.9.0.254").route("10.60.0.0/16", "10.9.0.253");
     const auto of = [&](auto client, auto backend) { return path(gateway, {"1.0.0.1:80"}, client, backend); };
     EXPECT_EQ(of("10.9.0.7", "10.50.0.2"), "peer");    // the backend's router answers the client without us
@@ -99,7 +99,7 @@ TEST(Path, WithARouterInside) {
 }
 
 TEST(Path, BehindARouterOutsideIsExternal) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("ext").address("1.0.0.1/24").address("2001:db8::1/64").address("fe80::e/64");
     gateway.route("100.64.0.0/10", "1.0.0.9").route("2001:db8:9::/48", "2001:db8::9");
     gateway.route("2001:db8:100::/48", "fe80::9");
@@ -115,17 +115,17 @@ TEST(Path, BehindARouterOutsideIsExternal) {
 }
 
 TEST(Path, WithoutARouteIsExternal) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("int").address("10.0.0.1/24");
     EXPECT_EQ(path(gateway, {"10.0.0.1:80"}, "8.8.8.8", "10.0.0.2"), "external");
     EXPECT_EQ(path(gateway, {"10.0.0.1:80"}, "10.0.0.3", "8.8.8.8"), "external");
-    EXPECT_EQ(path(Gateway(), {"10.0.0.1:80"}, "10.0.0.3", "10.0.0.2"), "external");
-    EXPECT_EQ(path(Gateway(), {"10.0.0.1:80"}, "10.0.0.2", "10.0.0.2"), "self");
+    EXPECT_EQ(path(GatewayNetwork(), {"10.0.0.1:80"}, "10.0.0.3", "10.0.0.2"), "external");
+    EXPECT_EQ(path(GatewayNetwork(), {"10.0.0.1:80"}, "10.0.0.2", "10.0.0.2"), "self");
 }
 
 // No address is shown to the world by name, but the default router says where the world is.
 TEST(Path, OfAWildcardServiceIsExternalInTheNetworkOfTheDefaultRouter) {
-    const Gateway gateway = two_legged();
+    const GatewayNetwork gateway = two_legged();
     const auto of = [&](auto client, auto backend) {
         return path(gateway, {"0.0.0.0:80", "[::]:80"}, client, backend);
     };
@@ -137,7 +137,7 @@ TEST(Path, OfAWildcardServiceIsExternalInTheNetworkOfTheDefaultRouter) {
 
 // Topology H: the gateway runs the backend itself.
 TEST(Path, ToABackendOnTheGateway) {
-    const Gateway gateway = two_legged();
+    const GatewayNetwork gateway = two_legged();
     const auto of = [&](auto client, auto backend) { return path(gateway, {"1.0.0.1:80"}, client, backend); };
     EXPECT_EQ(of("127.0.0.1", "127.0.0.1"), "local");
     EXPECT_EQ(of("1.0.0.1", "10.0.0.1"), "local");
@@ -147,7 +147,7 @@ TEST(Path, ToABackendOnTheGateway) {
 
 // A route to one host, as made to lower its MTU, hid that it shares the client's wire: its reply went past the gateway.
 TEST(Path, IsPeerThoughTheBackendHasAHostRoute) {
-    Gateway gateway = two_legged();
+    GatewayNetwork gateway = two_legged();
     gateway.link("int").address("10.5.0.1/24").route("10.5.0.3/32");
     EXPECT_EQ(path(gateway, {"1.0.0.1:80"}, "10.5.0.2", "10.5.0.3"), "peer");
     EXPECT_EQ(path(gateway, {"1.0.0.1:80"}, "10.5.0.3", "10.5.0.2"), "peer");
@@ -155,7 +155,7 @@ TEST(Path, IsPeerThoughTheBackendHasAHostRoute) {
 }
 
 TEST(Path, BetweenTwoHostsBeyondAPointToPointDefaultRouteIsPeer) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("wg0").address("10.8.0.1/32").route("0.0.0.0/0");
     gateway.link("int").address("10.0.0.1/24");
     EXPECT_EQ(path(gateway, {"10.8.0.1:80"}, "8.8.8.8", "9.9.9.9"), "peer");

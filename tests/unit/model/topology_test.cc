@@ -50,14 +50,14 @@ TEST(Topology, DerivesOnLinkRoutesFromAddresses) {
 }
 
 TEST(Topology, AddsNoRouteThatIsThereAlready) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("e").address("10.0.0.1/24").address("10.0.0.5/24").route("10.0.0.0/24", "", 100);
     EXPECT_EQ(gateway.topology().routes().size(), 3u);  // with two of loopback
     EXPECT_EQ(gateway.topology().route_to(ip("10.0.0.2"))->metric, 100u);
 }
 
 TEST(Topology, PrefersTheLongestPrefixThenTheSmallestMetric) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("a").route("0.0.0.0/0", "10.0.0.9", 0).route("10.0.0.0/8", "", 50);
     gateway.link("b").route("10.0.0.0/8", "", 20).route("10.1.0.0/16", "", 900);
     gateway.link("c").route("10.1.2.3/32", "", 4'000'000'000);
@@ -76,7 +76,7 @@ TEST(Topology, HasNoRouteWithoutOne) {
 }
 
 TEST(Topology, FacesADestinationWithTheAddressOfThatNetwork) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("e").address("10.0.0.1/24").address("192.168.0.1/24").address("fd00::1/64").address("fd01::1/64");
     gateway.route("172.16.0.0/12", "192.168.0.254").route("0.0.0.0/0", "10.0.0.254");
     const Topology t = gateway.topology();
@@ -89,7 +89,7 @@ TEST(Topology, FacesADestinationWithTheAddressOfThatNetwork) {
 }
 
 TEST(Topology, FacesADestinationWithTheAddressThatTheRouteNames) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("lo2").address("192.0.2.1/32");
     gateway.link("e").address("10.0.0.1/24").address("10.0.0.9/24");
     gateway.route("10.0.0.0/24", "", 0, "10.0.0.9").route("0.0.0.0/0", "10.0.0.254", 0, "192.0.2.1");
@@ -101,7 +101,7 @@ TEST(Topology, FacesADestinationWithTheAddressThatTheRouteNames) {
 }
 
 TEST(Topology, FacesADestinationWithNoDeprecatedAddressIfThereIsAnother) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("e").address("2001:db8:1::1/64", true).address("2001:db8:2::1/64").route("::/0", "fe80::fe");
     gateway.link("f").address("fd00::1/64", true);
     const Topology t = gateway.topology();
@@ -112,7 +112,7 @@ TEST(Topology, FacesADestinationWithNoDeprecatedAddressIfThereIsAnother) {
 
 // RFC 6724 rule 8: the provider's network through the provider's address, the site's own through the site's.
 TEST(Topology, FacesADestinationWithTheAddressThatSharesMostOfIt) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("e").address("fd00:1::1/64").address("2001:db8::1/64").address("fd00:2:3::1/64");
     gateway.route("::/0", "fe80::fe");
     gateway.link("i").address("10.0.0.1/8").address("10.1.0.1/16");
@@ -133,7 +133,7 @@ TEST(Topology, FacesItselfWithTheVeryAddress) {
 
 // An IPv6 router is mostly known by its link-local address, which drew a link-local source for the whole internet.
 TEST(Topology, FacesTheInternetBehindALinkLocalRouterWithAGlobalAddress) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("e").address("fe80::1/64").address("2001:db8::1/64").route("::/0", "fe80::fe");
     const Topology t = gateway.topology();
     EXPECT_EQ(source(t, "2600::1"), "2001:db8::1");
@@ -142,7 +142,7 @@ TEST(Topology, FacesTheInternetBehindALinkLocalRouterWithAGlobalAddress) {
 }
 
 TEST(Topology, HasNoAddressThatFacesAnUnnumberedLink) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("tun").route("10.8.0.0/24");
     EXPECT_EQ(source(gateway.topology(), "10.8.0.2"), "");
 }

@@ -277,7 +277,7 @@ TEST(Translate, LeavesTheSourceToTheRouteWhereTheGatewayHasNoAddressThatFacesThe
     services.push_back(service("s", {"1.0.0.1:80"}, {"10.8.0.2:80", "[fd08::2]:80"}));
     services[0].source = gateway;
     const Ruleset ruleset(std::move(services));
-    Gateway unnumbered = two_legged();
+    GatewayNetwork unnumbered = two_legged();
     unnumbered.link("tun").route("10.8.0.0/24").route("fd08::/64");
     const Leg leg{Protocol::tcp, endpoint("1.0.0.100:1"), endpoint("1.0.0.1:80")};
     EXPECT_EQ(translate(ruleset, unnumbered.topology(), leg, {0})->backend.source, (Endpoint{ip("0.0.0.0"), 0}));

@@ -223,7 +223,7 @@ TEST(Validate, AllowsAnEndpointInALocalNetworkInsideTheBackendsNetwork) {
 }
 
 TEST(Validate, AllowsAHomeBoxWithOneNetwork) {
-    Gateway gateway;
+    GatewayNetwork gateway;
     gateway.link("eth0").address("192.168.1.10/24").route("0.0.0.0/0", "192.168.1.1");
     const Topology topology = gateway.topology();
     EXPECT_EQ(problems({service("a", {"192.168.1.10:80"}, {"192.168.1.20:80"})}, &topology), Lines{});
@@ -287,7 +287,7 @@ TEST(Validate, RefusesEndpointsThatNobodyCanOwn) {
 }
 
 TEST(Validate, KnowsTheBroadcastAddressesOfItsNetworks) {
-    Gateway gateway = two_legged();
+    GatewayNetwork gateway = two_legged();
     gateway.link("p2p").address("10.7.0.0/31");
     const Topology topology = gateway.topology();
     EXPECT_EQ(problems({service("a", {"1.0.0.255:80"}, {"10.0.0.255:80", "10.7.0.1:80"})}, &topology),

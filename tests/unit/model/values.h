@@ -34,23 +34,23 @@ inline Service service(std::string name, std::vector<std::string_view> listen, s
 }
 
 // Builds a topology from lines as `ip` would print them.
-class Gateway {
+class GatewayNetwork {
 public:
-    Gateway() { link("lo").address("127.0.0.1/8").address("::1/128"); }
+    GatewayNetwork() { link("lo").address("127.0.0.1/8").address("::1/128"); }
 
     // What follows is on this link.
-    Gateway& link(std::string name) {
+    GatewayNetwork& link(std::string name) {
         links_.push_back({static_cast<int>(links_.size()) + 1, std::move(name)});
         return *this;
     }
-    Gateway& address(std::string_view text, bool deprecated = false) {
+    GatewayNetwork& address(std::string_view text, bool deprecated = false) {
         const size_t slash = text.find('/');
         addresses_.push_back({ip(text.substr(0, slash)), std::stoi(std::string(text.substr(slash + 1))),
                               links_.back().index, deprecated});
         return *this;
     }
-    Gateway& route(std::string_view destination, std::string_view via = "", uint32_t metric = 0,
-                   std::string_view source = "") {
+    GatewayNetwork& route(std::string_view destination, std::string_view via = "", uint32_t metric = 0,
+                          std::string_view source = "") {
         const auto optional = [](std::string_view text) {
             return text.empty() ? std::nullopt : std::optional(ip(text));
         };
@@ -70,8 +70,8 @@ private:
 //
 //     internet -- 1.0.0.254 --+-- ext  1.0.0.1 [gateway] 10.0.0.1  int  --+-- 10.0.0.2, 10.0.0.3
 //                  1.0.0.100 -+                          10.0.1.1  int2 --+-- 10.0.1.7
-inline Gateway two_legged() {
-    Gateway gateway;
+inline GatewayNetwork two_legged() {
+    GatewayNetwork gateway;
     gateway.link("ext").address("1.0.0.1/24").address("2001:db8::1/64").address("fe80::e/64");
     gateway.route("0.0.0.0/0", "1.0.0.254").route("::/0", "fe80::fe");
     gateway.link("int").address("10.0.0.1/24").address("fd00::1/64").address("fe80::1/64");

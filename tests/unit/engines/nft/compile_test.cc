@@ -183,7 +183,7 @@ TEST(Compiler, TwoBackendsOnTheCommandLineHaveAChainThatNftTakes) {
 // The default route leads to what no other route does, which is hundreds of networks with a long table of routes. Each
 // of them, paired with each, was once told to the kernel.
 TEST(Compiler, ABackendBeyondALongTableOfRoutesHasNoMoreElementsThanThereAreNetworks) {
-    Gateway gateway = two_legged();
+    GatewayNetwork gateway = two_legged();
     for (int i = 0; i < 100; ++i) gateway.route(fmt::format("10.200.{}.0/24", 2 * i), "10.0.1.254");
     Compiler compiler(gateway.topology());
     const Part part = compiler.service(service("far", {"1.0.0.1:80"}, {"198.51.100.7:80"}));
