@@ -101,7 +101,8 @@ TEST_P(ApiOf, ShowsWhatMovesUntilCtrlC) {
 
     const std::string top = hairpin_binary() + " top --socket " + lab_.socket();
     const Outcome on_terminal =
-        outcome_of(lab_->host("gateway"), {"script", "-qefc", "timeout --foreground -s INT 3 " + top, "/dev/null"});
+        outcome_of(lab_->host("gateway"),
+                   {"env", "SHELL=/bin/sh", "script", "-qefc", "timeout --foreground -s INT 3 " + top, "/dev/null"});
     EXPECT_EQ(on_terminal.output.find("\x1b[?1049h"), 0u) << on_terminal.output;
     EXPECT_NE(on_terminal.output.find("service   up  active  new/s"), std::string::npos) << on_terminal.output;
     EXPECT_TRUE(on_terminal.output.ends_with("\x1b[?25h\x1b[?1049l")) << on_terminal.output;
@@ -111,10 +112,12 @@ TEST_P(ApiOf, IsReadOverTcpAndChangedByNobodyThere) {
     ASSERT_TRUE(lab_);
     need_programs({"curl"});
     if (IsSkipped()) return;
-    EXPECT_EQ(curl("/v1/flows"), R"({"flows":[]} 200)");
+    EXPECT_TRUE(curl("/v1/services").ends_with("} 200")) << curl("/v1/services");
+    EXPECT_EQ(curl("/v1/flows"),
+              R"({"error":"over TCP nobody is told who talks to whom: ask on the Unix socket"} 403)");
     EXPECT_EQ(curl("/v1/flows", {"-X", "POST", "-d", "{}"}),
               R"({"error":"over TCP nothing can be changed: ask on the Unix socket"} 403)");
-    EXPECT_EQ(curl("/v1/flows", {"-H", "Host: rebound.example"}),
+    EXPECT_EQ(curl("/v1/services", {"-H", "Host: rebound.example"}),
               R"({"error":"ask for localhost or a loopback address: 'rebound.example' is none"} 403)");
 }
 

@@ -200,7 +200,7 @@ TEST_P(Health, WhereNoneIsUpClientsAreRefused) {
     }
     EXPECT_TRUE(wait_for([&] { return gateway.lab().stats("srv").refused_for(Refusal::backend) >= 8; }));
     EXPECT_NE(gateway.lab()->daemon_log().find(
-                  R"(backend {"service":"srv","backend":"10.0.0.2:2044","state":"down","serving":false)"),
+                  R"(backend {"service":"srv","backend":"10.0.0.2:2044","name":null,"state":"down","serving":false)"),
               std::string::npos);
     EXPECT_TRUE(one_udp.is_empty());
     EXPECT_TRUE(other_udp.is_empty());
