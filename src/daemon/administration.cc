@@ -39,6 +39,8 @@ Error no_such_backend(const std::vector<ServiceBackend>& all, const BackendPatte
 
 }  // namespace
 
+std::string ServiceBackend::str() const { return fmt::format("service {}: backend {}", service, backend.str()); }
+
 Result<BackendPattern> BackendPattern::parse(std::string_view text) {
     if (const auto ip = Ip::parse(text)) return BackendPattern{*ip, std::nullopt};
     const auto endpoint = EndpointRange::parse(text);

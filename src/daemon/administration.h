@@ -32,7 +32,7 @@ struct ServiceBackend {
     std::string service;
     EndpointRange backend;
 
-    std::string str() const { return "service " + service + ": backend " + backend.str(); }
+    std::string str() const;
     auto operator<=>(const ServiceBackend&) const = default;
 };
 

@@ -297,7 +297,7 @@ private:
 
     // That the configuration leads to by now; ours where that cannot be told.
     std::string next_engine() const {
-        const std::string ours(engine_->name());
+        std::string ours(engine_->name());
         const Config config = options_.load();
         if (!config.errors.empty()) return ours;
         const auto next =

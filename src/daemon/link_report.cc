@@ -12,6 +12,7 @@ namespace {
 
 std::string text(const std::vector<Ip>& addresses) {
     std::vector<std::string> texts;
+    texts.reserve(addresses.size());
     for (const Ip& ip : addresses) texts.push_back(ip.str());
     return fmt::format("{}", fmt::join(texts, ", "));
 }

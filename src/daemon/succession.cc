@@ -1,6 +1,7 @@
 #include "daemon/succession.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -54,12 +55,13 @@ std::vector<std::string> environment() {
         const std::string text = *entry;
         if (!text.starts_with("WATCHDOG_PID=") && !text.starts_with(variable)) kept.push_back(text);
     }
-    kept.push_back(std::string(variable) + "=" + std::to_string(line_of_successor));
+    kept.push_back(fmt::format("{}={}", variable, line_of_successor));
     return kept;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
     std::vector<char*> list;
+    list.reserve(texts.size() + 1);
     for (std::string& text : texts) list.push_back(text.data());
     list.push_back(nullptr);
     return list;
@@ -136,8 +138,7 @@ Result<> Successor::hear(char word) {
     do {
         ready = poll(&readable, 1, static_cast<int>(limit));
     } while (ready < 0 && errno == EINTR);
-    if (ready == 0)
-        return Error{"the new hairpin has not come to serve within " + std::to_string(patience.count()) + " s"};
+    if (ready == 0) return Error{fmt::format("the new hairpin has not come to serve within {} s", patience.count())};
     if (listen(line_.get()) == word) return {};
     return ended();
 }

@@ -31,7 +31,7 @@ class Worker {
     class TcpListener : private Timer {
     public:
         TcpListener(Worker& worker, const Served& served, Fd fd);
-        ~TcpListener();
+        ~TcpListener() override;
         void accept_all(int most);
         int fd() const { return fd_.get(); }
         Served served;
