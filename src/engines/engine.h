@@ -63,18 +63,18 @@ public:
     // has not reached its backend yet is not seen.
     virtual Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) = 0;
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
-    // For another process that serves on in our place: the sockets that we listen on, which stay ours; and that it does,
-    // so we take nothing new while what lives goes on.
+    // For another process that serves on in our place: the sockets that we listen on, which stay ours; and that it
+    // does, so we take nothing new while what lives goes on.
     virtual std::vector<int> listening_sockets() const { return {}; }
     virtual void stop_listening() {}
-    virtual void tend() {}         // called about once a second: what the engine must look after; tells of its errors
+    virtual void tend() {}  // called about once a second: what the engine must look after; tells of its errors
 };
 
 struct EngineOptions {
     int threads = 0;           // 0: one per core
     bool set_sysctls = false;  // sets what it needs of the kernel, and puts it back in clear()
     std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread; must not wait
-    std::shared_ptr<InheritedSockets> inherited = {};  // null: we are nobody's successor
+    std::shared_ptr<InheritedSockets> inherited = {};                  // null: we are nobody's successor
 };
 
 }  // namespace hairpin

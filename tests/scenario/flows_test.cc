@@ -163,9 +163,9 @@ TEST_P(Flows, AreToldOverHttp) {
     };
     EXPECT_EQ(get("/v1/flows"), R"({"flows":[]} 200 application/json)");
     EXPECT_NE(get("/v1/stats").find(R"({"services":[{"service":"srv1","active":0)"), std::string::npos);
-    EXPECT_NE(
-        get("/v1/backends").find(R"({"backends":[{"service":"srv1","backend":"10.0.0.2:54321","name":null,"state":"unchecked")"),
-        std::string::npos);
+    EXPECT_NE(get("/v1/backends")
+                  .find(R"({"backends":[{"service":"srv1","backend":"10.0.0.2:54321","name":null,"state":"unchecked")"),
+              std::string::npos);
     EXPECT_NE(get("/v1/status").find("\"pid\":" + std::to_string(lab_->daemon().pid())), std::string::npos);
     EXPECT_EQ(get("/v1/flows?source=1.0.0.1"),
               R"({"error":"source: '1.0.0.1' lacks a port: write ADDRESS:PORT"} 400 application/json)");

@@ -149,7 +149,8 @@ TEST_P(ListenLinks, GiveWayToWhatIsWrittenOut) {
     command(lab->host("gateway"), "ip address add " + second.str() + "/32 dev wan0");
     ASSERT_TRUE(
         lab.reload(std::string(yaml) + "  fixed: {listen: " + second.str() + ":1234, backends: 10.0.0.2:4322}\n"));
-    EXPECT_TRUE(lab->daemon().wait_for_output("as things stand: service pg: " + second.str() + ":1234 overlaps", patience))
+    EXPECT_TRUE(
+        lab->daemon().wait_for_output("as things stand: service pg: " + second.str() + ":1234 overlaps", patience))
         << lab->daemon_log();
     const Fd server = listen_on(lab->host("server1"), at("10.0.0.2:4322"));
     const Meeting meeting = meet(lab->host("client"), {second, 1234}, {&server});

@@ -189,7 +189,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     struct hp_tuple* back = &draft->half[HP_TO_CLIENT].key;
     *asked = packet->tuple;
     const int inside = hp_lies_in(HP_INSIDE, &asked->source);
-    if (inside && hp_is_outside(link)) return HP_IGNORED; /* a forged address */
+    if (inside && hp_is_outside(link)) return HP_IGNORED;                             /* a forged address */
     if (link != HP_LOOPBACK && hp_lies_in(HP_OWN, &asked->source)) return HP_IGNORED; /* so is ours, from a wire */
     if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED);
     if (!endpoint->choices) return hp_not_opened(counts, HP_REFUSED_BACKEND);
