@@ -76,14 +76,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static FakeEngine engine;
     static const Administration administration;
     static const BackendHealth health([] {}, administration);
+    static const BackendDiscovery discovery([] {});
     static const Loads loads;
     static const Desired desired{some_services(), {}};
     if (engine.told_flows.empty()) engine.told_flows.push_back(some_flow());
 
     const HttpRequest request = request_of({reinterpret_cast<const char*>(data), size});
     const HttpResponse response = answer(operations(), request, [](const auto& work) {
-        Gateway gateway{engine, health, desired, desired, loads, {}};
+        Gateway gateway{engine, health, discovery, desired, desired, loads, {}};
         gateway.administer = [](auto...) { return Result<>(); };
+        gateway.upgrade = [] { return Result<pid_t>(1); };
         work(gateway);
     });
     check(request, response);
