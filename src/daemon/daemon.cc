@@ -11,6 +11,8 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <stdexcept>
 
 #include "base/log.h"
 #include "daemon/administration.h"
@@ -211,6 +213,7 @@ private:
 
     // As the API sees us.
     Gateway gateway() {
+        if (!engine_) throw std::runtime_error("another process serves by now: ask again");  // status 503
         Gateway seen{*engine_, health_, names_, *configured_, *desired_, loads_, started_};
         if (options_.reloadable) seen.reload = [this] { return reload(); };
         seen.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
