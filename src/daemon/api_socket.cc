@@ -27,13 +27,15 @@ std::optional<sockaddr_un> address_of(const std::string& path) {
     return address;
 }
 
-// Gives a socket to a group, which its user must be in, or else be root.
+// Gives a socket to a group, which its user must be in, or else be root. The packaged service, which
+// may not ask for such a thing, has that group itself.
 Result<> give_to(const std::string& path, const std::string& group) {
     const ::group* entry = getgrnam(group.c_str());
     if (!entry) return Error{"there is no group " + group};
+    if (struct stat now{}; stat(path.c_str(), &now) == 0 && now.st_gid == entry->gr_gid) return {};
     if (chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0) return {};
     return system_error(path + " cannot be given to the group " + group +
-                        ", which the user of hairpin must be in (of a service: SupplementaryGroups=" + group + ")");
+                        ", which the user of hairpin must be in (of a service of systemd: Group=" + group + ")");
 }
 
 Fd open_unix_socket(int flags = 0) { return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)); }
