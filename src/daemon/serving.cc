@@ -1,0 +1,310 @@
+#include "daemon/serving.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "daemon/advice.h"
+#include "daemon/desired.h"
+#include "daemon/engine_choice.h"
+#include "daemon/link_report.h"
+#include "daemon/memory.h"
+#include "daemon/stats_json.h"
+#include "daemon/status.h"
+#include "daemon/wording.h"
+#include "engines/registry.h"
+#include "model/as_written.h"
+#include "model/listen_links.h"
+#include "net/netlink_topology.h"
+
+namespace hairpin {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Changes of the network come in bursts: wait for a pause, but not for ever.
+constexpr milliseconds network_is_quiet{50};
+constexpr milliseconds network_settles{1000};
+
+// Backends go down together, as those of one host do, and names are asked for together: what comes within this time is
+// one change for the engine.
+constexpr milliseconds backends_settle{50};
+constexpr milliseconds until_another_try{1000};
+
+void wake_daemon() { kill(getpid(), SIGUSR2); }
+
+std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
+    return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
+}
+
+}  // namespace
+
+Serving::Serving() : health_(wake_daemon, administration_), names_(wake_daemon) {}
+
+Result<> Serving::watch_network() {
+    auto watch = TopologyWatch::open();
+    if (!watch) return watch.error();
+    watch_ = *std::move(watch);
+    return {};
+}
+
+Result<> Serving::prepare(const Config& config, const Topology& topology) {
+    settings_ = config.settings;
+    if (auto asked = ask_for_names(config.services, settings_.resolvers); !asked) return asked;
+    configured_ = standing(config.services, topology);
+    desired_ = desire(configured_, administration_);
+    return {};
+}
+
+Result<> Serving::can_begin(const Ruleset& written) const { return hairpin::can_begin({settings_, written, desired_}); }
+
+Result<> Serving::choose_engine(const Ruleset& written, std::shared_ptr<InheritedSockets> inherited) {
+    auto chosen = hairpin::choose_engine({settings_, written, desired_}, std::move(inherited));
+    if (!chosen) return chosen.error();
+    engine_ = *std::move(chosen);
+    return {};
+}
+
+Result<> Serving::begin(const Ruleset& written) {
+    if (settings_.engine != automatic_engine) {
+        if (auto begun = hairpin::begin(*engine_, desired_); !begun) return begun;
+    }
+    if (auto watched = health_.watch(services()); !watched) return watched;
+    warn_of_traces(*engine_);
+    advise(*engine_, desired_->ruleset);
+    tell_of_links(nullptr);
+    tell_of_names(written);
+    return {};
+}
+
+Result<milliseconds> Serving::replace(const Config& config, const Topology& topology, const Ruleset& written) {
+    // The names of what is served, too: if this is refused, nothing is forgotten of those.
+    std::vector<Service> both = services();
+    both.insert(both.end(), config.services.begin(), config.services.end());
+    if (const auto asked = ask_for_names(both, config.settings.resolvers); !asked) return asked.error();
+    const auto began = steady_clock::now();
+    const auto replaced = replace(config.services, topology);
+    const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
+    if (replaced) {
+        check_health();
+        tell_of_links(nullptr);
+        tell_of_names(written);
+        settings_.drain_timeout = config.settings.drain_timeout;
+        settings_.resolvers = config.settings.resolvers;
+    }
+    if (const auto asked = names_.watch(services(), settings_.resolvers); !asked) spdlog::warn(asked.error().message);
+    if (!replaced) return replaced.error();
+    if (config.settings != settings_) {
+        spdlog::warn("a change of engine, threads, sysctls or api needs a restart: `systemctl restart hairpin`");
+    }
+    return took;
+}
+
+Result<> Serving::replace(const std::vector<Service>& next, const Topology& topology) {
+    const auto before = configured_;
+    auto configured = standing(next, topology);
+    Administration administration = administration_;
+    administration.keep(configured->ruleset.services());
+    if (auto applied = serve(std::move(configured), std::move(administration)); !applied) return applied;
+    departures_.follow(before->ruleset.services(), services(), administration_, steady_clock::now());
+    return {};
+}
+
+Result<> Serving::administer(Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
+    Administration administration = administration_;
+    for (const ServiceBackend& name : names) administration.carry_out(order, name);
+    if (auto applied = serve(configured_, std::move(administration)); !applied) return applied;
+    for (const ServiceBackend& name : names) {
+        const Duty duty = administration_.duty(name);
+        const auto service = std::ranges::find(services(), name.service, &Service::name);
+        spdlog::info("{} is {} ({}): {} asked for that", name.str(), hairpin::name(duty), hairpin::name(order), who);
+        departures_.follow(duty, name, *service, steady_clock::now());
+        health_.log_panic(*service);
+    }
+    check_health();
+    departures_.end_due(*engine_, steady_clock::now());
+    return {};
+}
+
+void Serving::look() {
+    const Time settled = steady_clock::now() + backends_settle;
+    if (health_.changed() && !health_change_.at) health_change_.at = settled;
+    if (names_.changed() && !name_change_.at) name_change_.at = settled;
+}
+
+void Serving::follow_network() {
+    if (!watch_->changed()) return;
+    const Time deadline = steady_clock::now() + network_settles;
+    while (watch_->changed(network_is_quiet) && steady_clock::now() < deadline) {
+    }
+    network_.at = steady_clock::now();
+}
+
+std::optional<Serving::Time> Serving::follow() {
+    std::optional<Time> next;
+    for (Task* task : {&network_, &health_change_, &name_change_}) {
+        if (task->at && *task->at <= steady_clock::now()) {
+            task->at = steady_clock::now() + until_another_try;
+            within_memory(task->what, [&] {
+                if ((this->*task->follow)()) task->at.reset();
+            });
+        }
+        if (task->at) next = std::min(*task->at, next.value_or(*task->at));
+    }
+    return next;
+}
+
+// Names stand for something else, or cannot be resolved, or can again.
+bool Serving::follow_names() {
+    const auto before = configured_;
+    auto now = standing(services(), topology());
+    if (now->ruleset.services() != services()) {
+        const auto applied = serve(std::move(now), administration_);
+        if (!applied) {
+            spdlog::warn(applied.error().within("a change of names").message);
+            return false;
+        }
+        departures_.follow(before->ruleset.services(), services(), administration_, steady_clock::now());
+        check_health();
+    }
+    tell_of_names(before->ruleset);
+    return true;
+}
+
+// Backends went up or down.
+bool Serving::follow_health() {
+    health_.log_changes(services());
+    const auto applied = serve(configured_, administration_);
+    if (!applied) spdlog::warn(applied.error().within("a change of health").message);
+    return static_cast<bool>(applied);
+}
+
+// The same services, where the gateway stands now. A failure is told of once.
+bool Serving::serve_here() {
+    const auto moved = move_to(read_topology());
+    if (!moved && moved.error().message != network_failure_) spdlog::warn(moved.error().message);
+    network_failure_ = moved ? "" : moved.error().message;
+    give_back_memory();
+    return static_cast<bool>(moved);
+}
+
+Result<> Serving::move_to(const Result<Topology>& topology) {
+    if (!topology) return topology.error();
+    if (*topology == desired_->topology) return {};
+    const auto before = configured_;
+    if (auto applied = serve(standing(services(), *topology), administration_); !applied) return applied;
+    tell_of_links(&before->topology);
+    spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
+                 desired_->topology.routes().size());
+    return {};
+}
+
+void Serving::tend() {
+    within_memory("the engine's care", [this] {
+        engine_->tend();
+        departures_.end_due(*engine_, steady_clock::now());
+    });
+}
+
+void Serving::log_stats() {
+    health_.log_backends(services(), desired_->ruleset.services());
+    const Result<Stats> stats = engine_->stats();
+    if (!stats) return spdlog::warn(stats.error().message);
+    for (const ServiceStats& service : stats->services) spdlog::info("stats {}", to_json(service).dump());
+}
+
+void Serving::take_again() {
+    auto chosen = choose_engine(configured_->ruleset, nullptr);
+    if (chosen && settings_.engine != automatic_engine) chosen = hairpin::begin(*engine_, desired_);
+    if (chosen) return;
+    spdlog::error(chosen.error().message);
+    engine_.reset();
+}
+
+Result<> Serving::serve_nothing() {
+    return engine_->apply(std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology}));
+}
+
+uint64_t Serving::active() {
+    const Result<Stats> stats = engine_->stats();
+    uint64_t sum = 0;
+    if (stats) {
+        for (const ServiceStats& service : stats->services) sum += service.active;
+    }
+    return sum;
+}
+
+Gateway Serving::gateway(const Loads& loads, Time started) {
+    Gateway seen{*engine_, health_, names_, *configured_, *desired_, loads, started};
+    seen.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
+        return administer(order, names, who);
+    };
+    seen.network_failure = network_failure_;
+    return seen;
+}
+
+Result<> Serving::ask_for_names(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers) {
+    auto asked = names_.watch(services, resolvers);
+    names_.wait_for_first_answers();
+    return asked;
+}
+
+// The services where links and names stand now, but for what is wrong with these just here and now.
+// Of that, what has not been said before is logged.
+std::shared_ptr<const Desired> Serving::standing(std::vector<Service> services, Topology topology) {
+    auto now = names_.follow(follow_links(std::move(services), topology));
+    const std::vector<Problem> problems = validate(now, &topology);
+    std::set<std::string> wrong;
+    for (const Problem& problem : problems) {
+        wrong.insert("service " + now[problem.place.service].name + ": " + problem.message);
+    }
+    for (const std::string& text : wrong) {
+        if (!wrong_here_.contains(text)) spdlog::warn("as things stand: {}", text);
+    }
+    wrong_here_ = std::move(wrong);
+    return configured_as(without(std::move(now), problems), std::move(topology));
+}
+
+std::shared_ptr<const Desired> Serving::desire(const std::shared_ptr<const Desired>& configured,
+                                               const Administration& administration) const {
+    const auto is_up = [this](const Service& service, const Backend& backend) {
+        return health_.is_up(service, backend);
+    };
+    return make_desired(configured, is_up, administration);
+}
+
+// Has the engine serve this, but for backends that are down or taken out. If it cannot, nothing has changed.
+Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administration administration) {
+    auto desired = desire(configured, administration);
+    if (auto applied = engine_->apply(desired); !applied) return applied;
+    configured_ = std::move(configured);
+    desired_ = std::move(desired);
+    administration_ = std::move(administration);
+    return {};
+}
+
+void Serving::check_health() {
+    if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
+}
+
+// And of what the engine cannot do with what they stand for, unless it could not do so before.
+void Serving::tell_of_names(const Ruleset& before) {
+    names_.log_changes();
+    std::set<std::string> known;
+    for (const Gap& gap : engine_->gaps(before)) known.insert(gap.service + ": " + gap.message);
+    for (const Gap& gap : engine_->gaps(configured_->ruleset)) {
+        const std::string text = gap.service + ": " + gap.message;
+        if (!known.contains(text)) spdlog::warn("engine {}: service {}", engine_->name(), text);
+    }
+}
+
+// With what stood before, or null: of those that are not served.
+void Serving::tell_of_links(const Topology* before) const {
+    for (const Event& event : link_events(services(), before, configured_->topology)) log_event(event);
+}
+
+}  // namespace hairpin

@@ -1,0 +1,113 @@
+// What is served, by which engine, and how that follows the configuration, operators, health, names and the network.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+#include "daemon/administration.h"
+#include "daemon/backend_discovery.h"
+#include "daemon/backend_health.h"
+#include "daemon/departures.h"
+#include "daemon/gateway.h"
+#include "net/topology_watch.h"
+
+namespace hairpin {
+
+// One thread, the daemon's, which gets SIGUSR2 when look() has something to see, and SIGIO for follow_network().
+//
+// At the start: watch_network(), prepare(), choose_engine(), begin(). In all that follows, what the engine cannot do
+// leaves everything as it was. `written` are the configured services at the addresses that their links bear, but with
+// names as they are.
+class Serving {
+public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    Serving();
+
+    // Before the network is first read: what changes from now on is not missed.
+    Result<> watch_network();
+    // What is to be served, here and now. Waits for what DNS says, but not for long.
+    Result<> prepare(const Config& config, const Topology& topology);
+    Result<> can_begin(const Ruleset& written) const;
+    // `inherited` may be null.
+    Result<> choose_engine(const Ruleset& written, std::shared_ptr<InheritedSockets> inherited);
+    // Serves, and tells what an operator should know of that.
+    Result<> begin(const Ruleset& written);
+
+    // Serves this configuration instead; how long the engine took.
+    Result<std::chrono::milliseconds> replace(const Config& config, const Topology& topology, const Ruleset& written);
+    // An operator takes backends out, or brings them back; `who` that is, in words.
+    Result<> administer(Order order, const std::vector<ServiceBackend>& names, const std::string& who);
+
+    void look();            // whether health and names have changed
+    void follow_network();  // the machine's addresses and routes may have
+    // Follows what has changed, once that has settled, and until it succeeds. The time of the next thing to do.
+    std::optional<Time> follow();
+    // About once a second: the engine's care, and backends whose time is over.
+    void tend();
+    void log_stats();
+
+    // For the daemon after us, where the kernel serves, for which there can be one engine only.
+    void let_go() { engine_.reset(); }
+    // The kernel's state is taken over again, as from a daemon that was killed; failing that, which is logged, there is
+    // no engine.
+    void take_again();
+
+    // No checks, and no new connections; live ones go on.
+    void stop_checking() { (void)health_.watch({}); }
+    Result<> serve_nothing();
+    uint64_t active();  // connections and sessions alive now
+
+    Engine* engine() { return engine_.get(); }  // null: none was chosen yet, or another process has it
+    const Settings& settings() const { return settings_; }
+    const Topology& topology() const { return configured_->topology; }
+    const Ruleset& ruleset() const { return desired_->ruleset; }
+    // As the API sees it, but for what is the daemon's affair. Precondition: there is an engine.
+    Gateway gateway(const Loads& loads, Time started);
+
+private:
+    // Something to be followed.
+    struct Task {
+        std::string_view what;
+        bool (Serving::*follow)();  // whether that is done
+        std::optional<Time> at;     // nothing: there is nothing to do
+    };
+
+    const std::vector<Service>& services() const { return configured_->ruleset.services(); }
+    bool follow_names();
+    bool follow_health();
+    bool serve_here();
+    Result<> replace(const std::vector<Service>& next, const Topology& topology);
+    Result<> move_to(const Result<Topology>& topology);
+    Result<> ask_for_names(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers);
+    std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology);
+    std::shared_ptr<const Desired> desire(const std::shared_ptr<const Desired>& configured,
+                                          const Administration& administration) const;
+    Result<> serve(std::shared_ptr<const Desired> configured, Administration administration);
+    void check_health();
+    void tell_of_names(const Ruleset& before);
+    void tell_of_links(const Topology* before) const;
+
+    Settings settings_;
+    std::optional<TopologyWatch> watch_;
+    std::unique_ptr<Engine> engine_;
+    std::shared_ptr<const Desired> configured_;  // all backends
+    std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
+    Administration administration_;
+    Departures departures_;
+    BackendHealth health_;
+    BackendDiscovery names_;
+    std::set<std::string> wrong_here_;  // of links and names, just now
+    std::string network_failure_;       // why the network was not followed, the last time; empty: it was
+    Task network_{"a change of the network", &Serving::serve_here, {}};
+    Task health_change_{"a change of health", &Serving::follow_health, {}};
+    Task name_change_{"a change of names", &Serving::follow_names, {}};
+};
+
+}  // namespace hairpin
