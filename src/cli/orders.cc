@@ -124,8 +124,7 @@ Action action_of(std::shared_ptr<Options> options) {
     return [options = std::move(options)] { return run(*options); };
 }
 
-constexpr std::string_view forgotten =
-    "A reload keeps this for as long as the backend is configured; the gateway forgets it when it ends or restarts.";
+constexpr std::string_view kept = "Reloads, upgrades and restarts keep this for as long as the backend is configured.";
 
 }  // namespace
 
@@ -139,7 +138,7 @@ Action drain_command(CLI::App& app) {
         "The backend gets no new connection; those that live go on, and it goes on being checked. UDP clients are led\n"
         "to others at once. `hairpin undrain` ends that.\n{}\n\n"
         "Exit status 1: with --wait, flows were still alive when the time was over; 2: there is no such backend.",
-        forgotten));
+        kept));
     return action_of(std::move(options));
 }
 
@@ -159,7 +158,7 @@ Action disable_command(CLI::App& app) {
         "  hairpin disable 10.0.0.2:80\n\n"
         "The backend gets no new connection, those that live are reset (after the service's drain_timeout, where it "
         "has\none), and nobody checks it. UDP clients are led to others at once. `hairpin enable` ends that.\n{}",
-        forgotten));
+        kept));
     return action_of(std::move(options));
 }
 

@@ -51,9 +51,12 @@ struct BackendPattern {
 Result<std::vector<ServiceBackend>> meant(const std::vector<Service>& services, const BackendPattern& pattern,
                                           std::string_view service);
 
-// A value. A daemon forgets it when it ends.
+// A value, which order_file.h keeps.
 class Administration {
 public:
+    Administration() = default;
+    explicit Administration(std::map<ServiceBackend, Duty> duties) : duties_(std::move(duties)) {}
+
     // undrain ends what drain began, enable what disable did, and neither the other's.
     void carry_out(Order order, const ServiceBackend& name);
     Duty duty(const ServiceBackend& name) const;
@@ -67,9 +70,11 @@ public:
     std::vector<Service> checked(std::vector<Service> services) const;
     bool concerns(const Service& service) const;  // it has a backend that is not ready
     bool empty() const { return duties_.empty(); }
+    const std::map<ServiceBackend, Duty>& duties() const { return duties_; }  // of those that are not ready
+    bool operator==(const Administration&) const = default;
 
 private:
-    std::map<ServiceBackend, Duty> duties_;  // of those that are not ready
+    std::map<ServiceBackend, Duty> duties_;
 };
 
 }  // namespace hairpin

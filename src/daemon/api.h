@@ -30,6 +30,8 @@ public:
     // Answers from now on. `gateway` is called on the daemon's thread, through `calls`; both must outlive it. Once.
     Result<> serve(std::function<Gateway()> gateway);
 
+    const std::string& path() const { return path_; }  // of the socket; empty: there is none
+
     // For the daemon after us: where we listen, and that it answers from now on.
     std::vector<int> listening_sockets() const;
     void hand_over();
@@ -39,7 +41,7 @@ private:
     Result<> open_socket(const ApiSettings& settings, InheritedSockets* inherited);
     Result<> open_port(const Endpoint& endpoint, InheritedSockets* inherited);
 
-    std::string path_;  // of the socket; empty: there is none
+    std::string path_;
     Fd socket_;
     Fd port_;
     std::function<Gateway()> gateway_;

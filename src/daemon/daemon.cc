@@ -112,11 +112,12 @@ private:
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
 
         const Ruleset written(follow_links(config.services, *topology));
-        if (const auto prepared = serving_.prepare(config, *topology); !prepared) return fail(prepared.error());
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
         auto api = Api::open(config.settings.api, calls_, inherited.get());
         if (!api) return fail(api.error());
         api_ = *std::move(api);
+        const auto prepared = serving_.prepare(config, *topology, OrderFile::of_socket(api_->path()));
+        if (!prepared) return fail(prepared.error());
         if (const auto free = predecessor_ ? ask_predecessor(written) : Result<>(); !free) return fail(free.error());
         if (const auto chosen = serving_.choose_engine(written, inherited); !chosen) return fail(chosen.error());
         if (!loads_.holds(fatal_gaps(config, *serving_.engine(), written))) return refused;

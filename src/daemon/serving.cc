@@ -52,10 +52,12 @@ Result<> Serving::watch_network() {
     return {};
 }
 
-Result<> Serving::prepare(const Config& config, const Topology& topology) {
+Result<> Serving::prepare(const Config& config, const Topology& topology, OrderFile orders) {
     settings_ = config.settings;
     if (auto asked = ask_for_names(config.services, settings_.resolvers); !asked) return asked;
     configured_ = standing(config.services, topology);
+    orders_ = std::move(orders);
+    remember_orders();
     desired_ = desire(configured_, administration_);
     return {};
 }
@@ -247,6 +249,19 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
     return seen;
 }
 
+// What the daemon before us was told.
+void Serving::remember_orders() {
+    auto kept = orders_.read();
+    if (!kept) return spdlog::warn("earlier orders about backends are not known: {}", kept.error().message);
+    administration_ = *std::move(kept);
+    administration_.keep(services());
+    for (const auto& [name, duty] : administration_.duties()) {
+        spdlog::warn("{} is {}, as it was before: `hairpin {} {} --service {}` ends that", name.str(),
+                     hairpin::name(duty), duty == Duty::draining ? "undrain" : "enable", name.backend.str(),
+                     name.service);
+    }
+}
+
 Result<> Serving::ask_for_names(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers) {
     auto asked = names_.watch(services, resolvers);
     names_.wait_for_first_answers();
@@ -283,7 +298,11 @@ Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administratio
     if (auto applied = engine_->apply(desired); !applied) return applied;
     configured_ = std::move(configured);
     desired_ = std::move(desired);
+    if (administration == administration_) return {};
     administration_ = std::move(administration);
+    if (const auto kept = orders_.write(administration_); !kept) {
+        spdlog::warn("the next daemon will not know of this order: {}", kept.error().message);
+    }
     return {};
 }
 

@@ -15,6 +15,7 @@
 #include "daemon/backend_health.h"
 #include "daemon/departures.h"
 #include "daemon/gateway.h"
+#include "daemon/order_file.h"
 #include "net/topology_watch.h"
 
 namespace hairpin {
@@ -32,8 +33,8 @@ public:
 
     // Before the network is first read: what changes from now on is not missed.
     Result<> watch_network();
-    // What is to be served, here and now. Waits for what DNS says, but not for long.
-    Result<> prepare(const Config& config, const Topology& topology);
+    // What is to be served, here and now, and as operators have ordered. Waits for what DNS says, but not for long.
+    Result<> prepare(const Config& config, const Topology& topology, OrderFile orders);
     Result<> can_begin(const Ruleset& written) const;
     // `inherited` may be null.
     Result<> choose_engine(const Ruleset& written, std::shared_ptr<InheritedSockets> inherited);
@@ -85,6 +86,7 @@ private:
     bool serve_here();
     Result<> replace(const std::vector<Service>& next, const Topology& topology);
     Result<> move_to(const Result<Topology>& topology);
+    void remember_orders();
     Result<> ask_for_names(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers);
     std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology);
     std::shared_ptr<const Desired> desire(const std::shared_ptr<const Desired>& configured,
@@ -100,6 +102,7 @@ private:
     std::shared_ptr<const Desired> configured_;  // all backends
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
     Administration administration_;
+    OrderFile orders_;
     Departures departures_;
     BackendHealth health_;
     BackendDiscovery names_;

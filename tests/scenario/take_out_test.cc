@@ -123,6 +123,33 @@ TEST_P(TakeOut, DrainLeadsNewConnectionsElsewhereAndLeavesLiveOnes) {
         << lab()->daemon_log();
 }
 
+TEST_P(TakeOut, LastsOverAnUpgrade) {
+    start();
+    order("drain");
+    EXPECT_EQ(ask({"upgrade"}).status, 0) << lab()->daemon_log();
+    EXPECT_EQ(backend(first).at("state"), "draining");
+    EXPECT_EQ(led_to_first("client"), 0);
+}
+
+TEST_P(TakeOut, LastsOverACrash) {
+    start();
+    order("drain");
+    order("disable", second.str());
+    lab().kill_daemon();
+    lab().start_daemon();
+    EXPECT_EQ(backend(first).at("state"), "draining");
+    EXPECT_EQ(backend(second).at("state"), "disabled");
+    EXPECT_FALSE(meet(host("client"), service, {&one_, &other_}).conversation);
+    EXPECT_NE(lab()->daemon_log().find("service srv: backend 10.0.0.2:2044 is draining, as it was before"),
+              std::string::npos)
+        << lab()->daemon_log();
+    order("undrain");
+    order("enable", second.str());
+    lab().kill_daemon();
+    lab().start_daemon();
+    EXPECT_EQ(led_to_first("client"), 2);
+}
+
 TEST_P(TakeOut, DisableEndsLiveConnectionsAndEnableBringsTheBackendBack) {
     start();
     for (const char* client : {"client", "peer"}) {

@@ -149,6 +149,8 @@ ServiceStats TestLab::stats(std::string_view service) const {
     return came ? parse_stats(line) : ServiceStats{};
 }
 
+TestLab::~TestLab() { unlink((socket() + ".orders").c_str()); }  // which outlives daemons
+
 void TestLab::kill_daemon() const {
     lab_->daemon().signal(SIGKILL);
     EXPECT_TRUE(lab_->daemon().wait(patience));

@@ -46,6 +46,8 @@ public:
     explicit TestLab(std::string_view yaml, const std::string& engine = "proxy", Backends backends = Backends::answer,
                      std::vector<std::string> wrapper = {});
 
+    ~TestLab();
+
     explicit operator bool() const { return lab_ != nullptr; }
     lab::Lab* operator->() const { return lab_.get(); }
     lab::Lab& operator*() const { return *lab_; }

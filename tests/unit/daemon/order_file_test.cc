@@ -1,0 +1,97 @@
+#include "daemon/order_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/program.h"
+
+namespace hairpin {
+namespace {
+
+Administration some() {
+    return Administration({{{"web", *EndpointRange::parse("10.0.0.2:80")}, Duty::draining},
+                           {{"range", *EndpointRange::parse("[fd00::2]:90-99")}, Duty::disabled}});
+}
+
+class OrderFileTest : public testing::Test {
+protected:
+    OrderFileTest() { unsetenv("STATE_DIRECTORY"); }
+
+    std::string text() const {
+        std::ostringstream out;
+        out << std::ifstream(path_).rdbuf();
+        return out.str();
+    }
+    void put(const std::string& text) const { std::ofstream(path_) << text; }
+    std::string complaint() const {
+        const auto read = file_.read();
+        return read ? "" : read.error().message;
+    }
+
+    const TemporaryDirectory directory_;
+    const std::string path_ = directory_ / "hairpin.sock.orders";
+    const OrderFile file_ = OrderFile::of_socket(directory_ / "hairpin.sock");
+};
+
+TEST_F(OrderFileTest, GivesBackWhatItWasGiven) {
+    EXPECT_EQ(*file_.read(), Administration());
+    ASSERT_TRUE(file_.write(some()));
+    EXPECT_EQ(*file_.read(), some());
+    struct stat status {};
+    ASSERT_EQ(stat(path_.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600u);
+    ASSERT_TRUE(file_.write(Administration()));
+    EXPECT_NE(access(path_.c_str(), F_OK), 0);
+    EXPECT_TRUE(file_.write(Administration()));
+}
+
+TEST_F(OrderFileTest, IsWhereSystemdKeepsTheState) {
+    const std::string folder = directory_ / "state";
+    mkdir(folder.c_str(), 0700);
+    setenv("STATE_DIRECTORY", folder.c_str(), 1);
+    const OrderFile kept = OrderFile::of_socket(directory_ / "hairpin.sock");
+    unsetenv("STATE_DIRECTORY");
+    ASSERT_TRUE(kept.write(some()));
+    EXPECT_EQ(access((folder + "/orders.json").c_str(), F_OK), 0);
+}
+
+TEST_F(OrderFileTest, WithoutASocketThereIsNone) {
+    EXPECT_TRUE(OrderFile::of_socket("").write(some()));
+    EXPECT_EQ(*OrderFile::of_socket("").read(), Administration());
+}
+
+TEST_F(OrderFileTest, SaysWhatIsWrongWithIt) {
+    put("{");
+    EXPECT_EQ(complaint(), path_ + ": this is not such a file: it is not JSON");
+    for (const char* text : {"[]", "{}", R"({"backends": [{"service": "web"}]})",
+                             R"({"backends": [{"service": "web", "backend": "nowhere", "duty": "draining"}]})",
+                             R"({"backends": [{"service": "web", "backend": "10.0.0.2:80", "duty": "asleep"}]})",
+                             R"({"backends": [{"service": 7, "backend": "10.0.0.2:80", "duty": "draining"}]})"}) {
+        put(text);
+        EXPECT_TRUE(complaint().starts_with(path_ + ": this is not such a file: ")) << text << complaint();
+    }
+}
+
+TEST_F(OrderFileTest, TrustsNoFileOfAnotherUser) {
+    ASSERT_EQ(symlink("/etc/passwd", path_.c_str()), 0);
+    EXPECT_TRUE(complaint().starts_with(path_ + ": it cannot be read")) << complaint();
+    unlink(path_.c_str());
+    ASSERT_TRUE(file_.write(some()));
+    if (chown(path_.c_str(), 65534, 65534) != 0) return;  // as root alone can
+    EXPECT_EQ(complaint(), path_ + ": it is another user's, or no file: it is not read");
+}
+
+TEST_F(OrderFileTest, KeepsWhatItHeldWhereItCannotBeWritten) {
+    const OrderFile nowhere = OrderFile::of_socket(directory_ / "none/hairpin.sock");
+    EXPECT_FALSE(nowhere.write(some()));
+    EXPECT_EQ(*nowhere.read(), Administration());
+}
+
+}  // namespace
+}  // namespace hairpin
