@@ -9,18 +9,20 @@ configure_file(packaging/debian/changelog.in ${generated}/changelog @ONLY)
 # With the paths of the service, whoever builds.
 set(program env RUNTIME_DIRECTORY=/run/hairpin $<TARGET_FILE:hairpin>)
 add_custom_command(
-    OUTPUT ${generated}/hairpin.1.gz ${generated}/hairpin.bash ${generated}/changelog.gz
+    OUTPUT ${generated}/hairpin.1.gz ${generated}/hairpin.bash ${generated}/hairpin.zsh ${generated}/changelog.gz
     COMMAND ${program} man | gzip -9n > ${generated}/hairpin.1.gz
     COMMAND ${program} completion bash > ${generated}/hairpin.bash
+    COMMAND ${program} completion zsh > ${generated}/hairpin.zsh
     COMMAND gzip -9nc ${generated}/changelog > ${generated}/changelog.gz
     DEPENDS hairpin ${generated}/changelog)
 add_custom_target(package_files ALL
-    DEPENDS ${generated}/hairpin.1.gz ${generated}/hairpin.bash ${generated}/changelog.gz)
+    DEPENDS ${generated}/hairpin.1.gz ${generated}/hairpin.bash ${generated}/hairpin.zsh ${generated}/changelog.gz)
 
 target_link_options(hairpin PRIVATE LINKER:-z,relro,-z,now)
 install(TARGETS hairpin)
 install(FILES ${generated}/hairpin.1.gz DESTINATION share/man/man1)
 install(FILES ${generated}/hairpin.bash DESTINATION share/bash-completion/completions RENAME hairpin)
+install(FILES ${generated}/hairpin.zsh DESTINATION share/zsh/vendor-completions RENAME _hairpin)
 install(FILES packaging/hairpin.service DESTINATION lib/systemd/system)
 install(FILES packaging/hairpin.yaml DESTINATION /etc/hairpin)
 install(FILES packaging/debian/copyright ${generated}/changelog.gz README.md CHANGELOG.md docs/config.md docs/glossary.md

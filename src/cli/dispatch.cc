@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/manual.h"
 #include "config/values.h"
 
@@ -60,8 +61,9 @@ int help(std::span<const Command> commands, std::span<const std::string> argumen
 // For packages; the usage does not list them. Nothing: it is none of these.
 std::optional<std::string> generated(std::span<const Command> commands, std::span<const std::string> arguments) {
     if (arguments.size() == 1 && arguments[0] == "man") return manual(commands);
-    if (arguments.size() == 2 && arguments[0] == "completion" && arguments[1] == "bash")
-        return bash_completion(commands);
+    if (arguments.size() != 2 || arguments[0] != "completion") return std::nullopt;
+    if (arguments[1] == "bash") return bash_completion(commands);
+    if (arguments[1] == "zsh") return zsh_completion(commands);
     return std::nullopt;
 }
 

@@ -1,12 +1,13 @@
 #include "cli/manual.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
 #include <sstream>
 #include <string_view>
 #include <vector>
+
+#include "cli/declared.h"
 
 namespace hairpin {
 namespace {
@@ -73,18 +74,6 @@ std::string paragraphs(const std::string& text) {
     return out + (example ? ".EE\n" : "");
 }
 
-struct Declared {
-    CLI::App app;
-    Action action;  // owns what the options write to
-    explicit Declared(const Command& command) : action(command.declare(app)) {}
-
-    std::vector<const CLI::Option*> options(bool positional) const {
-        return app.get_options([&](const CLI::Option* option) {
-            return option->get_positional() == positional && option != app.get_help_ptr();
-        });
-    }
-};
-
 std::string section(const Command& command) {
     const Declared declared(command);
     const auto positionals = declared.options(true);
@@ -109,67 +98,12 @@ std::string section(const Command& command) {
     return out + paragraphs(declared.app.get_footer());
 }
 
-// --- Completion
-
-// "tcp|udp" names two values, "PATH|none [/run/...]" one, "FILE" none: there any file may stand.
-std::string values(const std::string& option_text) {
-    std::istringstream alternatives(option_text.substr(0, option_text.find(' ')));
-    std::string words;
-    for (std::string word; std::getline(alternatives, word, '|');) {
-        if (word.empty() || word.find_first_not_of("abcdefghijklmnopqrstuvwxyz") != word.npos) continue;
-        words += (words.empty() ? "" : " ") + word;
-    }
-    return words;
-}
-
-bool takes_value(const CLI::Option& option) { return option.get_type_size() > 0 && option.get_expected_min() > 0; }
-
-// What may follow a command and the word before the one at hand: a command, a value of that option, an option. Where
-// there is nothing to offer, a file may be meant.
-constexpr std::string_view completion_frame = R"(# bash completion for hairpin, as `hairpin completion bash` prints it
-_hairpin() {{
-    local word=${{COMP_WORDS[COMP_CWORD]}} words=''
-    case "$COMP_CWORD ${{COMP_WORDS[1]}} ${{COMP_WORDS[COMP_CWORD - 1]}} $word" in
-        1\ *) words='{commands} help' ;;
-        2\ help\ *) words='{commands}' ;;
-{values}{options}    esac
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
-}}
-complete -o default -F _hairpin hairpin
-)";
-
 }  // namespace
 
 std::string manual(std::span<const Command> commands) {
     std::string out = fmt::format(beginning, HAIRPIN_VERSION);
     for (const Command& command : commands) out += section(command);
     return out.append(end);
-}
-
-std::string bash_completion(std::span<const Command> commands) {
-    std::vector<std::string_view> names;
-    std::string values_of_options, options_of_commands;
-    for (const Command& command : commands) {
-        names.push_back(command.name);
-        const Declared declared(command);
-        std::string flags;
-        for (const CLI::Option* option : declared.options(false)) {
-            for (const std::string& name : option->get_lnames()) flags += "--" + name + " ";
-            if (!takes_value(*option)) continue;
-            std::vector<std::string> patterns;
-            for (const std::string& name : option->get_snames()) {
-                patterns.push_back(fmt::format("*\\ {}\\ -{}\\ *", command.name, name));
-            }
-            for (const std::string& name : option->get_lnames()) {
-                patterns.push_back(fmt::format("*\\ {}\\ --{}\\ *", command.name, name));
-            }
-            values_of_options += fmt::format("        {}) words='{}' ;;\n", fmt::join(patterns, " | "),
-                                             values(option->get_option_text()));
-        }
-        options_of_commands += fmt::format("        *\\ {}\\ *\\ -*) words='{}--help' ;;\n", command.name, flags);
-    }
-    return fmt::format(completion_frame, fmt::arg("commands", fmt::join(names, " ")),
-                       fmt::arg("values", values_of_options), fmt::arg("options", options_of_commands));
 }
 
 }  // namespace hairpin

@@ -1,4 +1,4 @@
-// What a package brings besides the program, made from the table of subcommands.
+// The man page, made from the table of subcommands.
 #pragma once
 
 #include <span>
@@ -10,8 +10,5 @@ namespace hairpin {
 
 // hairpin(1), in the language of man(7).
 std::string manual(std::span<const Command> commands);
-
-// A script for bash that completes subcommands, their options, and the values that an option names.
-std::string bash_completion(std::span<const Command> commands);
 
 }  // namespace hairpin

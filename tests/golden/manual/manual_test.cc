@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/completion.h"
 #include "cli/manual.h"
 #include "support/golden.h"
 
@@ -44,7 +45,10 @@ TEST(Manual, tells_of_every_command) {
     expect_golden("manual/hairpin.1", page);
 }
 
-TEST(Completion, knows_commands_options_and_values) { expect_golden("manual/hairpin.bash", bash_completion(commands)); }
+TEST(Completion, knows_commands_options_and_values) {
+    expect_golden("manual/hairpin.bash", bash_completion(commands));
+    expect_golden("manual/hairpin.zsh", zsh_completion(commands));
+}
 
 }  // namespace
 }  // namespace hairpin
