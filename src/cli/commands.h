@@ -54,4 +54,7 @@ int dispatch(std::span<const Command> commands, std::span<const std::string> arg
 // has been printed: then `status` is the exit status.
 Action understand(const Command& command, std::span<const std::string> arguments, int& status);
 
+// Says on stderr what is wrong, as "hairpin COMMAND: MESSAGE"; the exit status.
+int complain(std::string_view command, std::string_view message, int status = exit_failed);
+
 }  // namespace hairpin

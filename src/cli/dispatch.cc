@@ -105,4 +105,9 @@ int dispatch(std::span<const Command> commands, std::span<const std::string> arg
     return action ? action() : status;
 }
 
+int complain(std::string_view command, std::string_view message, int status) {
+    fmt::print(stderr, "hairpin {}: {}\n", command, message);
+    return status;
+}
+
 }  // namespace hairpin

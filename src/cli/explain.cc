@@ -101,18 +101,13 @@ Protocol protocol_of(const Options& options, const Ruleset& ruleset) {
     return ruleset.find(Protocol::udp, options.endpoint) ? Protocol::udp : Protocol::tcp;
 }
 
-int complain(int status, const std::string& message) {
-    fmt::print(stderr, "hairpin explain: {}\n", message);
-    return status;
-}
-
 int run(const Options& options) {
     const Config config = options.input.load();
     if (!sound(config)) return exit_refused;
     const Answers names = lab::stand_ins(config.services);
     const auto services = with_all_up(write_out(config.services, names));
     const Result<Ground> ground = stand_on(options.network, Ruleset(services));
-    if (!ground) return complain(exit_failed, ground.error().message);
+    if (!ground) return complain("explain", ground.error().message);
     const Ruleset ruleset(follow_links(services, ground->topology));
 
     const Leg client = {protocol_of(options, ruleset), options.client, options.endpoint};
@@ -121,8 +116,9 @@ int run(const Options& options) {
     explanation.network = ground->words;
     for (const std::string& note : lab::notes_on(names)) explanation.network += "; " + note;
     if (explanation.service && explanation.backends.empty() && !explanation.denial) {
-        return complain(exit_refused, fmt::format("{} has no backend {}: leave out --backend to see all of them",
-                                                  explanation.service->name, options.backend->str()));
+        const std::string message = fmt::format("{} has no backend {}: leave out --backend to see all of them",
+                                                explanation.service->name, options.backend->str());
+        return complain("explain", message, exit_refused);
     }
     if (options.json) {
         fmt::print("{}\n", to_json(explanation).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));

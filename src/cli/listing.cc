@@ -21,9 +21,7 @@ int run(const Listing& listing, const Options& options) {
         fmt::print("{}", options.json ? answer.dump(2) + "\n" : listing.table(answer.at(listing.name)));
         return exit_ok;
     });
-    if (shown) return *shown;
-    fmt::print(stderr, "hairpin {}: {}\n", listing.name, shown.error().message);
-    return exit_failed;
+    return shown ? *shown : complain(listing.name, shown.error().message);
 }
 
 }  // namespace

@@ -38,11 +38,6 @@ constexpr milliseconds longest_wait = std::chrono::hours(24);
 
 bool is_mistake(long status) { return status >= 400 && status < 500; }
 
-int complain(const Options& options, const std::string& message, int status) {
-    fmt::print(stderr, "hairpin {}: {}\n", options.order, message);
-    return status;
-}
-
 // The backends among `all` that `meant` names, as they are now.
 json these(const json& meant, const json& all) {
     json now = json::array();
@@ -82,7 +77,8 @@ Result<int> show(const Options& options, std::optional<milliseconds> wait, json 
     if (!outcome) return outcome;
     fmt::print("{}", options.json ? json({{"backends", backends}}).dump(2) + "\n" : backend_table(backends));
     if (*outcome == exit_ok) return outcome;
-    return complain(options, fmt::format("{} still live there, and the time is over", alive(backends)), exit_failed);
+    return complain(options.order, fmt::format("{} still live there, and the time is over", alive(backends)),
+                    exit_failed);
 }
 
 // Nothing: it is not to wait. "true" is what CLI11 makes of --wait alone.
@@ -95,16 +91,16 @@ Result<std::optional<milliseconds>> wait_of(const std::string& text) {
 
 int run(const Options& options) {
     const auto wait = wait_of(options.wait);
-    if (!wait) return complain(options, wait.error().message, exit_refused);
+    if (!wait) return complain(options.order, wait.error().message, exit_refused);
     json target = {{"backend", options.backend}};
     if (!options.service.empty()) target["service"] = options.service;
     const auto done =
         options.api.post("/v1/backends/" + options.order, target, [&](long status, const json& answer) -> Result<int> {
             if (!answer.contains("error")) return show(options, *wait, answer.at("backends"));
-            return complain(options, answer.at("error").get<std::string>(),
+            return complain(options.order, answer.at("error").get<std::string>(),
                             is_mistake(status) ? exit_refused : exit_failed);
         });
-    return done ? *done : complain(options, done.error().message, exit_failed);
+    return done ? *done : complain(options.order, done.error().message);
 }
 
 std::shared_ptr<Options> declare(CLI::App& app, const std::string& order) {

@@ -18,7 +18,7 @@ struct Options {
 constexpr long unprocessable = 422;
 
 void print_refusal(const nlohmann::json& answer) {
-    fmt::print(stderr, "hairpin reload: {}\n", answer.at("error").get<std::string>());
+    complain("reload", answer.at("error").get<std::string>());
     const auto errors = answer.find("errors");
     if (errors == answer.end()) return;
     for (const auto& error : *errors) fmt::print(stderr, "{}\n", error.get<std::string>());
@@ -41,9 +41,7 @@ int run(const Options& options) {
     const auto outcome =
         options.api.post("/v1/reload", nlohmann::json::object(),
                          [&](long status, const nlohmann::json& answer) { return show(status, answer, options.json); });
-    if (outcome) return *outcome;
-    fmt::print(stderr, "hairpin reload: {}\n", outcome.error().message);
-    return exit_failed;
+    return outcome ? *outcome : complain("reload", outcome.error().message);
 }
 
 }  // namespace

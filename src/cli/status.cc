@@ -27,16 +27,13 @@ Result<int> ask(const Options& options) {
             fmt::print("{}", status_page(status, services));
             return outcome;
         });
-        if (!shown) fmt::print(stderr, "hairpin status: {}\n", shown.error().message);
-        return shown ? *shown : exit_failed;
+        return shown ? *shown : complain("status", shown.error().message);
     });
 }
 
 int run(const Options& options) {
     const auto outcome = ask(options);
-    if (outcome) return *outcome;
-    fmt::print(stderr, "hairpin status: {}\n", outcome.error().message);
-    return exit_refused;
+    return outcome ? *outcome : complain("status", outcome.error().message, exit_refused);
 }
 
 }  // namespace

@@ -106,9 +106,7 @@ Result<int> watch(const ApiClient& api) {
 
 int run(const Options& options) {
     const auto outcome = watch(options.api);
-    if (outcome) return *outcome;
-    fmt::print(stderr, "hairpin top: {}\n", outcome.error().message);
-    return exit_failed;
+    return outcome ? *outcome : complain("top", outcome.error().message);
 }
 
 }  // namespace

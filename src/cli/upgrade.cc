@@ -20,9 +20,7 @@ Result<int> show(const nlohmann::json& answer) {
 int run(const ApiClient& api) {
     const auto outcome = api.post("/v1/upgrade", nlohmann::json::object(),
                                   [](long, const nlohmann::json& answer) { return show(answer); });
-    if (outcome) return *outcome;
-    fmt::print(stderr, "hairpin upgrade: {}\n", outcome.error().message);
-    return exit_failed;
+    return outcome ? *outcome : complain("upgrade", outcome.error().message);
 }
 
 }  // namespace

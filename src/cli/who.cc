@@ -23,11 +23,6 @@ struct Options {
 
 std::string host_text(const Endpoint& host) { return host.port == 0 ? host.ip.str() : host.str(); }
 
-int complain(const std::string& message) {
-    fmt::print(stderr, "hairpin who: {}\n", message);
-    return exit_failed;
-}
-
 int run(const Options& options) {
     ApiClient::Query query = {{"source", options.source.str()}};
     if (options.backend) query.emplace_back("backend", host_text(*options.backend));
@@ -37,10 +32,10 @@ int run(const Options& options) {
         for (const auto& flow : flows) lines += flow_line(flow) + "\n";
         fmt::print("{}", options.json ? answer.dump(2) + "\n" : lines);
         if (!flows.empty()) return exit_ok;
-        return complain(fmt::format("nobody: no flow that is remembered shows {} to {}", options.source.str(),
-                                    options.backend ? host_text(*options.backend) : "a backend"));
+        return complain("who", fmt::format("nobody: no flow that is remembered shows {} to {}", options.source.str(),
+                                           options.backend ? host_text(*options.backend) : "a backend"));
     });
-    return shown ? *shown : complain(shown.error().message);
+    return shown ? *shown : complain("who", shown.error().message);
 }
 
 }  // namespace
