@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "daemon/wording.h"
+
 namespace hairpin {
 namespace {
 
@@ -82,6 +84,17 @@ void Departures::end_due(Engine& engine, Time now) {
         spdlog::info("{}: {} live connection{} reset", name.str(), count, count == 1 ? " was" : "s were");
     }
     if (!done) spdlog::warn(done.error().within("ending live connections").message);
+}
+
+void lead_on_unanswered(Engine& engine, const std::vector<Service>& before, const std::vector<Service>& after) {
+    std::set<ServiceBackend> gone = names_in(before);
+    for (const ServiceBackend& name : names_in(after)) gone.erase(name);
+    if (gone.empty()) return;
+    const auto led_on = engine.end_connections([&](const LiveFlow& flow) {
+        return !flow.answered && std::ranges::any_of(gone, [&](const auto& name) { return leads_to(name, flow); });
+    });
+    if (!led_on) return spdlog::warn(led_on.error().within("leading on who waits for a backend").message);
+    if (*led_on > 0) spdlog::info("{} that no backend has answered: led to another one", count(*led_on, "connection"));
 }
 
 }  // namespace hairpin

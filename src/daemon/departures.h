@@ -40,4 +40,8 @@ private:
     std::map<ServiceBackend, Departure> leaving_;
 };
 
+// Backends have gone down, and `after` lacks them. Connections that none of them has answered are forgotten: with its
+// next SYN, such a client is led to another one. Logged.
+void lead_on_unanswered(Engine& engine, const std::vector<Service>& before, const std::vector<Service>& after);
+
 }  // namespace hairpin

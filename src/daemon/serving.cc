@@ -180,9 +180,14 @@ bool Serving::follow_names() {
 // Backends went up or down.
 bool Serving::follow_health() {
     health_.log_changes(services());
+    const auto before = desired_;
     const auto applied = serve(configured_, administration_);
-    if (!applied) spdlog::warn(applied.error().within("a change of health").message);
-    return static_cast<bool>(applied);
+    if (!applied) {
+        spdlog::warn(applied.error().within("a change of health").message);
+        return false;
+    }
+    lead_on_unanswered(*engine_, before->ruleset.services(), desired_->ruleset.services());
+    return true;
 }
 
 // The same services, where the gateway stands now. A failure is told of once.

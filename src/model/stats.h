@@ -52,9 +52,10 @@ struct Stats {
 struct LiveFlow {
     std::string service;
     Path path = Path::external;
-    Leg client;          // who asked what; where a PROXY header was believed, as it says
-    Leg backend;         // as the backend sees it
-    bool ended = false;  // it is over, and remembered for what may still come
+    Leg client;            // who asked what; where a PROXY header was believed, as it says
+    Leg backend;           // as the backend sees it
+    bool ended = false;    // it is over, and remembered for what may still come
+    bool answered = true;  // by the backend
     // Unknown where the kernel is not told to keep count.
     std::optional<uint64_t> bytes_to_backend = {};  // counted as in ServiceStats
     std::optional<uint64_t> bytes_to_client = {};

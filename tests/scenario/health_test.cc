@@ -10,6 +10,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -157,6 +158,34 @@ TEST_P(Health, ADeadBackendTakesNoNewFlowUntilItIsBack) {
     EXPECT_NE(gateway.lab()->daemon_log().find("service srv: backend 10.0.0.2:2044 is up (2 in a row)"),
               std::string::npos);
     EXPECT_NE(gateway.backends({}).find("srv      10.0.0.2:2044  up "), std::string::npos) << gateway.backends({});
+}
+
+// Its host is silent, and nobody knows yet when they call: their next SYN finds the other backend.
+TEST_P(Health, WhoWaitsForABackendThatIsDownIsLedToAnother) {
+    const Gateway gateway(by_tcp, GetParam());
+    ASSERT_TRUE(gateway);
+    const Fd one_lives = pulse(gateway.host("server1"), first);
+    const Fd other = listen_on(gateway.host("server2"), second);
+    const Fd other_lives = pulse(gateway.host("server2"), second);
+    ASSERT_TRUE(gateway.serves(first, true, "up"));
+    ASSERT_TRUE(gateway.serves(second, true, "up"));
+
+    (void)output_of(gateway.host("server1"), {"ip", "link", "set", "eth0", "down"});
+    std::vector<std::future<bool>> calls;
+    for (int i = 0; i < 4; ++i) {  // half of them to each
+        for (const char* host : {"client", "peer"}) {
+            calls.push_back(std::async(std::launch::async, [&gateway, host] {
+                return bool(connect_from(gateway.host(host), {Protocol::tcp, at("0.0.0.0"), service}));
+            }));
+        }
+    }
+    for (auto& call : calls) EXPECT_TRUE(call.get()) << gateway.lab()->daemon_log();
+    EXPECT_TRUE(gateway.serves(first, false, "down"));
+    if (GetParam() != "proxy") {  // which has said nothing of the other backend to anybody
+        EXPECT_NE(gateway.lab()->daemon_log().find("that no backend has answered: led to another one"),
+                  std::string::npos)
+            << gateway.lab()->daemon_log();
+    }
 }
 
 TEST_P(Health, WhereNoneIsUpAllAreTried) {

@@ -393,6 +393,7 @@ LiveFlow BpfEngine::live_flow(const FlowState& flow, uint32_t time) const {
             .client = from_wire(flow.asked),
             .backend = from_wire(translated(flow.forth)),
             .ended = flow.ended(),
+            .answered = flow.answered(),
             .bytes_to_backend = flow.forth.bytes,
             .bytes_to_client = flow.bytes_to_client(),
             .age = std::chrono::duration_cast<std::chrono::milliseconds>(since(flow.forth.began, time))};

@@ -17,6 +17,7 @@ struct FlowState {
 
     Protocol protocol() const;
     bool ended() const;     // a reset, or both FINs
+    bool answered() const { return !back || back->bytes > 0; }
     uint32_t seen() const;  // the tick
     uint64_t bytes_to_client() const { return back ? back->bytes : 0; }
 };

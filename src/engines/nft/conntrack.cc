@@ -75,6 +75,7 @@ std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {
     flow.backend = {protocol, endpoint_of(entry, reply_destination), endpoint_of(entry, reply_source)};
     flow.translated = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0;
     flow.alive = !has_ended(entry);
+    flow.answered = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_SEEN_REPLY) != 0;
     flow.bytes_to_backend = count(entry, ATTR_ORIG_COUNTER_BYTES);
     flow.bytes_to_client = count(entry, ATTR_REPL_COUNTER_BYTES);
     flow.age = age(entry);

@@ -340,6 +340,7 @@ std::optional<LiveFlow> NftEngine::live_flow(const TrackedFlow& flow) const {
         .client = client,
         .backend = flow.backend,
         .ended = !flow.alive,
+        .answered = flow.answered,
         .bytes_to_backend = flow.bytes_to_backend,
         .bytes_to_client = flow.bytes_to_client,
         .age = flow.age};
