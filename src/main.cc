@@ -27,7 +27,7 @@ constexpr std::array commands = {
     hairpin::Command{"upgrade", "have a running gateway start its program anew", hairpin::upgrade_command},
     hairpin::Command{"clear", "remove what a killed gateway left in the kernel", hairpin::clear_command},
     hairpin::Command{"lab", "prove a configuration in a network of namespaces", hairpin::lab_command},
-    hairpin::Command{"schema", "print the JSON Schema of the configuration", hairpin::schema_command},
+    hairpin::Command{"schema", "print the JSON Schema of the configuration, or of the API", hairpin::schema_command},
     hairpin::Command{"version", "print the version", hairpin::version_command},
 };
 

@@ -11,6 +11,7 @@
 #include "daemon/backends_json.h"
 #include "daemon/changes.h"
 #include "daemon/metrics.h"
+#include "daemon/openapi.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
 
@@ -112,28 +113,80 @@ HttpResponse upgrade(const HttpRequest&, const WithGateway& with_gateway) {
     return response;
 }
 
+HttpResponse document(const HttpRequest&, const WithGateway&) { return {.body = openapi_document()}; }
+
 constexpr auto flow_parameters = std::to_array<Parameter>({
     {"source", "the client as its backend sees it, ADDRESS:PORT; default: any"},
     {"backend", "ADDRESS or ADDRESS:PORT; default: any"},
 });
 
+constexpr auto reload_failures = std::to_array<Failure>({
+    {409, "there is nothing to reload: the services were given on the command line"},
+    {422, "the configuration is refused, and nothing has changed"},
+});
+constexpr auto upgrade_failures = std::to_array<Failure>({
+    {409, "the new process does not serve, and this one serves on"},
+});
+constexpr auto order_failures = std::to_array<Failure>({
+    {404, "there is no such backend"},
+});
+
 constexpr auto table = std::to_array<Operation>({
-    {"GET", "/v1/status", "who answers, what it serves, and what is wrong now", {}, status},
-    {"GET", "/v1/services", "each service: where it listens, its backends, its flows", {}, services},
-    {"GET", "/v1/stats", "counters of each service, by path and by reason", {}, stats},
-    {"GET", "/metrics", "what is counted, for Prometheus: text, not JSON", {}, metrics},
-    {"GET", "/v1/backends", "every backend, whether it is up, why not, and how many flows it has", {}, backends},
-    {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, flows},
-    {"POST", "/v1/upgrade", "starts the program's file anew, to serve in this one's place", {}, upgrade},
-    {"POST", "/v1/reload", "reads the configuration anew, as SIGHUP does, and says what became of it", {}, reload},
-    {"POST", "/v1/backends/drain", "leads no new flow to a backend, and leaves those that live", {}, drain},
-    {"POST", "/v1/backends/undrain", "ends that a backend drains", {}, undrain},
+    {"GET", "/v1/status", "who answers, what it serves, and what is wrong now", {}, {}, "Status", {}, status},
+    {"GET",
+     "/v1/services",
+     "each service: where it listens, its backends, its flows",
+     {},
+     {},
+     "Services",
+     {},
+     services},
+    {"GET", "/v1/stats", "counters of each service, by path and by reason", {}, {}, "Stats", {}, stats},
+    {"GET", "/metrics", "what is counted, for Prometheus: text, not JSON", {}, {}, {}, {}, metrics},
+    {"GET",
+     "/v1/backends",
+     "every backend, whether it is up, why not, and how many flows it has",
+     {},
+     {},
+     "Backends",
+     {},
+     backends},
+    {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, {}, "Flows", {}, flows},
+    {"GET", "/v1/openapi.json", "this document", {}, {}, "Document", {}, document},
+    {"POST",
+     "/v1/upgrade",
+     "starts the program's file anew, to serve in this one's place",
+     {},
+     {},
+     "Upgraded",
+     upgrade_failures,
+     upgrade},
+    {"POST",
+     "/v1/reload",
+     "reads the configuration anew, as SIGHUP does, and says what became of it",
+     {},
+     {},
+     "Reloaded",
+     reload_failures,
+     reload},
+    {"POST",
+     "/v1/backends/drain",
+     "leads no new flow to a backend, and leaves those that live",
+     {},
+     "Order",
+     "Backends",
+     order_failures,
+     drain},
+    {"POST", "/v1/backends/undrain", "ends that a backend drains", {}, "Order", "Backends", order_failures, undrain},
     {"POST",
      "/v1/backends/disable",
      "leads no flow to a backend, ends those that live, checks it no more",
      {},
+     "Order",
+     "Backends",
+     order_failures,
      disable},
-    {"POST", "/v1/backends/enable", "ends that a backend is disabled", {}, enable},
+    {"POST", "/v1/backends/enable", "ends that a backend is disabled", {}, "Order", "Backends", order_failures, enable},
 });
 
 bool is_asked(const Operation& operation, const HttpRequest& request) {

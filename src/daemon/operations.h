@@ -16,11 +16,20 @@ struct Parameter {
     std::string_view description;
 };
 
+// A status that only some operations have.
+struct Failure {
+    int status;
+    std::string_view why;
+};
+
 struct Operation {
     std::string_view method;  // "GET", which HEAD may ask for, too; every other one changes something, and is logged
     std::string_view path;
     std::string_view summary;  // what it does, in a line
     std::span<const Parameter> parameters;
+    std::string_view request;  // the schema of the body in api_schemas.h; empty: it is not looked at
+    std::string_view answer;   // likewise; empty: it is text
+    std::span<const Failure> failures;
     // On the HTTP server's thread, with parameters of the table alone.
     HttpResponse (*handle)(const HttpRequest& request, const WithGateway& with_gateway);
 };

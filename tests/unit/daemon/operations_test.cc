@@ -158,8 +158,15 @@ TEST_F(Operations, RefuseABodyThatIsNoOrder) {
 
 TEST_F(Operations, ThatChangeSomethingAreLoggedWithWhoAsked) {
     constexpr auto table = std::to_array<Operation>(
-        {{"GET", "/v1/thing", "shows the thing", {}, [](const auto&, const auto&) { return HttpResponse{}; }},
-         {"POST", "/v1/thing", "turns the thing", {}, [](const auto& request, const auto&) {
+        {{"GET",
+          "/v1/thing",
+          "shows the thing",
+          {},
+          {},
+          {},
+          {},
+          [](const auto&, const auto&) { return HttpResponse{}; }},
+         {"POST", "/v1/thing", "turns the thing", {}, {}, {}, {}, [](const auto& request, const auto&) {
               return HttpResponse{.body = request.body};
           }}});
     std::ostringstream log;

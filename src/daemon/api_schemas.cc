@@ -1,0 +1,197 @@
+#include "daemon/api_schemas.h"
+
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/administration.h"
+#include "model/service.h"
+#include "model/stats.h"
+
+namespace hairpin {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json value(std::string_view type, std::string_view description) {
+    return {{"type", type}, {"description", description}};
+}
+
+ordered_json text(std::string_view description) { return value("string", description); }
+ordered_json flag(std::string_view description) { return value("boolean", description); }
+ordered_json number(std::string_view description) {
+    ordered_json schema = value("integer", description);
+    schema["minimum"] = 0;
+    return schema;
+}
+
+ordered_json or_null(ordered_json schema) {
+    schema["type"] = {schema["type"], "null"};
+    return schema;
+}
+
+// One of the names of an enumeration.
+template <class E>
+ordered_json one_of(std::string_view description) {
+    ordered_json schema = text(description);
+    schema["enum"] = names_of<E>;
+    return schema;
+}
+
+ordered_json list_of(ordered_json item, std::string_view description) {
+    ordered_json schema = value("array", description);
+    schema["items"] = std::move(item);
+    return schema;
+}
+
+struct Member {
+    std::string name;
+    ordered_json schema;
+    bool optional = false;
+};
+
+// Members that it does not name are none: whoever reads should still pass over them, for later versions have more.
+ordered_json object(std::vector<Member> members) {
+    auto properties = ordered_json::object();
+    auto required = ordered_json::array();
+    for (Member& member : members) {
+        if (!member.optional) required.push_back(member.name);
+        properties[member.name] = std::move(member.schema);
+    }
+    return {{"type", "object"},
+            {"properties", std::move(properties)},
+            {"required", std::move(required)},
+            {"additionalProperties", false}};
+}
+
+ordered_json described(ordered_json schema, std::string_view description) {
+    schema["description"] = description;
+    return schema;
+}
+
+// A count for each name of an enumeration.
+template <class E>
+ordered_json counts(std::string_view description) {
+    std::vector<Member> members;
+    for (const std::string_view name : names_of<E>) members.push_back({std::string(name), number("")});
+    for (Member& member : members) member.schema.erase("description");
+    return described(object(std::move(members)), description);
+}
+
+ordered_json status() {
+    const ordered_json refused =
+        described(or_null(object({{"at", text("when, RFC 3339, in UTC")},
+                                  {"reasons", list_of({{"type", "string"}}, "every reason")}})),
+                  "the reload since, whose configuration was refused; null: there is none");
+    const ordered_json configuration = object({{"origin", text("the file; empty: the command line")},
+                                               {"loaded_at", text("when it came to be served, RFC 3339, in UTC")},
+                                               {"refused", refused}});
+    ordered_json kind = text("what it is about");
+    kind["enum"] = {"backend", "service", "name", "endpoint", "network", "reload"};
+    const ordered_json problem = object({{"kind", kind}, {"message", text("for people")}});
+    return object({{"version", text("of hairpin")},
+                   {"pid", number("of the daemon")},
+                   {"engine", text("which carries the traffic")},
+                   {"network_namespace", text("where it serves, as /proc/PID/ns/net has it")},
+                   {"uptime_ms", number("since it began, in milliseconds")},
+                   {"services", number("that are configured")},
+                   {"endpoints", number("where they listen: of each protocol and each port one")},
+                   {"configuration", configuration},
+                   {"problems", list_of(problem, "what is wrong now; empty: all is well")}});
+}
+
+ordered_json services() {
+    return object(
+        {{"services",
+          list_of(object({{"service", text("its name")},
+                          {"listen", list_of({{"type", "string"}}, "endpoints, ADDRESS:PORT or ADDRESS:PORTS")},
+                          {"links", list_of({{"type", "string"}}, "links whose addresses it listens on, LINK:PORT")},
+                          {"protocol", one_of<Protocols>("what it serves")},
+                          {"balance", one_of<Balance>("how a backend is chosen")},
+                          {"backends_up", number("how many of its backends are up, as far as is known")},
+                          {"backends", number("how many it has")},
+                          {"active", number("connections and sessions alive now")},
+                          {"accepted", number("that reached a backend")},
+                          {"refused", number("that were not served")},
+                          {"bytes_to_backends", number("payload; of engines in the kernel, with headers")},
+                          {"bytes_to_clients", number("likewise")}}),
+                  "in the order of the configuration; what counts does so since the engine began")}});
+}
+
+ordered_json stats() {
+    return object(
+        {{"services", list_of(object({{"service", text("its name")},
+                                      {"active", number("connections and sessions alive now")},
+                                      {"accepted", counts<Path>("that reached a backend, by path")},
+                                      {"refused", counts<Refusal>("that were not served, by reason")},
+                                      {"bytes_to_backends", number("payload; of engines in the kernel, with headers")},
+                                      {"bytes_to_clients", number("likewise")}}),
+                              "those that are served, then those served no more of which something lives")}});
+}
+
+ordered_json backends() {
+    ordered_json state = text(
+        "`unchecked`: without a check, or before the first one; `draining` and `disabled` are an operator's; "
+        "`unresolved`: a name that DNS has no answer for");
+    state["enum"] = {"up", "down", "unchecked", "draining", "disabled", "unresolved"};
+    return object(
+        {{"backends",
+          list_of(
+              object({{"service", text("whose it is")},
+                      {"backend", text("ADDRESS:PORT or ADDRESS:PORTS; NAME:PORT where that is not resolved")},
+                      {"name", or_null(text("that it comes from; null: an address is configured"))},
+                      {"state", state},
+                      {"serving", flag("whether new flows are led to it")},
+                      {"backup", flag("whether it takes flows only while no other backend does")},
+                      {"check", or_null(text("how it is asked for its health; null: it is not"))},
+                      {"reason", or_null(text("why its last check failed; null: it did not"))},
+                      {"in_a_row", or_null(number("checks that ended as the last one"))},
+                      {"for_ms", or_null(number("since it went up or down, or was first checked, in milliseconds"))},
+                      {"active", number("connections and sessions that live there")}}),
+              "in the order of the services")}});
+}
+
+ordered_json flows() {
+    return object({{"flows", list_of(object({{"service", text("that is asked")},
+                                             {"protocol", one_of<Protocol>("tcp or udp")},
+                                             {"path", one_of<Path>("where the client stands")},
+                                             {"client", text("who asks, ADDRESS:PORT")},
+                                             {"asked", text("the endpoint of the service")},
+                                             {"source", text("the client as the backend sees it")},
+                                             {"backend", text("who answers")},
+                                             {"bytes_to_backend", or_null(number("null: the kernel keeps no count"))},
+                                             {"bytes_to_client", or_null(number("likewise"))},
+                                             {"age_ms", or_null(number("in milliseconds; null: nobody knows"))},
+                                             {"ended", flag("it is over, and remembered for what may still come")}}),
+                                     "in no order")}});
+}
+
+ordered_json order() {
+    return object({{"backend", text("ADDRESS:PORT as the list of backends has it, or ADDRESS for all its ports")},
+                   {"service", text("in this one only; without it: in all"), true}});
+}
+
+ordered_json error() {
+    return object(
+        {{"error", text("what is wrong, for people")},
+         {"errors", list_of({{"type", "string"}}, "of a refused configuration: every reason, with its place"), true}});
+}
+
+}  // namespace
+
+ordered_json api_schemas() {
+    return {{"Status", status()},
+            {"Services", services()},
+            {"Stats", stats()},
+            {"Backends", backends()},
+            {"Flows", flows()},
+            {"Order", order()},
+            {"Reloaded", object({{"serving", text("what is served now, for people")}})},
+            {"Upgraded", object({{"pid", number("of the process that serves now")}})},
+            {"Document", value("object", "an OpenAPI document, this one")},
+            {"Error", error()}};
+}
+
+}  // namespace hairpin
