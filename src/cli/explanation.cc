@@ -113,6 +113,12 @@ std::vector<Chosen> choose(const Ruleset& ruleset, const Topology& topology, con
     return chosen;
 }
 
+// The client as limits count it.
+std::string counted(const Ruleset& ruleset, const Topology& topology, const Ip& client) {
+    const Ip ip = counted_client(ruleset, topology, client);
+    return ip == client ? ip.str() : Prefix::of(ip, subscriber_bits).str();
+}
+
 // What may have been meant by an endpoint that no service listens on, likeliest first.
 std::vector<std::string> hints(const Ruleset& ruleset, const Leg& client) {
     constexpr size_t most = 8;
@@ -158,6 +164,7 @@ Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg&
     explanation.client_unknown = expects_header(service, client.source.ip);
     if (!explanation.client_unknown) {
         explanation.denial = denial(service, client.source.ip);
+        if (service.limits.any()) explanation.counted = counted(ruleset, topology, client.source.ip);
         explanation.chosen = choose(ruleset, topology, client, *match, engines);
     }
     for (size_t i = 0; !explanation.denial && i < service.backends.size(); ++i) {

@@ -59,6 +59,7 @@ struct Explanation {
     std::string listen;                 // what the destination fell into
     bool client_unknown = false;        // a PROXY header will tell who it is, and it is judged then
     std::optional<Denial> denial;       // why the service does not let the client in; then there are no backends
+    std::string counted;                // the client, or its prefix, as limits count it; empty: there are none
     std::vector<Chosen> chosen;         // by engine; empty where backends take turns or the client is unknown
     std::vector<BackendView> backends;  // all that could be chosen, if not by this client
     std::vector<std::string> notes;     // what the engines cannot do; without a service: what may have been meant

@@ -133,6 +133,22 @@ void show_admission(Page& page, const Explanation& explanation) {
     }
 }
 
+// The limits that count the flow with others.
+void show_limits(Page& page, const Explanation& explanation) {
+    for (const Limit limit : all_limits) {
+        const uint32_t most = explanation.service->limits[limit];
+        if (most == 0) continue;
+        const std::string whose = !is_per_client(limit)        ? "of all clients together"
+                                  : explanation.client_unknown ? "of the client that the PROXY header names"
+                                                               : "of " + explanation.counted;
+        page.entry(
+            "limit", std::to_string(most),
+            fmt::format("{}{}, {}; beyond that, refused", is_rate(limit) ? "new " : "",
+                        is_rate(limit) ? "connections and sessions a second" : "connections and sessions at once",
+                        whose));
+    }
+}
+
 // How one of several backends is chosen, and which.
 std::string balancing(const Explanation& explanation) {
     const std::vector<Chosen>& chosen = explanation.chosen;
@@ -176,6 +192,7 @@ std::string to_text(const Explanation& explanation, bool colour) {
     page.entry("source", source_setting(service), "");
     page.entry("network", "", explanation.network);
     show_admission(page, explanation);
+    if (!explanation.denial) show_limits(page, explanation);
     if (service.send_proxy != ProxyHeader::none) {
         page.entry("header", "",
                    fmt::format("PROXY {} tells the backend the client's own address and {}", name(service.send_proxy),
@@ -230,6 +247,10 @@ ordered_json to_json(const Explanation& explanation) {
         const auto& prefix = explanation.denial->prefix;
         denial = {{"list", name(explanation.denial->list)}, {"prefix", prefix ? ordered_json(prefix->str()) : nullptr}};
     }
+    ordered_json limits = ordered_json::object();
+    for (const Limit limit : all_limits) {
+        if (service && service->limits[limit] > 0) limits[std::string(name(limit))] = service->limits[limit];
+    }
     return {{"protocol", name(explanation.client.protocol)},
             {"client", open_endpoint(explanation.client.source)},
             {"endpoint", explanation.client.destination.str()},
@@ -238,6 +259,8 @@ ordered_json to_json(const Explanation& explanation) {
             {"source", service ? ordered_json(source_setting(*service)) : ordered_json()},
             {"balance", service ? ordered_json(name(service->balance)) : ordered_json()},
             {"denied", std::move(denial)},
+            {"limits", std::move(limits)},
+            {"counted_as", explanation.counted.empty() ? ordered_json() : ordered_json(explanation.counted)},
             {"chosen", std::move(chosen)},
             {"backends", std::move(backends)},
             {"notes", explanation.notes}};

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int64_t second = 1000;
 constexpr int64_t hour = 3600 * second;
+constexpr int64_t most_of_a_limit = 1'000'000;
 
 constexpr auto engine_words = std::to_array<std::string_view>({"proxy", "xdp", "tc", "nft", "auto"});
 constexpr auto sysctl_words = std::to_array<std::string_view>({"check", "set"});
@@ -215,6 +216,48 @@ constexpr auto table = std::to_array<Key>({
      .name = "deny",
      .type = prefixes,
      .description = "Clients that are not let in, be they in `allow` or not."},
+
+    {.parent = "services.*",
+     .name = "limits",
+     .type = mapping,
+     .description =
+         "How many connections and sessions the service takes, each limit by a key of its own. What is beyond "
+         "one is refused and counted (`refused.limits`); what lives goes on. See [above](#limits)."},
+
+    {.parent = "services.*.limits",
+     .name = "connections",
+     .type = count,
+     .unit = "connections",
+     .least = 1,
+     .most = most_of_a_limit,
+     .description = "TCP connections and UDP sessions of the service alive at once."},
+
+    {.parent = "services.*.limits",
+     .name = "connections_per_client",
+     .type = count,
+     .unit = "connections",
+     .least = 1,
+     .most = most_of_a_limit,
+     .description =
+         "The same of one client: of its own address, on every path; of an IPv6 client outside, of its /64."},
+
+    {.parent = "services.*.limits",
+     .name = "new_per_second",
+     .type = count,
+     .unit = "connections a second",
+     .least = 1,
+     .most = most_of_a_limit,
+     .description =
+         "TCP connections and UDP sessions of the service that may begin: a bucket of so many tokens, full at "
+         "first, that gains as many a second. So after a pause that many may begin at once."},
+
+    {.parent = "services.*.limits",
+     .name = "new_per_second_per_client",
+     .type = count,
+     .unit = "connections a second",
+     .least = 1,
+     .most = most_of_a_limit,
+     .description = "The same of one client, each with a bucket of its own."},
 
     {.parent = "services.*",
      .name = "proxy_protocol",

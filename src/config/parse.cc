@@ -200,6 +200,8 @@ private:
             service.allow = prefixes(key, value, Place::Key::allow, draft);
         } else if (key.name == "deny") {
             service.deny = prefixes(key, value, Place::Key::deny, draft);
+        } else if (key.name == "limits") {
+            read_limits(key, value, service);
         } else if (key.name == "proxy_protocol") {
             read_proxy_protocol(key, value, draft);
         } else if (key.name == "connect_timeout") {
@@ -347,6 +349,14 @@ private:
                 service.source_map.push_back(*prefix);
                 service.source = SourcePolicy::map;
             });
+        });
+    }
+
+    void read_limits(const Key& key, Node value, Service& service) {
+        service.limits = {};
+        reader_.each_key(value, key.label(), key.path(), [&](const Key& part, Node part_value) {
+            const auto count = reader_.count(part, part_value);
+            if (count) service.limits[*from_name<Limit>(part.name)] = static_cast<uint32_t>(*count);
         });
     }
 

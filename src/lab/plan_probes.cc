@@ -25,6 +25,9 @@ public:
         for (const Service& service : ruleset_.services()) {
             if (plan_.rows() < limits_.rows) {
                 add(service);
+                if (service.limits.any())
+                    leave_out(service.name,
+                              "limits hold in a lab, too: where they are narrow, questions are refused, and rows fail");
             } else {
                 ++left_out;
             }
@@ -246,7 +249,7 @@ private:
         if (served_.insert({protocol, endpoint}).second) servers.push_back({protocol, endpoint});
     }
 
-    // What is not asked, and why, for all subjects that have it in common.
+    // What is not asked, or may be in vain, and why, for all subjects that have it in common.
     void leave_out(const std::string& subject, const std::string& what) {
         auto known = std::ranges::find(gone_, what, &Gone::what);
         if (known == gone_.end()) known = gone_.insert(known, {what, {}});

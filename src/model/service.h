@@ -13,6 +13,7 @@
 #include "model/flow.h"
 #include "model/health_check.h"
 #include "model/ip.h"
+#include "model/limits.h"
 #include "model/prefix_list.h"
 
 namespace hairpin {
@@ -83,6 +84,7 @@ struct Service {
 
     PrefixList allow;  // clients that are let in; empty: all
     PrefixList deny;   // clients that are not, be they allowed or not. Both are read by model/admission.h
+    Limits limits;     // how many flows of those who are let in
 
     ProxyHeader send_proxy = ProxyHeader::none;
     std::vector<Prefix> accept_proxy_from;  // senders that must begin with a PROXY header; empty: nobody
@@ -103,7 +105,7 @@ struct Service {
 bool expects_header(const Service& service, const Ip& sender);
 
 // Whether flows of both are treated alike once their backend is chosen. A UDP session lives under the rules that it was
-// opened under, so it ends where these change. Of `allow` and `deny` it asks anew.
+// opened under, so it ends where these change. Of `allow` and `deny` it asks anew; `limits` are for those that begin.
 bool treats_alike(const Service& one, const Service& other);
 
 }  // namespace hairpin

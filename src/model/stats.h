@@ -25,11 +25,12 @@ enum class Refusal : uint8_t {
     loop,          // the gateway was about to connect to itself
     oversize,      // a datagram that is too large to be sent on: with its PROXY header, or in the other family
     denied,        // the service's `allow` and `deny` keep the client out
+    limits,        // one of the service's `limits` is reached
 };
 template <>
 inline constexpr auto names_of<Refusal> = std::to_array<std::string_view>({"backend", "descriptors", "ports", "memory",
                                                                            "sessions", "proxy_header", "loop",
-                                                                           "oversize", "denied"});
+                                                                           "oversize", "denied", "limits"});
 
 struct ServiceStats {
     std::string service;

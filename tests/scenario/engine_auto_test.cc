@@ -71,6 +71,20 @@ TEST_F(EngineAuto, TakesTheProxyWhereSomebodyElseWouldDropWhatTheKernelForwards)
     EXPECT_EQ(seen_by_server(), "1.0.0.1");
 }
 
+TEST_F(EngineAuto, TakesTheProxyWhereLiveConnectionsAreBoundedAndNftWhereNewOnesAre) {
+    const std::string services(yaml.substr(1));
+    const std::string bounded = run("defaults: {limits: {connections_per_client: 5}}\n" + services);
+    EXPECT_TRUE(contains(bounded, "engine auto: not nft: service srv1: limits: where a reload changes a number"))
+        << bounded;
+    EXPECT_TRUE(contains(bounded, "engine proxy")) << bounded;
+    EXPECT_EQ(seen_by_server(), "1.0.0.1");
+    process_->signal(SIGTERM);
+    ASSERT_TRUE(process_->wait(patience));
+    const std::string rated = run("defaults: {limits: {new_per_second: 500}}\n" + services);
+    EXPECT_TRUE(contains(rated, "engine nft")) << rated;
+    EXPECT_EQ(seen_by_server(), "1.0.0.100");
+}
+
 TEST_F(EngineAuto, TakesTheProxyWhereTheKernelDoesNotForward) {
     command(lab_->host("gateway"), "echo 0 > /proc/sys/net/ipv4/ip_forward");
     const std::string said = run(yaml);

@@ -104,6 +104,13 @@ private:
 
 std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
     auto gaps = packet_gaps(ruleset, "the kernel's half counts the flows of the whole gateway only");
+    for (const Service& service : ruleset.services()) {
+        if (!service.limits.any()) continue;
+        gaps.push_back({service.name,
+                        "limits: this engine does not count the flows of a service and of its clients; use engine: "
+                        "proxy or nft",
+                        true});
+    }
     const auto udp = std::ranges::find_if(
         ruleset.services(), [](const Service& service) { return includes(service.protocols, Protocol::udp); });
     if (udp != ruleset.services().end()) {
@@ -371,7 +378,7 @@ Result<Stats> BpfEngine::stats() {
         ServiceStats& row = rows[slot];
         row.service = count.name;
         for (size_t i = 0; i < row.accepted.size(); ++i) row.accepted[i] = count.accepted[i];
-        for (size_t i = 0; i < row.refused.size(); ++i) row.refused[i] = count.refused[i];
+        for (size_t i = 0; i < std::size(count.refused); ++i) row.refused[i] = count.refused[i];
         row.bytes_to_backends += count.bytes[HP_TO_BACKEND];
         row.bytes_to_clients += count.bytes[HP_TO_CLIENT];
     }

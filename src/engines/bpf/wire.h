@@ -25,7 +25,7 @@ enum {
     HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of CLOCK_MONOTONIC_COARSE, 17 ms */
 
     HP_PATHS = 5,    /* in the order of model/path.h */
-    HP_REFUSALS = 9, /* in the order of model/stats.h */
+    HP_REFUSALS = 9, /* in the order of model/stats.h, which goes on with what is not refused here */
     HP_NAME = 128,
 };
 

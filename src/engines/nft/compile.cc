@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engines/nft/frame.h"
+#include "engines/nft/limits.h"
 #include "engines/packets.h"
 #include "model/path.h"
 #include "model/regions.h"
@@ -95,9 +96,14 @@ std::optional<Definition> admit(Part& part, const Service& service, Family famil
     return admission;
 }
 
-// The chain of a service that does so after it has asked whom it lets in.
-Definition chain_behind(const std::optional<Definition>& admission, const Service& service, const std::string& body) {
-    return chain_of(service, admission ? fmt::format("jump {}\n{}", admission->name, body) : body);
+// The chain of a service that does so after it has asked whom it lets in, and how many.
+Definition chain_behind(const std::optional<Definition>& admission, const std::optional<Definition>& limits,
+                        const Service& service, const std::string& body) {
+    std::string first;
+    for (const auto& asked : {admission, limits}) {
+        if (asked) first += fmt::format("jump {}\n", asked->name);
+    }
+    return chain_of(service, first + body);
 }
 
 // What the chain of one endpoint does that chooses among its backends. Their slots are not joined into intervals: few
@@ -168,8 +174,9 @@ void lead(Part& part, const Service& service, const EndpointRange& listen, const
     const bool one_port = listen.ports.size() == 1;
     const auto admission = admit(part, service, family);
     std::optional<Definition> chosen;
-    if (admission || !one_port || slots.size() > 1) {
-        chosen = chain_behind(admission, service, choice(part, service, listen, backends, slots));
+    const auto limits = limit(part, service, family);
+    if (admission || limits || !one_port || slots.size() > 1) {
+        chosen = chain_behind(admission, limits, service, choice(part, service, listen, backends, slots));
         part.definitions.push_back(*chosen);
     }
     const std::string ports_asked = text(listen.ports);
@@ -214,7 +221,7 @@ void Compiler::refuse(Part& part, const Service& service, const EndpointRange& l
     const Family family = listen.ip.family();
     std::string where = "goto " + for_family("no_backend", family);
     if (const auto admission = admit(part, service, family)) {
-        part.definitions.push_back(chain_behind(admission, service, where + "\n"));
+        part.definitions.push_back(chain_behind(admission, {}, service, where + "\n"));
         where = goto_chain(part.definitions.back());
     }
     for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {

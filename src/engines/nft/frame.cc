@@ -14,6 +14,7 @@
 //   prerouting, output   `services` finds the backend: one lookup in to4 for a service with one backend; several take
 //                        turns in a chain of their own, found through balance4. So does a service that does not let
 //                        everybody in: its chain begins with a jump to that of its lists, which it shares with others.
+//                        One with limits jumps to a chain that counts, see limits.h.
 //   postrouting, input   `sources` finds the profile of the service by the endpoint that was asked, which connection
 //                        tracking remembers. The profile counts the path, gives the flow its timeouts, and goes to the
 //                        chain of its source policy, which is translate() spelled in lookups.
@@ -249,6 +250,9 @@ std::string refused_chain(Refusal refusal, Family family) {
     return for_family(fmt::format("refused_{}", name(refusal)), family);
 }
 
+constexpr uint32_t first_limit_mark = 64;  // beyond all Refusals
+static_assert(names_of<Refusal>.size() <= first_limit_mark);
+
 std::string counting_chains(Family family) {
     std::string text;
     for (const Path path : all_paths) {
@@ -259,6 +263,11 @@ std::string counting_chains(Family family) {
     for (const Refusal refusal : {Refusal::backend, Refusal::ports, Refusal::denied}) {
         text += chain(refused_chain(refusal, family), for_protocols(count_rules, family, refused_set(family),
                                                                     fmt::format(" . {}", static_cast<int>(refusal))));
+    }
+    for (const Limit limit : all_limits) {
+        const std::string mark = fmt::format(" . {}", first_limit_mark + static_cast<uint32_t>(limit));
+        text += chain(over_chain(limit, family), for_protocols(count_rules, family, refused_set(family), mark) +
+                                                     filled("        goto nobody_listens$4\n", family));
     }
     return text;
 }
@@ -336,6 +345,13 @@ std::string accepted_set(Family family) { return for_family("accepted", family);
 std::string counted_once_set(Family family) { return for_family("counted_once", family); }
 
 std::string refused_set(Family family) { return for_family("refused", family); }
+
+std::optional<Limit> limit_marked(uint32_t mark) {
+    if (mark < first_limit_mark || mark - first_limit_mark >= all_limits.size()) return std::nullopt;
+    return all_limits[mark - first_limit_mark];
+}
+
+std::string over_chain(Limit limit, Family family) { return for_family(fmt::format("over_{}", name(limit)), family); }
 
 std::string bytes_set(Family family) { return for_family("bytes", family); }
 

@@ -3,11 +3,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/ip.h"
+#include "model/limits.h"
 #include "model/path.h"
 
 namespace hairpin::nft {
@@ -34,8 +36,12 @@ std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
 std::string accepted_set(Family family);  // counts the flows of each endpoint; mark: the Path they took
 // No counters: each element is a flow that `accepted_set` had no memory for.
 std::string counted_once_set(Family family);
-std::string bytes_set(Family family);    // counts the bytes of each endpoint; mark: the Direction they took
-std::string refused_set(Family family);  // counts the flows of each endpoint that were refused; mark: the Refusal
+std::string bytes_set(Family family);  // counts the bytes of each endpoint; mark: the Direction they took
+// Counts the flows of each endpoint that were refused; mark: the Refusal or, of those that met a limit, which one.
+std::string refused_set(Family family);
+std::optional<Limit> limit_marked(uint32_t mark);
+// The chain to which those go who meet a limit.
+std::string over_chain(Limit limit, Family family);
 
 // As connection tracking numbers them.
 enum class Direction : uint8_t { to_backends, to_clients };

@@ -28,6 +28,7 @@
 #include "engines/nft/exhaustion.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/hindrances.h"
+#include "engines/nft/limit_watch.h"
 #include "engines/nft/links.h"
 #include "engines/nft/netfilter.h"
 #include "engines/nft/ports.h"
@@ -61,10 +62,7 @@ public:
 
     std::string_view name() const override { return "nft"; }
     Abilities abilities() const override { return packet_abilities; }
-    std::vector<Gap> gaps(const Ruleset& ruleset) const override {
-        return packet_gaps(ruleset,
-                           "the kernel counts the flows of the whole gateway only (net.netfilter.nf_conntrack_max)");
-    }
+    std::vector<Gap> gaps(const Ruleset& ruleset) const override;
     Result<> check(const Desired& desired) override;
     bool has_traces() override;
     Result<> apply(std::shared_ptr<const Desired> desired) override;
@@ -105,7 +103,23 @@ private:
     bool told_of_loss_ = false;
     bool told_of_full_counts_ = false;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
+    LimitWatch limit_watch_{options_.on_event};
 };
+
+std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
+    auto gaps =
+        packet_gaps(ruleset, "the kernel counts the flows of the whole gateway only (net.netfilter.nf_conntrack_max)");
+    const auto counted = std::ranges::find_if(ruleset.services(), [](const Service& service) {
+        return service.limits[Limit::connections] > 0 || service.limits[Limit::connections_per_client] > 0;
+    });
+    if (counted != ruleset.services().end()) {
+        gaps.push_back(
+            {counted->name,
+             "limits: where a reload changes a number of connections, the kernel counts from anew, and those "
+             "that live already count for nothing; with engine: proxy they do"});
+    }
+    return gaps;
+}
 
 Result<> NftEngine::check(const Desired& desired) {
     if (auto links = check_links(desired.topology); !links) return links;
@@ -152,6 +166,7 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     std::set<Asked> before;
     if (!desired_) {
         if (auto asked = ever_asked()) before = *std::move(asked);  // an error: there is no table yet
+        limit_watch_.begin(*desired);
     }
     Compiler compiler(desired->topology);
     std::vector<Part> parts;
@@ -301,7 +316,8 @@ Result<Stats> NftEngine::stats() {
         if (!refused) return refused.error();
         for (const Count& count : *refused) {
             ServiceStats* row = rows.find(count.protocol, count.endpoint);
-            if (row && count.mark < row->refused.size()) row->refused[count.mark] += count.packets;
+            const size_t refusal = limit_marked(count.mark) ? static_cast<size_t>(Refusal::limits) : count.mark;
+            if (row && refusal < row->refused.size()) row->refused[refusal] += count.packets;
         }
         const auto bytes = counts(bytes_set(family), most_byte_counts);
         if (!bytes) return bytes.error();
@@ -376,6 +392,7 @@ void NftEngine::tend() {
         if (!done && !told) options_.on_event({Event::Level::warning, done.error().message});
     }
     exhaustion_.tend(*desired_, ports_);
+    limit_watch_.tend(*desired_);
 }
 
 Result<> NftEngine::clear() {

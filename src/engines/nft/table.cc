@@ -25,7 +25,17 @@ void take(const std::vector<Thing>& things, Counts& counts, std::vector<Thing>& 
     }
 }
 
-std::string_view keyword(Definition::Kind kind) { return kind == Definition::Kind::chain ? "chain" : "ct timeout"; }
+std::string_view keyword(Definition::Kind kind) {
+    switch (kind) {
+        case Definition::Kind::timeout:
+            return "ct timeout";
+        case Definition::Kind::set:
+            return "set";
+        case Definition::Kind::chain:
+            return "chain";
+    }
+    return {};
+}
 
 // "add element inet hairpin to4 { a, b, c }" for each set.
 void write_elements(std::string_view verb, const std::vector<Element>& elements, bool with_values, std::string& text) {
@@ -72,7 +82,7 @@ bool Contents::holds_chain(const std::string& name) const {
 
 bool Definition::names(std::string_view chain) {
     return chain.starts_with("to.") || chain.starts_with("profile.") || chain.starts_with("map.") ||
-           chain.starts_with("admit.");
+           chain.starts_with("admit.") || chain.starts_with("limit.");
 }
 
 std::string digest(std::string_view text) {
@@ -82,7 +92,7 @@ std::string digest(std::string_view text) {
 }
 
 // Elements name chains, and chains name chains: those that go are emptied before the first of them is deleted. A
-// timeout that goes stays in the table, for live flows still follow it.
+// timeout that goes stays in the table, for live flows still follow it, and a set, for it still counts them.
 std::string commands(const Change& change) {
     std::string text;
     if (!change.added.definitions.empty()) {

@@ -21,9 +21,10 @@ struct Element {
     bool operator==(const Element&) const = default;
 };
 
-// A chain, or a policy of timeouts. Its content decides its name: equal ones are one, and none ever changes.
+// A chain, a policy of timeouts, or a set that packets fill. Its content decides its name: equal ones are one, and none
+// ever changes.
 struct Definition {
-    enum class Kind { timeout, chain };
+    enum class Kind { timeout, set, chain };
     Kind kind = Kind::chain;
     std::string name;
     std::string body;  // lines, without the braces around them

@@ -8,6 +8,17 @@ Context::Context(size_t worker_index, LoopGuard& loop_guard) : worker(worker_ind
 
 Context::~Context() = default;
 
+bool Served::within_limits(const Desired& desired, const Ip& client, std::chrono::steady_clock::time_point now,
+                           std::unique_ptr<FlowLimits::Share>& share) const {
+    const Limits& limits = listen.service->limits;
+    if (!limits.any()) return true;
+    share =
+        std::make_unique<FlowLimits::Share>(record->limits, counted_client(desired.ruleset, desired.topology, client));
+    const auto reached = share->take(limits, now);
+    if (reached) record->report(*reached, limits[*reached], client);
+    return !reached;
+}
+
 void Context::make_room() {
     const auto extend = [](auto& list, size_t size) {
         if (list.capacity() < size) list.reserve(2 * size);

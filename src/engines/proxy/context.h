@@ -35,6 +35,11 @@ struct Served {
         return {slots, record->slot(listen.service->balance, slots.size(), client)};
     }
 
+    // Whether the service's limits leave room for one more connection or session of this client, which is counted
+    // then, as long as its `share` lives. Where one is reached that is told.
+    bool within_limits(const Desired& desired, const Ip& client, std::chrono::steady_clock::time_point now,
+                       std::unique_ptr<FlowLimits::Share>& share) const;
+
     void refuse(Refusal refusal, uint64_t clients = 1) const {
         counters->refused[static_cast<size_t>(refusal)].add(clients);
     }

@@ -35,6 +35,14 @@ ServiceStats ServiceRecord::total() const {
     return total;
 }
 
+void ServiceRecord::report(Limit limit, uint32_t most, const Ip& client) {
+    if (!episodes_[static_cast<size_t>(limit)].begins(std::chrono::steady_clock::now())) return;
+    try {
+        tell(reached(limit, most) + " (" + client.str() + " was the first)", 0);
+    } catch (const std::bad_alloc&) {
+    }
+}
+
 void ServiceRecord::tell(const std::string& message, uint64_t held_back) const {
     std::string text = "service " + name_ + ": " + message;
     if (held_back > 0) text += " (and " + std::to_string(held_back) + " more like this before)";

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "engines/engine.h"
+#include "engines/episode.h"
+#include "engines/proxy/flow_limits.h"
 #include "model/stats.h"
 
 namespace hairpin::proxy {
@@ -67,6 +69,10 @@ public:
         }
     }
 
+    // Tells that one of the service's limits is reached, once as that begins.
+    void report(Limit limit, uint32_t most, const Ip& client);
+
+    FlowLimits limits;
     std::atomic<uint32_t> sessions{0};  // UDP sessions alive in all workers, against Service::max_sessions
 
     // Of so many slots, of which there may be none, the one of this client's next connection or session. Any thread.
@@ -79,6 +85,7 @@ private:
     std::atomic<uint32_t> turn_{0};  // of round robin: the slot after the one that was given last
     std::vector<Counters> counters_;
     std::array<Throttle, names_of<Refusal>.size()> throttles_;
+    std::array<Episode, all_limits.size()> episodes_;
     std::function<void(const Event&)> on_event_;
 };
 

@@ -253,7 +253,13 @@ DatagramSession* DatagramListener::find_or_open(const DatagramKey& key, const So
         served_.refuse(Refusal::denied);
         return nullptr;
     }
+    std::unique_ptr<FlowLimits::Share> share;
+    if (!served_.within_limits(*context_.desired, key.told.source.ip, context_.now, share)) {
+        served_.refuse(Refusal::limits);
+        return nullptr;
+    }
     auto session = std::make_unique<DatagramSession>(context_, *this, key, peer);
+    session->share_ = std::move(share);
     if (!session->within_limit()) {
         served_.refuse(Refusal::sessions);
         served_.record->report(Refusal::sessions, [&] {

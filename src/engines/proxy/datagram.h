@@ -79,6 +79,7 @@ private:
     ServiceRecord& record_;
     Counters& counters_;
     const std::chrono::milliseconds idle_timeout_;
+    std::unique_ptr<FlowLimits::Share> share_;  // of the service's limits; null: it has none
     bool within_limit_ = false;
     Fd backend_;
     Path path_ = Path::external;

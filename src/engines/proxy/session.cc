@@ -194,7 +194,10 @@ void Session::greet() {
 
 // Who calls is known. The log hears nothing of those who are denied: that is what the operator has asked for.
 void Session::admit() {
-    if (!admits(*opening_->served.listen.service, opening_->told.source.ip)) return refuse(Refusal::denied);
+    const Opening& opening = *opening_;
+    const Ip& client = opening.told.source.ip;
+    if (!admits(*opening.served.listen.service, client)) return refuse(Refusal::denied);
+    if (!opening.served.within_limits(*opening.desired, client, context_.now, share_)) return refuse(Refusal::limits);
     connect_next();
 }
 
@@ -383,6 +386,7 @@ void Session::end() {
     context_.relay.drop(down_);
     close_backend();
     close(std::exchange(client_.fd, -1));
+    share_.reset();
     state_ = State::over;
     auto& sessions = context_.sessions;
     sessions.back()->place_ = place_;

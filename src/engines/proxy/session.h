@@ -8,7 +8,8 @@
 //
 // greeting    A sender that must begin with a PROXY header has not finished it. The bytes stay in the socket until the
 //             header is whole, so that the payload behind it is never touched. Skipped for all others.
-//             Then it is known who calls: whom the service does not let in is reset here, before a backend is asked.
+//             Then it is known who calls: whom the service does not let in, or not now for its limits, is reset here,
+//             before a backend is asked.
 // connecting  One backend after the other is tried, each once, until one accepts. What this needs to know lies in
 //             `Opening`, which is freed then: an idle session is this object and nothing else.
 // relaying    Two Directions, moved by the Relay. An end of stream is passed on after the last byte and leaves the
@@ -89,7 +90,8 @@ private:
     Counters* counters_;  // this worker's, in the record
     size_t place_;        // in Context::sessions
     std::unique_ptr<Opening> opening_;
-    std::unique_ptr<Endpoint> told_;  // the client, as a PROXY header names it; null: it is who connected
+    std::unique_ptr<FlowLimits::Share> share_;  // of the service's limits; null: it has none
+    std::unique_ptr<Endpoint> told_;            // the client, as a PROXY header names it; null: it is who connected
     std::chrono::steady_clock::time_point began_;
     std::unique_ptr<Leg>
         guarded_;  // what LoopGuard remembers: the connection to the backend, if it may lead back to us

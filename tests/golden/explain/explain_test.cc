@@ -34,6 +34,8 @@ services:
             {endpoint: 10.0.1.3:80, weight: 0}]}
   guarded: {listen: 1.0.0.1:22, backends: [10.0.0.2:22, 10.0.0.3:22], allow: [10.0.0.0/8, 203.0.113.0/24],
             deny: [10.0.0.0/24, 10.0.0.3]}
+  limited: {listen: ["1.0.0.1:24", "[2001:db8::1]:26"], backends: 10.0.0.2:24, limits: {connections: 100, connections_per_client: 5,
+            new_per_second: 9, new_per_second_per_client: 1}}
   behind: {listen: 1.0.0.1:23, backends: 10.0.0.2:23, allow: 1.0.0.0/24, proxy_protocol: {accept_from: 203.0.113.0/24}}
 )";
 
@@ -113,6 +115,8 @@ constexpr Case cases[] = {
     {"denied", "10.0.0.3", "1.0.0.1:22"},
     {"not_allowed", "1.0.0.100", "1.0.0.1:22"},
     {"judged_by_a_header", "203.0.113.7", "1.0.0.1:23"},
+    {"limited", "2001:db8::9", "[2001:db8::1]:26"},
+    {"limited_inside", "10.0.0.3", "1.0.0.1:24"},
     {"other_protocol", "10.0.0.2", "1.0.0.1:53"},
 };
 

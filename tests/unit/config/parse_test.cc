@@ -115,6 +115,19 @@ TEST(ParseConfig, AllowAndDeny) {
     EXPECT_EQ(service.deny, prefixes({"10.0.0.0/30", "fd00::/64"}));
 }
 
+TEST(ParseConfig, LimitsOfTheServiceReplaceThoseOfTheDefaults) {
+    const Config config = accepted(R"(
+defaults: {limits: {connections: 9, new_per_second_per_client: 1}}
+services:
+  a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}
+  b: {listen: 1.0.0.1:81, backends: 10.0.0.2:80, limits: {connections_per_client: 3, new_per_second: 1000000}}
+)");
+    const auto limits = [&](size_t service) { return config.services.at(service).limits.most; };
+    EXPECT_EQ(limits(0), (std::array<uint32_t, 4>{0, 9, 1, 0}));
+    EXPECT_EQ(limits(1), (std::array<uint32_t, 4>{3, 0, 0, 1'000'000}));
+    EXPECT_FALSE(only_service("max_sessions: 17").limits.any());
+}
+
 // Ten thousand prefixes for a thousand services would be too much for each to have its own.
 TEST(ParseConfig, ServicesShareTheListsOfTheDefaults) {
     std::string text = "defaults: {deny: [";

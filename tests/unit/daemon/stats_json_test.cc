@@ -13,16 +13,16 @@ TEST(StatsJson, names_every_counter_in_order) {
     stats.service = "srv1";
     stats.active = 1;
     stats.accepted = {2, 3, 4, 5, 6};
-    stats.refused = {7, 8, 9, 10, 11, 12, 13, 14, 15};
-    stats.bytes_to_backends = 16;
-    stats.bytes_to_clients = 17;
+    stats.refused = {7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    stats.bytes_to_backends = 17;
+    stats.bytes_to_clients = 18;
     EXPECT_EQ(
         to_json(stats).dump(),
         R"({"service":"srv1","active":1,)"
         R"("accepted":{"external":2,"routed":3,"peer":4,"self":5,"local":6},)"
         R"("refused":{"backend":7,"descriptors":8,"ports":9,"memory":10,"sessions":11,"proxy_header":12,"loop":13,)"
-        R"("oversize":14,"denied":15},)"
-        R"("bytes_to_backends":16,"bytes_to_clients":17})");
+        R"("oversize":14,"denied":15,"limits":16},)"
+        R"("bytes_to_backends":17,"bytes_to_clients":18})");
 }
 
 TEST(StatsJson, keeps_the_order_of_the_services) {

@@ -235,6 +235,14 @@ TEST(Plan, OnlyThoseAreAskedAboutWhomTheServiceLetsIn) {
     EXPECT_EQ(plan.notes, (std::vector<std::string>{"web: not asked by the clients that allow and deny keep out"}));
 }
 
+TEST(Plan, SaysThatLimitsHoldInALab) {
+    Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80"});
+    web.limits[Limit::new_per_second_per_client] = 1;
+    EXPECT_EQ(make_plan(Ruleset({web}), proxy).notes,
+              (std::vector<std::string>{"web: limits hold in a lab, too: where they are narrow, questions are refused, "
+                                        "and rows fail"}));
+}
+
 TEST(Plan, WhereNoClientIsAllowedOneOfThoseIsPlacedBehindTheClient) {
     Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80"});
     web.allow = PrefixList({prefix("203.0.113.0/29"), prefix("10.0.0.2/32")});

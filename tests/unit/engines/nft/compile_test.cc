@@ -166,6 +166,26 @@ TEST(Compiler, EverySlotOfMaglevIsAnElement) {
     EXPECT_EQ(chain->body.find(", 4099 : "), std::string::npos);
 }
 
+// An element of a count says whose it is, so that a rule that is made anew goes on with it, and nobody else does.
+TEST(Compiler, ALimitIsCountedInElementsOfItsServiceAndNumber) {
+    Compiler compiler(two_legged().topology());
+    const auto rules = [&](const char* name, uint32_t most, std::vector<std::string> backends) {
+        Service limited = service(name, {"1.0.0.1:80"}, {});
+        for (const std::string& backend : backends) limited.backends.push_back({range(backend)});
+        limited.limits[Limit::connections] = most;
+        const Part part = compiler.service(limited);
+        const auto chain = std::ranges::find_if(
+            part.definitions, [](const Definition& definition) { return definition.name.starts_with("limit."); });
+        return chain == part.definitions.end() ? std::string() : chain->body;
+    };
+    const std::string one = rules("one", 5, {"10.0.0.2:80"});
+    EXPECT_NE(one.find("ct count over 5 } goto over_connections4"), one.npos) << one;
+    EXPECT_EQ(one, rules("one", 5, {"10.0.0.3:80", "10.0.0.4:80"}));
+    EXPECT_NE(one, rules("one", 6, {"10.0.0.2:80"}));
+    EXPECT_NE(one, rules("two", 5, {"10.0.0.2:80"}));
+    EXPECT_EQ(rules("one", 0, {"10.0.0.2:80"}), "");
+}
+
 // Rules on the command line are called like their endpoint; nft(8) refused what that put into a chain's name.
 TEST(Compiler, TwoBackendsOnTheCommandLineHaveAChainThatNftTakes) {
     Compiler compiler(two_legged().topology());
