@@ -14,7 +14,7 @@ namespace hairpin {
 class Ruleset;
 class Topology;
 
-// In the order in which they are asked.
+// In the order in which they are asked; the kernel asks all of a client first, for it cannot take back.
 enum class Limit : uint8_t {
     connections_per_client,     // TCP connections and UDP sessions alive at once
     connections,                // the same, of all clients together
