@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::string_view description =
+constexpr std::string_view introduction =
     "What a running hairpin can be asked, on its Unix socket: `curl --unix-socket /run/hairpin/hairpin.sock "
     "http://hairpin/v1/status`. Where `api.listen` is configured, on that loopback port as well, but for the list of "
     "flows and all "
@@ -23,8 +23,8 @@ ordered_json content(std::string_view type, std::string_view schema) {
     return {{std::string(type), {{"schema", held}}}};
 }
 
-ordered_json error(std::string_view description) {
-    return {{"description", description}, {"content", content("application/json", "Error")}};
+ordered_json error(std::string_view meaning) {
+    return {{"description", meaning}, {"content", content("application/json", "Error")}};
 }
 
 // As clients that are generated call it: "/v1/backends/drain" of POST becomes "postBackendsDrain".
@@ -78,7 +78,7 @@ ordered_json openapi(std::span<const Operation> operations) {
         paths[std::string(operation.path)][method] = describe(operation);
     }
     return {{"openapi", "3.1.0"},
-            {"info", {{"title", "hairpin"}, {"version", HAIRPIN_VERSION}, {"description", description}}},
+            {"info", {{"title", "hairpin"}, {"version", HAIRPIN_VERSION}, {"description", introduction}}},
             {"servers", {{{"url", "http://hairpin"}, {"description", "over the Unix socket; the name is ignored"}}}},
             {"paths", std::move(paths)},
             {"components", {{"schemas", api_schemas()}}}};
