@@ -67,12 +67,28 @@ const Gap* refusal(const EngineView& engine, const Service& service) {
     return gap == engine.gaps.end() ? nullptr : &*gap;
 }
 
+// Whether a client that is itself a backend is led to others than this one.
+bool is_passed_over(const Ruleset& ruleset, const Topology& topology, const Leg& client, const Service& service,
+                    Choice choice, const EngineView& engine) {
+    const Ip& caller = client.source.ip;
+    const auto calls = [&](const Backend& backend) { return backend.endpoint.ip == caller; };
+    if (service.self == SelfPolicy::allow || expects_header(service, caller)) return false;
+    if (service.backends[choice.backend].weight == 0 || std::ranges::none_of(service.backends, calls)) return false;
+    return std::ranges::count(slots_for(ruleset, topology, client, engine.abilities), choice.backend) == 0;
+}
+
 Passage pass(const Ruleset& ruleset, const Topology& topology, const Leg& client, const Service& service, Choice choice,
              const EngineView& engine) {
     if (const Gap* gap = refusal(engine, service)) {
         return {.engine = engine.name, .reason = "this engine refuses to start with this service: " + gap->message};
     }
     const auto flow = translate_admitted(ruleset, topology, client, choice, engine.abilities);
+    const bool is_itself = client.source.ip == service.backends[choice.backend].endpoint.ip;
+    if (is_passed_over(ruleset, topology, client, service, choice, engine) && (flow || is_itself)) {
+        return {.engine = engine.name,
+                .reason = fmt::format("the client is {}, and self: {} {}", is_itself ? "this backend" : "a backend",
+                                      name(service.self), is_itself ? "keeps it from itself" : "leads it to itself")};
+    }
     if (!flow) {
         return {.engine = engine.name, .reason = "this engine cannot cross from one address family to the other"};
     }

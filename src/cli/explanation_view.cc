@@ -153,6 +153,9 @@ void show_limits(Page& page, const Explanation& explanation) {
 std::string balancing(const Explanation& explanation) {
     const std::vector<Chosen>& chosen = explanation.chosen;
     if (explanation.service->balance == Balance::round_robin) return "taken in turn";
+    if (explanation.service->balance == Balance::least_connections) {
+        return "the one with the fewest live flows for its weight is taken";
+    }
     if (explanation.client_unknown) {
         return "chosen by the client that the PROXY header names";
     }
@@ -258,6 +261,7 @@ ordered_json to_json(const Explanation& explanation) {
             {"service", service ? ordered_json(service->name) : ordered_json()},
             {"source", service ? ordered_json(source_setting(*service)) : ordered_json()},
             {"balance", service ? ordered_json(name(service->balance)) : ordered_json()},
+            {"self", service ? ordered_json(name(service->self)) : ordered_json()},
             {"denied", std::move(denial)},
             {"limits", std::move(limits)},
             {"counted_as", explanation.counted.empty() ? ordered_json() : ordered_json(explanation.counted)},

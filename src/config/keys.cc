@@ -19,7 +19,7 @@ constexpr auto port_words = std::to_array<std::string_view>({"backend"});
 constexpr auto health_words =  // without more ado `udp` suits few services
     std::to_array<std::string_view>({"none", "tcp", "http", "https"});
 constexpr auto kind_words =  // a command is a key of its own
-    std::to_array<std::string_view>({"tcp", "http", "https", "udp"});
+    std::to_array<std::string_view>({"tcp", "http", "https", "udp", "none"});
 constexpr auto flag_words = std::to_array<std::string_view>({"true", "false"});
 constexpr auto source_words =  // `map` is written as a mapping, for it needs its prefix
     std::to_array<std::string_view>({"auto", "external", "gateway", "keep"});
@@ -180,8 +180,18 @@ constexpr auto table = std::to_array<Key>({
      .words = names_of<Balance>,
      .description = "Which backend a new connection or session gets: `round_robin`, one after the "
                     "other; `source_hash`, the same one for all that a client address asks, on "
-                    "every engine; `maglev`, so too, and few clients move when a backend comes or goes. "
+                    "every engine; `maglev`, so too, and few clients move when a backend comes or goes; "
+                    "`least_connections`, with the proxy engine, the one with the fewest live flows for its weight. "
                     "See [above](#several-backends)."},
+
+    {.parent = "services.*",
+     .name = "self",
+     .type = choice,
+     .fallback = "allow",
+     .words = names_of<SelfPolicy>,
+     .description = "What a client that is itself a backend gets: `allow`, whichever `balance` gives it; `avoid`, "
+                    "another one, if there is one; `prefer`, itself, if it takes new flows; `deny`, another one, or it "
+                    "is refused. See [above](#when-the-client-is-a-backend)."},
 
     {.parent = "services.*",
      .name = "protocol",
@@ -332,7 +342,8 @@ constexpr auto table = std::to_array<Key>({
      .words = kind_words,
      .description = "What makes a backend pass: `tcp`, it accepts a connection, and answers `send` with `expect` where "
                     "these are given; `http` and `https`, it answers GET with a `status`, whoever its certificate is "
-                    "for; `udp`, it answers the datagram `send`, an empty one where that is not given."},
+                    "for; `udp`, it answers the datagram `send`, an empty one where that is not given; `none`, nobody "
+                    "asks, and `passive` alone tells."},
 
     {.parent = "services.*.health",
      .name = "command",
@@ -416,6 +427,30 @@ constexpr auto table = std::to_array<Key>({
      .most = 100,
      .description = "How many checks in a row a backend that is up must fail to be down; its first check alone "
                     "decides."},
+
+    {.parent = "services.*.health",
+     .name = "passive",
+     .type = mapping,
+     .description =
+         "What the connections of clients tell, with the proxy engine: a backend that does not accept them is "
+         "down. See [above](#what-clients-meet)."},
+
+    {.parent = "services.*.health.passive",
+     .name = "failures",
+     .type = count,
+     .fallback = "3",
+     .unit = "connections",
+     .least = 1,
+     .most = 1000,
+     .description = "How many connections of clients in a row a backend must fail to accept to be down."},
+
+    {.parent = "services.*.health.passive",
+     .name = "for",
+     .type = duration,
+     .fallback = "10s",
+     .least = second,
+     .most = hour,
+     .description = "How long it is down then, unless its checks pass before: `rise` of them in a row."},
 
     {.parent = "services.*.health",
      .name = "when_none",

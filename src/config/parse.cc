@@ -190,6 +190,8 @@ private:
                               [&](Node item, const std::string& label) { read_backend(key, item, label, draft); });
         } else if (key.name == "balance") {
             if (const auto balance = reader_.choice<Balance>(key, value)) service.balance = *balance;
+        } else if (key.name == "self") {
+            if (const auto self = reader_.choice<SelfPolicy>(key, value)) service.self = *self;
         } else if (key.name == "protocol") {
             const auto protocols = reader_.choice<Protocols>(key, value);
             if (protocols) service.protocols = *protocols;

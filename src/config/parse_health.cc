@@ -16,9 +16,18 @@ struct Use {
 };
 const std::vector<Use>& uses() {
     using enum CheckKind;
-    static const std::vector<Use> table = {
-        {"kind", {tcp, udp, http, https}}, {"send", {tcp, udp}},    {"expect", {tcp, udp}},
-        {"path", {http, https}},           {"host", {http, https}}, {"status", {http, https}}};
+    static const std::vector<CheckKind> asking = {tcp, udp, http, https, command};
+    static const std::vector<Use> table = {{"kind", {tcp, udp, http, https, none}},
+                                           {"send", {tcp, udp}},
+                                           {"expect", {tcp, udp}},
+                                           {"path", {http, https}},
+                                           {"host", {http, https}},
+                                           {"status", {http, https}},
+                                           {"port", asking},
+                                           {"interval", asking},
+                                           {"timeout", asking},
+                                           {"rise", asking},
+                                           {"fall", asking}};
     return table;
 }
 
@@ -30,6 +39,18 @@ bool is_host_name(std::string_view text) {
     return std::ranges::all_of(text, [](char c) {
         return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '-' || c == '.';
     });
+}
+
+PassiveCheck read_passive(Reader& reader, const Key& key, Node value) {
+    PassiveCheck passive;
+    reader.each_key(value, key.label(), key.path(), [&](const Key& part, Node part_value) {
+        if (part.name == "for") {
+            if (const auto duration = reader.duration(part, part_value)) passive.hold = *duration;
+        } else if (const auto count = reader.count(part, part_value)) {
+            passive.failures = static_cast<uint32_t>(*count);
+        }
+    });
+    return passive;
 }
 
 void read_key(Reader& reader, const Key& key, Node value, HealthCheck& check) {
@@ -66,6 +87,8 @@ void read_key(Reader& reader, const Key& key, Node value, HealthCheck& check) {
         if (const auto duration = reader.duration(key, value)) {
             (key.name == "interval" ? check.interval : check.timeout) = *duration;
         }
+    } else if (key.name == "passive") {
+        check.passive = read_passive(reader, key, value);
     } else if (key.name == "when_none") {
         if (const auto what = reader.choice<WhenNone>(key, value)) check.when_none = *what;
     } else if (const auto count = reader.count(key, value)) {
@@ -80,7 +103,7 @@ std::optional<HealthCheck> parse_health(Reader& reader, const Key& key, Node val
     HealthCheck check;
     if (value.kind() != yaml::Kind::mapping) {
         const auto kind = from_name<CheckKind>(reader.word(key, value).value_or("none"));
-        if (!kind) return std::nullopt;
+        if (!kind || *kind == CheckKind::none) return std::nullopt;
         check.kind = *kind;
         return check;
     }
@@ -100,6 +123,10 @@ std::optional<HealthCheck> parse_health(Reader& reader, const Key& key, Node val
                         is_command ? "means nothing beside 'command'; remove one of the two"
                                    : "means nothing to kind " + std::string(name(check.kind)) +
                                          "; remove it, or write kind: " + std::string(name(use->kinds.front())));
+    }
+    if (kind_known && check.kind == CheckKind::none && !check.passive) {
+        reader.complain(value.mark(), key.label(),
+                        "asks nobody and looks at no client: write none, or give it 'passive' or another kind");
     }
     return check;
 }

@@ -17,7 +17,7 @@ std::string describe(const health::Change& change) {
     const health::Standing& standing = change.status.standing;
     std::string text = "service " + change.service + ": backend " + change.backend.str() + " is ";
     text += standing.up() ? "up" : "down: " + change.status.reason;
-    return standing.in_a_row() == 1 ? text : text + fmt::format(" ({} in a row)", standing.in_a_row());
+    return standing.in_a_row() <= 1 ? text : text + fmt::format(" ({} in a row)", standing.in_a_row());
 }
 
 std::string_view state_of(Duty duty, const std::optional<health::Status>& known) {
@@ -65,6 +65,11 @@ void BackendHealth::log_changes(const std::vector<Service>& services) {
     for (const Service& service : services) {
         if (affected.contains(service.name)) log_panic(service);
     }
+}
+
+void BackendHealth::clients_failed(const std::vector<BackendFailure>& failures) {
+    if (!checker_) return;
+    for (const BackendFailure& failure : failures) checker_->fail(failure.service, failure.backend, failure.reason);
 }
 
 bool BackendHealth::panics_now(const Service& service) const {
@@ -144,7 +149,7 @@ ordered_json BackendHealth::backends_of(const Service& service, const Service& s
                              {"in_a_row", nullptr},
                              {"for_ms", nullptr}};
         if (named) json["name"] = named->name;
-        if (service.health) json["check"] = name(service.health->kind);
+        if (service.health && service.health->kind != CheckKind::none) json["check"] = name(service.health->kind);
         if (checked) {
             if (!known->reason.empty()) json["reason"] = known->reason;
             const auto age = std::chrono::steady_clock::now() - known->since;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/administration.h"
+#include "engines/engine.h"
 #include "health/checker.h"
 #include "model/in_service.h"
 
@@ -37,6 +38,9 @@ public:
     std::vector<std::string> down(const Service& service) const;
     std::optional<std::string> panic(const Service& service) const;
 
+    // What clients have met, of backends whose `passive` asks for that.
+    void clients_failed(const std::vector<BackendFailure>& failures);
+
     bool changed() const { return changed_; }
     // Logs each backend that went up or down since the last call, and each service that has too few now, or again
     // enough. `services`: those that are watched.
@@ -50,7 +54,8 @@ public:
     // {"backends": [{"service": "web", "backend": "10.0.0.2:80", "name": "app.lan", "state": "down", "serving": false,
     // "backup": false, "check": "http", "reason": "connection refused", "in_a_row": 3, "for_ms": 12000}]}, in the order
     // of the services. `name`: that it comes from; `state` is up, down, unchecked or what an operator made of it,
-    // draining or disabled; `serving`: new flows are led to
+    // draining or disabled; `check`: its kind, `null` where
+    // clients alone tell; `serving`: new flows are led to
     // it; `backup`: only while no other backend takes them; `reason`: why its last check failed; `in_a_row`: checks
     // that ended as that one; `for_ms`: since it went up or down, or was first to be checked. null: there is none
     nlohmann::ordered_json to_json(const std::vector<Service>& services, const std::vector<Service>& serving) const;

@@ -1,9 +1,8 @@
 #include "daemon/calls.h"
 
-#include <unistd.h>
-
-#include <csignal>
 #include <utility>
+
+#include "daemon/process.h"
 
 namespace hairpin {
 
@@ -15,7 +14,7 @@ void Calls::call(std::function<void()> work) {
         if (closed_) throw std::future_error(std::future_errc::broken_promise);
         waiting_.push_back(std::move(task));
     }
-    kill(getpid(), SIGUSR2);
+    wake_daemon();
     done.get();
 }
 

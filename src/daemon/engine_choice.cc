@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "daemon/process.h"
 #include "engines/registry.h"
 #include "model/listen_links.h"
 
@@ -18,6 +19,7 @@ Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_p
     const EngineOptions options{.threads = what.settings.threads,
                                 .set_sysctls = what.settings.set_sysctls,
                                 .on_event = log_event,
+                                .on_failure = wake_daemon,
                                 .inherited = std::move(inherited)};
     auto selected = select_engine(what.settings.engine, options, what.written, [&what](Engine& engine) -> Result<> {
         auto allowed = engine.check(*what.desired);

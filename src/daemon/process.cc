@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
@@ -27,6 +28,8 @@ void take_signals() {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
 }
+
+void wake_daemon() { kill(getpid(), SIGUSR2); }
 
 std::optional<int> wait_for_signal(std::optional<std::chrono::milliseconds> timeout) {
     const sigset_t set = taken_signals();

@@ -14,6 +14,9 @@ namespace hairpin {
 // Threads inherit this: call before the first one starts.
 void take_signals();
 
+// Has wait_for_signal() return SIGUSR2: another thread has something for the daemon's. Any thread.
+void wake_daemon();
+
 // The next of those signals; nothing once the time is over. Without a timeout it waits for ever.
 std::optional<int> wait_for_signal(std::optional<std::chrono::milliseconds> timeout = {});
 

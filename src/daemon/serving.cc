@@ -1,10 +1,8 @@
 #include "daemon/serving.h"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "daemon/advice.h"
@@ -12,6 +10,7 @@
 #include "daemon/engine_choice.h"
 #include "daemon/link_report.h"
 #include "daemon/memory.h"
+#include "daemon/process.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
 #include "daemon/wording.h"
@@ -34,8 +33,6 @@ constexpr milliseconds network_settles{1000};
 // one change for the engine.
 constexpr milliseconds backends_settle{50};
 constexpr milliseconds until_another_try{1000};
-
-void wake_daemon() { kill(getpid(), SIGUSR2); }
 
 std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
     return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
@@ -133,6 +130,7 @@ Result<> Serving::administer(Order order, const std::vector<ServiceBackend>& nam
 }
 
 void Serving::look() {
+    if (engine_) health_.clients_failed(engine_->take_failures());
     const Time settled = steady_clock::now() + backends_settle;
     if (health_.changed() && !health_change_.at) health_change_.at = settled;
     if (names_.changed() && !name_change_.at) name_change_.at = settled;

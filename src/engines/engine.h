@@ -38,6 +38,13 @@ struct Event {
     std::string message;
 };
 
+// A backend at which so many connections of clients in a row have failed as `passive` of its health says.
+struct BackendFailure {
+    std::string service;
+    EndpointRange backend;
+    std::string reason;  // of the last one
+};
+
 // One thread calls these, the daemon's. Threads that an engine starts are its own affair. Where there can be only one
 // in a network namespace, apply() and clear() fail while another process serves, and name it.
 class Engine {
@@ -62,6 +69,8 @@ public:
     // ends hear a reset: at once, or where packets are translated in the kernel, when they next say something. One that
     // has not reached its backend yet is not seen.
     virtual Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) = 0;
+    // Those since the last call; see EngineOptions::on_failure.
+    virtual std::vector<BackendFailure> take_failures() { return {}; }
     virtual Result<> clear() = 0;  // leaves no trace in the kernel
     // For another process that serves on in our place: the sockets that we listen on, which stay ours; and that it
     // does, so we take nothing new while what lives goes on.
@@ -74,7 +83,8 @@ struct EngineOptions {
     int threads = 0;           // 0: one per core
     bool set_sysctls = false;  // sets what it needs of the kernel, and puts it back in clear()
     std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread; must not wait
-    std::shared_ptr<InheritedSockets> inherited = {};                  // null: we are nobody's successor
+    std::function<void()> on_failure = [] {};          // there is one to take; called from any thread; must not wait
+    std::shared_ptr<InheritedSockets> inherited = {};  // null: we are nobody's successor
 };
 
 }  // namespace hairpin

@@ -2,11 +2,22 @@
 
 #include <fmt/format.h>
 
+#include "model/slots.h"
+
 namespace hairpin {
 namespace {
 
 // Whether packets to and from such addresses pass a router at all (RFC 4291 2.5.6).
 bool is_routed(const Ip& ip) { return !ip.is_loopback() && (ip.is_v4() || !ip.is_link_local()); }
+
+// What the kernel must hold for clients that are backends, each of which has slots of its own, at most: with `prefer`
+// these are its own few.
+size_t own_slots_at_most(const Service& service) {
+    if (service.self == SelfPolicy::allow) return 0;
+    const size_t clients = service.backends.size();
+    return service.self == SelfPolicy::prefer ? clients : clients * slots_of(service).size();
+}
+constexpr size_t most_own_slots = 1 << 18;
 
 }  // namespace
 
@@ -30,6 +41,22 @@ std::vector<Gap> packet_gaps(const Ruleset& ruleset, std::string_view limit) {
                                 why),
                     listen.ip.is_loopback() || backend.endpoint.ip.is_loopback());
             }
+        }
+        if (service.balance == Balance::least_connections) {
+            add("balance: least_connections: the kernel does not count the flows of a backend; use engine: proxy, or "
+                "balance: round_robin",
+                true);
+        }
+        if (service.health && service.health->passive) {
+            add("health.passive: the kernel passes packets on and does not see whether a backend accepts clients; use "
+                "engine: proxy, or checks alone",
+                true);
+        }
+        if (own_slots_at_most(service) > most_own_slots) {
+            add(fmt::format("self: {}: the kernel would hold a table for each of {} backends, which are too many; use "
+                            "engine: proxy, or fewer backends",
+                            name(service.self), service.backends.size()),
+                true);
         }
         if (service.max_sessions != unset.max_sessions) {
             add(fmt::format("max_sessions: {}", limit));

@@ -59,7 +59,7 @@ private:
     };
     struct Timer {
         Clock::time_point at;
-        enum class Kind { begin, deadline } kind;  // of a check; of a run
+        enum class Kind { begin, deadline, back } kind;  // of a check; of a run; of a backend where clients have failed
         uint64_t number;
 
         bool operator>(const Timer& other) const { return at > other.at; }
@@ -71,10 +71,17 @@ private:
         eventfd_read(checker_.wake_.get(), &ignored);
         const std::lock_guard lock(checker_.mutex_);
         for (const uint64_t number : checker_.fresh_) {
-            const milliseconds interval = checker_.entries_.at(number).target.check->interval;
-            timers_.push({Clock::now() + until_first(interval, generator_), Timer::Kind::begin, number});
+            const HealthCheck& how = *checker_.entries_.at(number).target.check;
+            if (how.kind == CheckKind::none) continue;
+            timers_.push({Clock::now() + until_first(how.interval, generator_), Timer::Kind::begin, number});
+        }
+        for (const uint64_t number : checker_.failed_) {
+            const auto entry = checker_.entries_.find(number);
+            if (entry == checker_.entries_.end() || !entry->second.back) continue;
+            timers_.push({*entry->second.back, Timer::Kind::back, number});
         }
         checker_.fresh_.clear();
+        checker_.failed_.clear();
         return !checker_.stop_;
     }
 
@@ -89,8 +96,10 @@ private:
             timers_.pop();
             if (timer.kind == Timer::Kind::begin) {
                 begin(timer.number, now);
-            } else {
+            } else if (timer.kind == Timer::Kind::deadline) {
                 time_out(timer.number);
+            } else {
+                checker_.bring_back(timer.number, now);
             }
         }
     }
@@ -270,10 +279,50 @@ void Checker::record(uint64_t number, const Outcome& outcome) {
         const std::lock_guard lock(mutex_);
         const auto entry = entries_.find(number);
         if (entry == entries_.end()) return;
-        auto& [target, status] = entry->second;
-        status.reason = outcome.reason;
-        if (!status.standing.take(outcome.verdict == Outcome::Verdict::passed, *target.check)) return;
+        auto& [target, status, back] = entry->second;
+        const bool passed = outcome.verdict == Outcome::Verdict::passed;
+        const bool clients_failed = back.has_value();
+        if (!passed) back.reset();
+        // What clients have met stays the reason until it is up again.
+        if (!passed || !clients_failed) status.reason = outcome.reason;
+        if (!status.standing.take(passed, *target.check)) return;
+        if (passed) status.reason.clear();
+        back.reset();
         status.since = Clock::now();
+        changes_.push_back({target.service, target.backend, status});
+    }
+    on_change_();
+}
+
+void Checker::fail(const std::string& service, const EndpointRange& backend, const std::string& reason) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto number = numbers_.find({service, backend});
+        if (number == numbers_.end()) return;
+        auto& [target, status, back] = entries_.at(number->second);
+        const auto& passive = target.check->passive;
+        if (!passive || !status.standing.knock_down(passive->failures)) return;
+        status.reason = reason;
+        status.since = Clock::now();
+        back = status.since + passive->hold;
+        failed_.push_back(number->second);
+        changes_.push_back({target.service, target.backend, status});
+    }
+    on_change_();
+    eventfd_write(wake_.get(), 1);
+}
+
+void Checker::bring_back(uint64_t number, Clock::time_point now) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto entry = entries_.find(number);
+        if (entry == entries_.end()) return;
+        auto& [target, status, back] = entry->second;
+        if (!back || *back > now) return;  // a check has decided since
+        status.standing.forgive();
+        status.reason.clear();
+        status.since = now;
+        back.reset();
         changes_.push_back({target.service, target.backend, status});
     }
     on_change_();

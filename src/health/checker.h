@@ -53,6 +53,10 @@ public:
     // Nothing: it is not checked, or not in this way.
     std::optional<Status> status(const Service& service, const Backend& backend) const;
 
+    // Clients have failed at a backend as often as its `passive` says: it goes down for that time, or until its checks
+    // pass. Nothing where it is down, or not watched so.
+    void fail(const std::string& service, const EndpointRange& backend, const std::string& reason);
+
     std::vector<Change> take_changes();  // since the last call, in their order
 
 private:
@@ -60,12 +64,15 @@ private:
     struct Entry {
         Target target;
         Status status;
+        // When it is up again: clients have failed there, and no check has since.
+        std::optional<std::chrono::steady_clock::time_point> back = {};
     };
     using Key = std::pair<std::string, EndpointRange>;  // service, backend
 
     Checker(std::function<void()> on_change) : on_change_(std::move(on_change)) {}
     std::optional<Target> target(uint64_t number) const;
     void record(uint64_t number, const Outcome& outcome);
+    void bring_back(uint64_t number, std::chrono::steady_clock::time_point now);
 
     const std::function<void()> on_change_;
     Fd wake_;  // readable: there is something for the loop
@@ -74,7 +81,8 @@ private:
     std::unordered_map<uint64_t, Entry> entries_;  // by the number of the check
     std::map<Key, uint64_t> numbers_;
     uint64_t next_number_ = 1;
-    std::vector<uint64_t> fresh_;  // checks that the loop has not seen
+    std::vector<uint64_t> fresh_;   // checks that the loop has not seen
+    std::vector<uint64_t> failed_;  // likewise of backends at which clients have failed
     std::vector<Change> changes_;
     bool stop_ = false;
 

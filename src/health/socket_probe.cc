@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/lower_case.h"
 #include "health/probe.h"
 #include "net/socket.h"
 
@@ -11,11 +12,6 @@ namespace hairpin::health {
 namespace {
 
 constexpr size_t most_heard = 4096;  // bytes of an answer that are searched
-
-std::string in_lower_case(std::string text) {
-    if (!text.empty() && 'A' <= text[0] && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
-    return text;
-}
 
 class SocketProbe final : public Probe {
 public:

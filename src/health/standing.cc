@@ -14,4 +14,11 @@ bool Standing::take(bool passed, const HealthCheck& check) {
     return true;
 }
 
+bool Standing::knock_down(uint32_t failures) {
+    if (!up_) return false;
+    up_ = passed_ = false;
+    in_a_row_ = failures;
+    return true;
+}
+
 }  // namespace hairpin::health

@@ -1,8 +1,11 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
 #include "lab/plan.h"
 #include "model/admission.h"
+#include "model/slots.h"
 
 namespace hairpin::lab {
 namespace {
@@ -182,12 +185,22 @@ private:
             serve(host_of(backend.ip), asked.protocol, backend);
             probe.answers.push_back(expect(probe.asked, i, backend, path));
         }
+        const Slots slots = slots_for(ruleset_, plan_.topology, probe.asked, abilities_);
+        if (slots.empty() && service.self == SelfPolicy::deny && takes_new_flows(service)) {
+            return leave_out(service.name, "not asked by a backend that has nobody but itself, for self: deny");
+        }
+        for (Expectation& answer : probe.answers) {
+            if (service.self == SelfPolicy::allow || std::ranges::count(slots, answer.backend) > 0) continue;
+            answer.row = false;
+            leave_out(service.name, fmt::format("not asked by a backend of those that self: {} keeps from it",
+                                                hairpin::name(service.self)));
+        }
         if (const auto chosen = choose_by_source(ruleset_, plan_.topology, probe.asked, abilities_)) {
             for (Expectation& answer : probe.answers) answer.row &= answer.backend == chosen->backend;
             leave_out(service.name, "not asked of every backend by every client: " +
                                         std::string(name(service.balance)) + " gives each client one");
         } else {
-            probe.turns = slots_for(ruleset_, plan_.topology, probe.asked, abilities_).size();
+            probe.turns = slots.size();
         }
         for (Expectation& answer : probe.answers) {
             if (service.backends[answer.backend].weight > 0) continue;

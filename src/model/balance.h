@@ -13,15 +13,20 @@
 namespace hairpin {
 
 enum class Balance : uint8_t {
-    round_robin,  // one backend after the other, whoever asks
-    source_hash,  // by the client's address: the same backend for all its flows, in every engine
-    maglev,       // so too, and a backend that comes or goes moves few clients of the others
+    round_robin,        // one backend after the other, whoever asks
+    source_hash,        // by the client's address: the same backend for all its flows, in every engine
+    maglev,             // so too, and a backend that comes or goes moves few clients of the others
+    least_connections,  // the one with the fewest live flows for its weight; of several such, in turn
 };
 template <>
-inline constexpr auto names_of<Balance> = std::to_array<std::string_view>({"round_robin", "source_hash", "maglev"});
+inline constexpr auto names_of<Balance> = std::to_array<std::string_view>({"round_robin", "source_hash", "maglev",
+                                                                           "least_connections"});
+
+// Whether the client's address alone decides.
+constexpr bool is_by_source(Balance balance) { return balance == Balance::source_hash || balance == Balance::maglev; }
 
 // Every balance is one sequence: each slot names a backend, by its index. Round robin walks through the slots, a hash
-// points at one of them.
+// points at one of them; least connections walks, too, among those that are equally busy.
 using Slots = std::vector<uint16_t>;
 inline constexpr size_t most_backends = 65'535;  // that a slot can name
 

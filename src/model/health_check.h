@@ -17,6 +17,7 @@
 namespace hairpin {
 
 enum class CheckKind : uint8_t {
+    none,     // nobody asks: the failures of clients alone tell
     tcp,      // accepts a connection; and where something is expected, answers with it
     http,     // answers GET with an expected status
     https,    // the same over TLS, whoever the certificate is for
@@ -24,11 +25,12 @@ enum class CheckKind : uint8_t {
     command,  // a program of the operator's ends with exit status 0
 };
 template <>
-inline constexpr auto names_of<CheckKind> = std::to_array<std::string_view>({"tcp", "http", "https", "udp", "command"});
+inline constexpr auto names_of<CheckKind> = std::to_array<std::string_view>({"none", "tcp", "http", "https", "udp",
+                                                                             "command"});
 
-// What a check asks over; nothing: only the command knows.
+// What a check asks over; nothing: only the command knows, or nobody asks.
 constexpr std::optional<Protocol> protocol_of(CheckKind kind) {
-    if (kind == CheckKind::command) return std::nullopt;
+    if (kind == CheckKind::command || kind == CheckKind::none) return std::nullopt;
     return kind == CheckKind::udp ? Protocol::udp : Protocol::tcp;
 }
 
@@ -52,6 +54,15 @@ struct StatusRange {
     auto operator<=>(const StatusRange&) const = default;
 };
 
+// What the connections of clients say of a backend. As nginx's max_fails and fail_timeout, but failures count in a row,
+// as Envoy's outlier detection counts them.
+struct PassiveCheck {
+    uint32_t failures = 3;                   // connections in a row that it did not accept: they make it down,
+    std::chrono::milliseconds hold{10'000};  // for so long, or until checks have passed
+
+    bool operator==(const PassiveCheck&) const = default;
+};
+
 struct HealthCheck {
     CheckKind kind = CheckKind::tcp;
     uint16_t port = 0;                            // 0: the backend's first
@@ -66,6 +77,8 @@ struct HealthCheck {
     std::chrono::milliseconds timeout{1000};
     uint32_t rise = 2;  // checks passed in a row that make a backend up
     uint32_t fall = 3;  // checks failed in a row that make it down
+
+    std::optional<PassiveCheck> passive;  // none: what clients meet says nothing
 
     WhenNone when_none = WhenNone::all;
     uint32_t panic_threshold = 0;  // percent of backends: fewer that are up are too few; none always is

@@ -11,7 +11,7 @@ bool expects_header(const Service& service, const Ip& sender) {
 
 bool treats_alike(const Service& one, const Service& other) {
     const auto rules = [](const Service& service) {
-        return std::tie(service.source, service.source_map, service.send_proxy, service.accept_proxy_from,
+        return std::tie(service.source, service.source_map, service.self, service.send_proxy, service.accept_proxy_from,
                         service.idle_timeout);
     };
     return rules(one) == rules(other);

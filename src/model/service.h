@@ -39,6 +39,16 @@ template <>
 inline constexpr auto names_of<SourcePolicy> = std::to_array<std::string_view>({"auto", "external", "gateway", "map",
                                                                                 "keep"});
 
+// Which backend a client gets that is itself one of them: see slots.h.
+enum class SelfPolicy : uint8_t {
+    allow,   // whichever it would get otherwise
+    avoid,   // another one, where another one takes new flows
+    prefer,  // itself, where that takes new flows
+    deny,    // another one, or it is refused
+};
+template <>
+inline constexpr auto names_of<SelfPolicy> = std::to_array<std::string_view>({"allow", "avoid", "prefer", "deny"});
+
 // Which PROXY protocol header (haproxy.org, doc/proxy-protocol.txt) the backend gets ahead of the client's bytes.
 enum class ProxyHeader : uint8_t { none, v1, v2 };
 template <>
@@ -78,6 +88,7 @@ struct Service {
     // The last backends are what names stand for: which of backend_names. See follow_names.h.
     std::vector<size_t> resolved;
     Balance balance = Balance::round_robin;
+    SelfPolicy self = SelfPolicy::allow;
 
     SourcePolicy source = SourcePolicy::automatic;
     std::vector<Prefix> source_map;  // for SourcePolicy::map: at most one prefix a family

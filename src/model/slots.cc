@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "model/maglev.h"
 
@@ -34,16 +35,69 @@ Slots maglev_of(const std::vector<const Backend*>& backends) {
     return slots;
 }
 
+std::vector<const Backend*> all_of(const Service& service) {
+    std::vector<const Backend*> all;
+    for (const Backend& backend : service.backends) all.push_back(&backend);
+    return all;
+}
+
+bool takes_flows(const std::vector<const Backend*>& backends) {
+    return std::ranges::any_of(backends, [](const Backend* backend) { return backend->weight > 0; });
+}
+
+// Among which of these the client's flows are balanced.
+std::vector<const Backend*> open_to(const Service& service, const std::vector<const Backend*>& backends,
+                                    const Ip& client) {
+    std::vector<const Backend*> itself;
+    std::vector<const Backend*> others;
+    for (const Backend* backend : backends) {
+        (backend->endpoint.ip == client ? itself : others).push_back(backend);
+    }
+    switch (service.self) {
+        case SelfPolicy::allow:
+            return backends;
+        case SelfPolicy::avoid:
+            return takes_flows(others) ? others : backends;
+        case SelfPolicy::prefer:
+            return takes_flows(itself) ? itself : backends;
+        case SelfPolicy::deny:
+            return others;
+    }
+    return backends;
+}
+
 }  // namespace
 
 Slots slots_of(Balance balance, const std::vector<const Backend*>& backends) {
     return balance == Balance::maglev ? maglev_of(backends) : turns_of(backends);
 }
 
-Slots slots_of(const Service& service) {
-    std::vector<const Backend*> all;
-    for (const Backend& backend : service.backends) all.push_back(&backend);
-    return slots_of(service.balance, all);
+Slots slots_of(const Service& service) { return slots_of(service.balance, all_of(service)); }
+
+Slots slots_of(const Service& service, const Ip& client) { return slots_of(service, all_of(service), client); }
+
+Slots slots_of(const Service& service, const std::vector<const Backend*>& backends, const Ip& client) {
+    if (service.self == SelfPolicy::allow) return slots_of(service.balance, backends);
+    const std::vector<const Backend*> open = open_to(service, backends, client);
+    Slots slots = slots_of(service.balance, open);
+    if (open.size() == backends.size()) return slots;
+    for (uint16_t& slot : slots) {
+        slot = static_cast<uint16_t>(std::ranges::find(backends, open[slot]) - backends.begin());
+    }
+    return slots;
+}
+
+std::vector<OwnSlots> own_slots(const Service& service, const std::vector<const Backend*>& backends) {
+    if (service.self == SelfPolicy::allow) return {};
+    std::set<Ip> clients;
+    for (const Backend* backend : backends) clients.insert(backend->endpoint.ip);
+    const Slots of_all = slots_of(service.balance, backends);
+    std::vector<OwnSlots> own;
+    for (const Ip& client : clients) {
+        Slots slots = slots_of(service, backends, client);
+        if (slots != of_all) own.push_back({client, std::move(slots)});
+    }
+    return own;
 }
 
 bool takes_new_flows(const Service& service) {

@@ -131,6 +131,7 @@ std::optional<Flow> translate_admitted(const Ruleset& ruleset, const Topology& t
     if (choice.backend >= match->service->backends.size()) return std::nullopt;
 
     const Backend& backend = match->service->backends[choice.backend];
+    if (match->service->self == SelfPolicy::deny && backend.endpoint.ip == client.source.ip) return std::nullopt;
     const Endpoint destination = {backend.endpoint.ip, backend_port(*match->listen, client.destination.port, backend)};
     if (client.source.ip.family() != destination.ip.family() && !abilities.cross_family) return std::nullopt;
 
@@ -151,7 +152,7 @@ Slots slots_for(const Ruleset& ruleset, const Topology& topology, const Leg& cli
     for (size_t i = 0; i < backends.size(); ++i) {
         if (translate(ruleset, topology, client, {i}, abilities)) reachable.push_back(&backends[i]);
     }
-    Slots slots = slots_of(match->service->balance, reachable);
+    Slots slots = slots_of(*match->service, reachable, client.source.ip);
     for (uint16_t& slot : slots) slot = static_cast<uint16_t>(reachable[slot] - backends.data());
     return slots;
 }
@@ -159,7 +160,7 @@ Slots slots_for(const Ruleset& ruleset, const Topology& topology, const Leg& cli
 std::optional<Choice> choose_by_source(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                                        Abilities abilities) {
     const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
-    if (!match || match->service->balance == Balance::round_robin) return std::nullopt;
+    if (!match || !is_by_source(match->service->balance)) return std::nullopt;
     const Slots slots = slots_for(ruleset, topology, client, abilities);
     if (slots.empty()) return std::nullopt;
     return Choice{slots[source_hash(client.source.ip, slots.size())]};

@@ -38,7 +38,8 @@ std::optional<Ruleset::Match> find_asked(const Ruleset& ruleset, const Topology&
 //
 // Nothing (nullopt) where no service listens on the destination, where it listens on the unspecified address and the
 // destination is not the gateway's own, where the choice does not exist, or where the families of client and backend
-// differ and the engine cannot cross them; nor where the service keeps the client out (model/admission.h). Otherwise:
+// differ and the engine cannot cross them; nor where the service keeps the client out (model/admission.h), or denies it
+// itself as a backend (`self`). Otherwise:
 //
 //   destination  the backend's address; the port at the same distance from the start of its range as the one asked
 //   source       by policy:
@@ -59,8 +60,8 @@ std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, 
 std::optional<Flow> translate_admitted(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                                        Choice choice, Abilities abilities = {});
 
-// The slots of those backends to which translate() leads the client, as indices into Service::backends. Empty: none
-// takes its flow.
+// The slots of those backends to which translate() leads the client, and that `self` of the service leaves it
+// (model/slots.h), as indices into Service::backends. Empty: none takes its flow.
 Slots slots_for(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities = {});
 
 // The backend that the client's address chooses among them; nothing where there is none, or where they take turns.

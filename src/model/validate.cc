@@ -173,6 +173,9 @@ private:
             bad("a check may take " + std::to_string(check.timeout.count()) + " ms, but the next one begins after " +
                 std::to_string(check.interval.count()) + " ms; lower the timeout or raise the interval");
         }
+        if (check.passive && !includes(service.protocols, Protocol::tcp)) {
+            bad("passive looks at connections over TCP, which this service is not served over; remove it");
+        }
         const auto protocol = protocol_of(check.kind);
         if (protocol && check.port == 0 && !includes(service.protocols, *protocol)) {
             bad("kind " + std::string(name(check.kind)) + " asks over " + (*protocol == Protocol::tcp ? "TCP" : "UDP") +

@@ -32,6 +32,7 @@ int hp_remove(const hp_tuple* key, uint32_t now);
 extern char endpoints_table asm("hp_endpoints");
 extern char backends_table asm("hp_backends");
 extern char choices_table asm("hp_choices_of");
+extern char own_table asm("hp_own");
 extern char rules_table asm("hp_rules_of");
 extern char guarded_table asm("hp_guarded");
 extern char networks_table asm("hp_networks");
@@ -196,6 +197,7 @@ HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing, u
     fill(&endpoints_table, tables.endpoints);
     fill(&backends_table, tables.backends);
     fill(&choices_table, tables.choices);
+    fill(&own_table, tables.own);
     fill(&rules_table, tables.rules);
     fill(&guarded_table, tables.guarded);
     fill(&networks_table, tables.networks);

@@ -280,6 +280,36 @@ TEST_F(HealthChecks, WhatIsKnownStaysWhereTheCheckDoes) {
     });
 }
 
+// Nobody asks: what clients have met makes a backend down, and its time makes it up.
+TEST_F(HealthChecks, WhatClientsMeetLastsForItsTime) {
+    alone([] {
+        const auto checker = make_checker();
+        HealthCheck check = quick(CheckKind::none);
+        check.passive = PassiveCheck{.failures = 2, .hold = 300ms};
+        const Service told = service(check, {at("127.0.0.1:9")});
+        const EndpointRange backend = told.backends[0].endpoint;
+        checker->watch({&told, 1});
+        const auto status = [&] { return *checker->status(told, told.backends[0]); };
+        EXPECT_TRUE(status().standing.up());
+
+        const auto began = std::chrono::steady_clock::now();
+        checker->fail(told.name, backend, "nobody answers");
+        checker->fail(told.name, backend, "nobody answers still");
+        checker->fail("other", backend, "of another service");
+        EXPECT_FALSE(status().standing.up());
+        EXPECT_EQ(status().reason, "nobody answers");
+        ASSERT_TRUE(eventually([&] { return status().standing.up(); }));
+        EXPECT_GE(std::chrono::steady_clock::now() - began, 300ms);
+        EXPECT_FALSE(status().standing.checked());
+        EXPECT_EQ(checker->take_changes().size(), 2u);
+
+        const Service silent = service(quick(CheckKind::tcp), {at("127.0.0.1:9")});
+        checker->watch({&silent, 1});
+        checker->fail(silent.name, backend, "it does not ask for that");
+        EXPECT_NE(checker->status(silent, silent.backends[0])->reason, "it does not ask for that");
+    });
+}
+
 TEST_F(HealthChecks, TellOfEachChangeOnce) {
     alone([] {
         std::atomic<int> told = 0;

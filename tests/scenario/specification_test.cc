@@ -58,9 +58,9 @@ std::string to_yaml(const std::vector<Service>& services) {
         std::string lists;
         if (!service.allow.empty()) lists += ", allow: " + list_of(service.allow.written());
         if (!service.deny.empty()) lists += ", deny: " + list_of(service.deny.written());
-        text +=
-            fmt::format("  {}: {{listen: [{}], backends: [{}], protocol: {}, source: {}, balance: {}{}}}\n",
-                        service.name, listen, backends, name(service.protocols), source, name(service.balance), lists);
+        text += fmt::format(
+            "  {}: {{listen: [{}], backends: [{}], protocol: {}, source: {}, balance: {}, self: {}{}}}\n", service.name,
+            listen, backends, name(service.protocols), source, name(service.balance), name(service.self), lists);
     }
     return text;
 }
@@ -149,7 +149,7 @@ private:
         const Endpoint& source = flow.backend.source;
         EXPECT_EQ(seen.source.ip.str(), source.ip.str()) << question << " at " << seen.destination.str();
         EXPECT_TRUE(source.port == 0 || source.port == seen.source.port) << question << ": " << seen.source.str();
-        if (flow.service->balance != Balance::round_robin) {
+        if (is_by_source(flow.service->balance)) {
             EXPECT_EQ(found->first, slots[source_hash(client.source.ip, slots.size())]) << question;
         }
         ++answers_;

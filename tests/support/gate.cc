@@ -120,7 +120,7 @@ std::optional<Made> Gate::open(const Leg& client, int link) {
     EXPECT_NE(found, possible.end()) << "sent to " << left.to.str();
     if (found == possible.end()) return {};
     const Flow& flow = found->second;
-    if (flow.service->balance != Balance::round_robin) {
+    if (is_by_source(flow.service->balance)) {
         EXPECT_EQ(found->first, slots[source_hash(client.source.ip, slots.size())]);
     }
     const Endpoint& source = flow.backend.source;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "model/admission.h"
+#include "model/translate.h"
 #include "model/validate.h"
 
 namespace hairpin {
@@ -54,6 +54,7 @@ Service RandomServices::service(size_t number) {
         if (below(2)) made.source_map.push_back(*Prefix::parse("fd99::/64"));
     }
     made.balance = static_cast<Balance>(below(names_of<Balance>.size()));
+    if (below(2) == 0) made.self = static_cast<SelfPolicy>(below(names_of<SelfPolicy>.size()));
     if (below(4) == 0) made.allow = clients();
     if (below(4) == 0) made.deny = clients();
     const size_t ports = 1 + below(server_ports);
@@ -69,13 +70,13 @@ Service RandomServices::service(size_t number) {
 }
 
 bool is_kept_out(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities) {
-    const auto asked = find_asked(ruleset, topology, client.protocol, client.destination);
-    if (!asked || admits(*asked->service, client.source.ip)) return false;
-    for (size_t i = 0; i < asked->service->backends.size(); ++i) {
-        const bool takes_flows = asked->service->backends[i].weight > 0;
-        if (takes_flows && translate_admitted(ruleset, topology, client, {i}, abilities)) return true;
+    if (!slots_for(ruleset, topology, client, abilities).empty()) return false;
+    std::vector<Service> services = ruleset.services();
+    for (Service& service : services) {
+        service.allow = service.deny = {};
+        service.self = SelfPolicy::allow;
     }
-    return false;
+    return !slots_for(Ruleset(std::move(services)), topology, client, abilities).empty();
 }
 
 std::vector<Service> RandomServices::some(const Engine& engine, const Topology& topology) {

@@ -46,11 +46,12 @@ hp_rules rules_of(const Service& service) {
 // Fills the tables of one state.
 class Filler {
 public:
-    Filler(const Desired& desired, Numbers& backends, Numbers& choices, Numbers& rules, Numbers& networks)
+    Filler(const Desired& desired, Numbers& backends, Numbers& choices, Numbers& own, Numbers& rules, Numbers& networks)
         : ruleset_(desired.ruleset),
           topology_(desired.topology),
           backends_(backends),
           choices_(choices),
+          own_(own),
           rules_(rules),
           networks_(networks) {}
 
@@ -71,16 +72,14 @@ public:
             const Slots slots = slots_of(service.balance, backends);
             // A service of which no backend takes new flows refuses its clients.
             if (slots.empty() && takes_new_flows(service)) continue;
-            const bool several = slots.size() > 1;
-            const uint32_t first = slots.empty() ? 0 : number_of(group) + (several ? 0 : slots.front());
-            const uint32_t first_choices = several ? number_of(slots) : 0;
+            const hp_share share = share_of(group, slots);
+            const uint32_t own = number_of(group, own_slots(service, backends));
             for (const Ip& ip : asked_addresses(listen.ip, topology_)) {
                 for (int port = listen.ports.first; port <= listen.ports.last; ++port) {
                     const hp_endpoint endpoint{.service = slot,
                                                .rules = number,
-                                               .first_backend = first,
-                                               .first_choices = first_choices,
-                                               .choices = static_cast<uint32_t>(slots.size()),
+                                               .share = share,
+                                               .own = own,
                                                .offset = static_cast<uint16_t>(port - listen.ports.first),
                                                .zero = 0};
                     for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
@@ -155,6 +154,27 @@ private:
         return first;
     }
 
+    hp_share share_of(const std::vector<hp_backend>& group, const Slots& slots) {
+        if (slots.empty()) return {};
+        const bool several = slots.size() > 1;
+        return {.first_backend = number_of(group) + (several ? 0 : slots.front()),
+                .first_choices = several ? number_of(slots) : 0,
+                .choices = static_cast<uint32_t>(slots.size())};
+    }
+
+    uint32_t number_of(const std::vector<hp_backend>& group, const std::vector<OwnSlots>& clients) {
+        if (clients.empty()) return 0;
+        std::vector<std::pair<hp_address, hp_share>> shares;
+        std::string bytes;
+        for (const OwnSlots& client : clients) {
+            const auto& [address, share] = shares.emplace_back(to_wire(client.client), share_of(group, client.slots));
+            bytes += bytes_of(address) + bytes_of(share);
+        }
+        const uint32_t number = own_.of(bytes);
+        for (const auto& [address, share] : shares) tables.own.emplace(hp_client{number, address}, share);
+        return number;
+    }
+
     // Backends behind one route have the same peers.
     uint32_t peers_of(const Ip& backend) {
         const Route* route = topology_.owns(backend) ? nullptr : topology_.route_to(backend);
@@ -195,6 +215,7 @@ private:
     const Topology& topology_;
     Numbers& backends_;
     Numbers& choices_;
+    Numbers& own_;
     Numbers& rules_;
     Numbers& networks_;
     std::map<const Route*, uint32_t> behind_;
@@ -216,12 +237,12 @@ void Numbers::forget_unused() { before_ = std::exchange(used_, {}); }
 
 Tables Compiler::compile(const Desired& desired, PortRange ports,
                          const std::function<uint32_t(const Service&)>& slot_of) {
-    Filler filler(desired, backends_, choices_, rules_, networks_);
+    Filler filler(desired, backends_, choices_, own_, rules_, networks_);
     for (const Service& service : desired.ruleset.services()) filler.add(service, slot_of(service));
     filler.add_surroundings();
     filler.tables.settings.first_port = ports.first;
     filler.tables.settings.ports = static_cast<uint32_t>(ports.size());
-    for (Numbers* numbers : {&backends_, &choices_, &rules_, &networks_}) numbers->forget_unused();
+    for (Numbers* numbers : {&backends_, &choices_, &own_, &rules_, &networks_}) numbers->forget_unused();
     return std::move(filler.tables);
 }
 

@@ -25,6 +25,7 @@ struct Tables {
     Table<hp_asked, hp_endpoint> endpoints;
     Table<uint32_t, hp_backend> backends;
     Table<uint32_t, hp_choices> choices;
+    Table<hp_client, hp_share> own;
     Table<uint32_t, hp_rules> rules;
     Table<hp_network, uint32_t> networks;
     Table<hp_address, uint32_t> guarded;
@@ -55,7 +56,11 @@ class Compiler {
 public:
     // `first`: a number that nothing in the kernel has, nor any above it.
     explicit Compiler(uint32_t first)
-        : backends_(first), choices_(first), rules_(first), networks_(std::max<uint32_t>(first, HP_FIRST_LISTED)) {}
+        : backends_(first),
+          choices_(first),
+          own_(std::max<uint32_t>(first, 1)),
+          rules_(first),
+          networks_(std::max<uint32_t>(first, HP_FIRST_LISTED)) {}
 
     // `ports`: those that translated sources get. `slot_of`: where a service is counted.
     Tables compile(const Desired& desired, PortRange ports, const std::function<uint32_t(const Service&)>& slot_of);
@@ -63,6 +68,7 @@ public:
 private:
     Numbers backends_;
     Numbers choices_;
+    Numbers own_;
     Numbers rules_;
     Numbers networks_;
 };

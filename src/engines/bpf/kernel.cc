@@ -43,6 +43,7 @@ Maps maps_of(const nat_tc& skeleton) {
     return {.endpoints = typed<hp_asked, hp_endpoint>(maps.hp_endpoints),
             .backends = typed<uint32_t, hp_backend>(maps.hp_backends),
             .choices = typed<uint32_t, hp_choices>(maps.hp_choices_of),
+            .own = typed<hp_client, hp_share>(maps.hp_own),
             .rules = typed<uint32_t, hp_rules>(maps.hp_rules_of),
             .networks = typed<hp_network, uint32_t>(maps.hp_networks),
             .guarded = typed<hp_address, uint32_t>(maps.hp_guarded),

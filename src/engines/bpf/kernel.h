@@ -18,6 +18,7 @@ struct Maps {
     KernelMap<hp_asked, hp_endpoint> endpoints;
     KernelMap<uint32_t, hp_backend> backends;
     KernelMap<uint32_t, hp_choices> choices;
+    KernelMap<hp_client, hp_share> own;
     KernelMap<uint32_t, hp_rules> rules;
     KernelMap<hp_network, uint32_t> networks;
     KernelMap<hp_address, uint32_t> guarded;

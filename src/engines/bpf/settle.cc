@@ -52,6 +52,7 @@ Result<Tables> read_tables(const Maps& maps) {
     if (auto done = fill(tables.endpoints, maps.endpoints); !done) return done.error();
     if (auto done = fill(tables.backends, maps.backends); !done) return done.error();
     if (auto done = fill(tables.choices, maps.choices); !done) return done.error();
+    if (auto done = fill(tables.own, maps.own); !done) return done.error();
     if (auto done = fill(tables.rules, maps.rules); !done) return done.error();
     if (auto done = fill(tables.networks, maps.networks); !done) return done.error();
     if (auto done = fill(tables.guarded, maps.guarded); !done) return done.error();
@@ -70,6 +71,7 @@ Result<Tables> read_tables(const Maps& maps) {
 uint32_t first_free_number(const Tables& tables) {
     uint32_t first = std::max({beyond(tables.backends), beyond(tables.choices), beyond(tables.rules)});
     for (const auto& [key, value] : tables.networks) first = std::max(first, key.network + 1);
+    for (const auto& [key, share] : tables.own) first = std::max(first, key.own + 1);
     // A network that holds no address is named by those only that mean it.
     for (const auto& [key, backend] : tables.backends) first = std::max(first, backend.peers + 1);
     for (const auto& [key, rules] : tables.rules) {
@@ -88,10 +90,12 @@ Result<> settle(const Maps& maps, const Tables& before, const Tables& now) {
     if (auto done = add(maps.rules, before.rules, now.rules); !done) return done;
     if (auto done = add(maps.backends, before.backends, now.backends); !done) return done;
     if (auto done = add(maps.choices, before.choices, now.choices); !done) return done;
+    if (auto done = add(maps.own, before.own, now.own); !done) return done;
     if (auto done = add(maps.guarded, before.guarded, now.guarded); !done) return done;
     if (auto done = add(maps.endpoints, before.endpoints, now.endpoints); !done) return done;
     drop(maps.endpoints, before.endpoints, now.endpoints);
     drop(maps.guarded, before.guarded, now.guarded);
+    drop(maps.own, before.own, now.own);
     drop(maps.choices, before.choices, now.choices);
     drop(maps.backends, before.backends, now.backends);
     drop(maps.rules, before.rules, now.rules);

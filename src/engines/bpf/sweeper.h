@@ -16,7 +16,7 @@ struct FlowState {
     std::optional<hp_half> back{};  // it may be gone
 
     Protocol protocol() const;
-    bool ended() const;     // a reset, or both FINs
+    bool ended() const;  // a reset, or both FINs
     bool answered() const { return !back || back->bytes > 0; }
     uint32_t seen() const;  // the tick
     uint64_t bytes_to_client() const { return back ? back->bytes : 0; }

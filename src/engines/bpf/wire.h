@@ -7,11 +7,12 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 5, /* of everything below */
+    HP_VERSION = 6, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
     HP_MOST_CHOICES = 1 << 19, /* a restart has those of before beside its own */
+    HP_MOST_OWN = 1 << 18,
     HP_MOST_SERVICES = 1 << 18,
     HP_MOST_NETWORKS = 1 << 20,
     HP_MOST_BEYOND = 1 << 21, /* halves of flows, two each, for which hp_slots has no room */
@@ -60,14 +61,25 @@ struct hp_asked {
     __u8 zero;
 };
 
-struct hp_endpoint {
-    __u32 service;       /* whose: a key of hp_counts */
-    __u32 rules;         /* how its flows are treated: a key of hp_rules_of */
+/* Among which backends a client's flow is balanced. */
+struct hp_share {
     __u32 first_backend; /* of those that answer, one after the other; that one, if there is one choice only */
     __u32 first_choices; /* a key of hp_choices_of, where there are several */
-    __u32 choices;       /* in turn or by the client; 0: all backends are down */
-    __u16 offset;        /* of the port that was asked in its range, host order */
+    __u32 choices;       /* in turn or by the client; 0: all backends are down, or none but the client itself is up */
+};
+
+struct hp_endpoint {
+    __u32 service; /* whose: a key of hp_counts */
+    __u32 rules;   /* how its flows are treated: a key of hp_rules_of */
+    struct hp_share share;
+    __u32 own;    /* clients with a share of their own, in hp_own: those that are backends; 0: there are none */
+    __u16 offset; /* of the port that was asked in its range, host order */
     __u16 zero;
+};
+
+struct hp_client {
+    __u32 own;
+    struct hp_address address;
 };
 
 struct hp_backend {
@@ -245,7 +257,8 @@ struct hp_link {
 #endif
 HP_ASSERT_SIZE(hp_tuple, 40);
 HP_ASSERT_SIZE(hp_asked, 20);
-HP_ASSERT_SIZE(hp_endpoint, 24);
+HP_ASSERT_SIZE(hp_endpoint, 28);
+HP_ASSERT_SIZE(hp_client, 20);
 HP_ASSERT_SIZE(hp_backend, 40);
 HP_ASSERT_SIZE(hp_rules, 84);
 HP_ASSERT_SIZE(hp_network, 24);

@@ -58,7 +58,7 @@ std::string first_port_of(const Backend& backend) {
 
 // An expression that numbers a slot: whose turn it is, or whose the client is.
 std::string slot(Balance balance, std::string_view ip, size_t slots) {
-    if (balance == Balance::round_robin) return fmt::format("numgen inc mod {}", slots);
+    if (!is_by_source(balance)) return fmt::format("numgen inc mod {}", slots);
     return fmt::format("jhash {} saddr mod {} seed {:#x}", ip, slots, source_hash_seed);
 }
 
@@ -131,6 +131,23 @@ std::string choice(Part& part, const Service& service, const EndpointRange& list
     return fmt::format("meta l4proto {{ tcp, udp }} dnat {} to {} map {{ {} }}\n", ip, number, choices);
 }
 
+// Leads those clients elsewhere that are backends themselves, as `self` of the service says; everybody else goes on.
+std::string lead_backends(Part& part, const Service& service, const EndpointRange& listen,
+                          const std::vector<const Backend*>& backends) {
+    const Family family = listen.ip.family();
+    std::string led;
+    for (const OwnSlots& own : own_slots(service, backends)) {
+        std::string where = "goto " + for_family("denied", family);
+        if (!own.slots.empty()) {
+            const Definition chosen = chain_of(service, choice(part, service, listen, backends, own.slots));
+            part.definitions.push_back(chosen);
+            where = goto_chain(chosen);
+        }
+        led.append(led.empty() ? "" : ", ").append(own.client.str()).append(" : ").append(where);
+    }
+    return led.empty() ? "" : fmt::format("{} saddr vmap {{ {} }}\n", keyword(listen.ip), led);
+}
+
 // The chain of a source policy; one of the frame's, except for `map`.
 std::string source_chain(Part& part, const Service& service, Family family) {
     if (service.source != SourcePolicy::map) return for_family(name(service.source), family);
@@ -173,10 +190,12 @@ void lead(Part& part, const Service& service, const EndpointRange& listen, const
     part.definitions.push_back(treatment);
     const bool one_port = listen.ports.size() == 1;
     const auto admission = admit(part, service, family);
+    const std::string backends_led = lead_backends(part, service, listen, backends);
     std::optional<Definition> chosen;
     const auto limits = limit(part, service, family);
-    if (admission || limits || !one_port || slots.size() > 1) {
-        chosen = chain_behind(admission, limits, service, choice(part, service, listen, backends, slots));
+    if (admission || limits || !backends_led.empty() || !one_port || slots.size() > 1) {
+        chosen =
+            chain_behind(admission, limits, service, backends_led + choice(part, service, listen, backends, slots));
         part.definitions.push_back(*chosen);
     }
     const std::string ports_asked = text(listen.ports);

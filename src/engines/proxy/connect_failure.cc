@@ -1,7 +1,10 @@
 #include "engines/proxy/connect_failure.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
+#include "base/lower_case.h"
 #include "base/result.h"
 
 namespace hairpin::proxy {
@@ -27,15 +30,29 @@ Refusal refusal_for(int error_number) {
 
 }  // namespace
 
-ConnectFailure ConnectFailure::of(int error_number) { return {refusal_for(error_number), error_number, false}; }
+ConnectFailure ConnectFailure::of(int error_number) {
+    return {.refusal = refusal_for(error_number), .error_number = error_number};
+}
+
+ConnectFailure ConnectFailure::of_timeout(std::chrono::milliseconds waited) {
+    return {.refusal = Refusal::backend, .error_number = ETIMEDOUT, .waited = waited};
+}
 
 ConnectFailure ConnectFailure::of_source(int error_number) {
     // bind() says "not available" of an address that is not the machine's, not of a port.
     const Refusal refusal = error_number == EADDRNOTAVAIL ? Refusal::backend : refusal_for(error_number);
-    return {refusal, error_number, true};
+    return {.refusal = refusal, .error_number = error_number, .in_source = true};
+}
+
+std::string ConnectFailure::reason() const {
+    if (waited.count() > 0) return fmt::format("no answer within {} ms", waited.count());
+    return in_lower_case(describe_errno(error_number));
 }
 
 std::string ConnectFailure::describe(const Leg& backend) const {
+    if (waited.count() > 0) {
+        return fmt::format("backend {} did not answer within {} ms", backend.destination.str(), waited.count());
+    }
     const std::string where = "backend " + backend.destination.str() + ": ";
     if (!in_source) return where + advice(backend.protocol);
     return where + "cannot send from " + backend.source.ip.str() + ": " + advice(backend.protocol) +

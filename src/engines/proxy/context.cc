@@ -1,8 +1,40 @@
 #include "engines/proxy/context.h"
 
+#include <algorithm>
+
 #include "engines/proxy/session.h"
+#include "model/slots.h"
 
 namespace hairpin::proxy {
+
+Attempts Served::attempts(const Ip& client) const {
+    const Service& service = *listen.service;
+    const bool is_backend =
+        service.self != SelfPolicy::allow &&
+        std::ranges::any_of(service.backends, [&](const Backend& b) { return b.endpoint.ip == client; });
+    const auto slots = is_backend ? std::make_shared<const Slots>(slots_of(service, client)) : listen.slots;
+    const size_t first = record->slot(service.balance, slots->size(), client);
+    Attempts attempts = service.balance == Balance::least_connections ? Attempts(slots, first, service, *backends)
+                                                                      : Attempts(slots, first);
+    if (is_backend && service.self != SelfPolicy::deny) attempts.then(listen.slots);
+    return attempts;
+}
+
+// Others than the client itself do take flows, or nobody does.
+Refusal Served::nobody() const {
+    if (takes_new_flows(*listen.service)) return Refusal::denied;
+    record->report(Refusal::backend, [] { return std::string(nobody_takes_flows); });
+    return Refusal::backend;
+}
+
+void Served::failed(Choice choice, const ConnectFailure& failure) const {
+    const auto& health = listen.service->health;
+    if (!failure.is_of_backend() || !health || !health->passive) return;
+    BackendRecord& backend = *(*backends)[choice.backend];
+    if (backend.failed() < health->passive->failures) return;
+    backend.accepted();  // they count anew
+    record->tell_failure(listen.service->backends[choice.backend].endpoint, failure.reason());
+}
 
 Context::Context(size_t worker_index, LoopGuard& loop_guard) : worker(worker_index), guard(loop_guard) {}
 

@@ -11,6 +11,7 @@
 #include "engines/engine.h"
 #include "engines/proxy/attempts.h"
 #include "engines/proxy/compile.h"
+#include "engines/proxy/connect_failure.h"
 #include "engines/proxy/counters.h"
 #include "engines/proxy/loop_guard.h"
 #include "engines/proxy/relay.h"
@@ -28,12 +29,18 @@ struct Served {
     Listen listen;
     ServiceRecord* record = nullptr;  // lives as long as the engine
     Counters* counters = nullptr;     // this worker's, in the record
+    std::shared_ptr<const BackendRecords> backends = {};
 
-    // The backends for one more connection or session of this client.
-    Attempts attempts(const Ip& client) const {
-        const Slots& slots = *listen.slots;
-        return {slots, record->slot(listen.service->balance, slots.size(), client)};
-    }
+    // The backends for one more connection or session of this client. This and the Desired must last as long.
+    Attempts attempts(const Ip& client) const;
+    // Why there is none.
+    Refusal nobody() const;
+
+    LiveThere live_at(Choice choice) const { return LiveThere((*backends)[choice.backend]); }
+
+    // What a client's connection met there, for `passive` of the service's health.
+    void accepted(Choice choice) const { (*backends)[choice.backend]->accepted(); }
+    void failed(Choice choice, const ConnectFailure& failure) const;
 
     // Whether the service's limits leave room for one more connection or session of this client, which is counted
     // then, as long as its `share` lives. Where one is reached that is told.

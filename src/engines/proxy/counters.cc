@@ -1,5 +1,7 @@
 #include "engines/proxy/counters.h"
 
+#include <algorithm>
+
 namespace hairpin::proxy {
 
 std::optional<uint64_t> Throttle::admit(std::chrono::steady_clock::time_point now) {
@@ -13,12 +15,48 @@ std::optional<uint64_t> Throttle::admit(std::chrono::steady_clock::time_point no
     return held_back_.exchange(0, std::memory_order_relaxed);
 }
 
-ServiceRecord::ServiceRecord(std::string name, size_t workers, std::function<void(const Event&)> on_event)
-    : name_(std::move(name)), counters_(workers), on_event_(std::move(on_event)) {}
+ServiceRecord::ServiceRecord(std::string name, size_t workers, std::function<void(const Event&)> on_event,
+                             OnFailure on_failure)
+    : name_(std::move(name)), counters_(workers), on_event_(std::move(on_event)), on_failure_(std::move(on_failure)) {}
+
+std::shared_ptr<const BackendRecords> ServiceRecord::backends_of(const Service& service) {
+    const auto now = Clock::now();
+    auto records = std::make_shared<BackendRecords>();
+    std::set<EndpointRange> taking;
+    for (const Backend& backend : service.backends) {
+        auto& record = backends_[backend.endpoint];
+        if (!record) record = std::make_shared<BackendRecord>();
+        records->push_back(record);
+        if (backend.weight > 0) taking.insert(backend.endpoint);
+    }
+    for (size_t i = 0; i < records->size(); ++i) {
+        const Backend& backend = service.backends[i];
+        if (backend.weight == 0 || taking_.contains(backend.endpoint)) continue;
+        (*records)[i]->join(join_at(service, backend, now), now);
+    }
+    taking_ = std::move(taking);
+    std::erase_if(backends_, [](const auto& known) { return known.second.use_count() == 1; });
+    return records;
+}
+
+// As many flows as those that take some already have the fewest of, for its weight.
+uint64_t ServiceRecord::join_at(const Service& service, const Backend& newcomer, Clock::time_point now) const {
+    std::optional<uint64_t> fewest;
+    for (const Backend& backend : service.backends) {
+        if (backend.weight == 0 || !taking_.contains(backend.endpoint)) continue;
+        const uint64_t busy = backends_.at(backend.endpoint)->busy(now) * newcomer.weight / backend.weight;
+        fewest = std::min(busy, fewest.value_or(busy));
+    }
+    return fewest.value_or(0);
+}
+
+void ServiceRecord::tell_failure(const EndpointRange& backend, std::string_view reason) const {
+    on_failure_({name_, backend, "clients are not accepted: " + std::string(reason)});
+}
 
 size_t ServiceRecord::slot(Balance balance, size_t slots, const Ip& client) {
     if (slots <= 1) return 0;
-    if (balance != Balance::round_robin) return source_hash(client, slots);
+    if (is_by_source(balance)) return source_hash(client, slots);
     return turn_.fetch_add(1, std::memory_order_relaxed) % slots;
 }
 

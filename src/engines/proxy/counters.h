@@ -5,13 +5,18 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
+#include <memory>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engines/engine.h"
 #include "engines/episode.h"
+#include "engines/proxy/backend_record.h"
 #include "engines/proxy/flow_limits.h"
 #include "model/stats.h"
 
@@ -51,7 +56,8 @@ private:
 // One service across all workers; outlives every session of it, and reloads of the configuration.
 class ServiceRecord {
 public:
-    ServiceRecord(std::string name, size_t workers, std::function<void(const Event&)> on_event);
+    using OnFailure = std::function<void(BackendFailure)>;
+    ServiceRecord(std::string name, size_t workers, std::function<void(const Event&)> on_event, OnFailure on_failure);
 
     const std::string& name() const { return name_; }
     Counters& of_worker(size_t worker) { return counters_[worker]; }
@@ -73,6 +79,13 @@ public:
     void report(Limit limit, uint32_t most, const Ip& client);
 
     FlowLimits limits;
+
+    // What is known of the backends that it has from now on; those that only now take new flows join(). The engine's
+    // thread.
+    std::shared_ptr<const BackendRecords> backends_of(const Service& service);
+    // As many clients in a row have failed there as `passive` says. Any thread.
+    void tell_failure(const EndpointRange& backend, std::string_view reason) const;
+
     std::atomic<uint32_t> sessions{0};  // UDP sessions alive in all workers, against Service::max_sessions
 
     // Of so many slots, of which there may be none, the one of this client's next connection or session. Any thread.
@@ -80,6 +93,7 @@ public:
 
 private:
     void tell(const std::string& message, uint64_t held_back) const;
+    uint64_t join_at(const Service& service, const Backend& newcomer, Clock::time_point now) const;
 
     std::string name_;
     std::atomic<uint32_t> turn_{0};  // of round robin: the slot after the one that was given last
@@ -87,6 +101,11 @@ private:
     std::array<Throttle, names_of<Refusal>.size()> throttles_;
     std::array<Episode, all_limits.size()> episodes_;
     std::function<void(const Event&)> on_event_;
+    OnFailure on_failure_;
+
+    // The engine's thread's.
+    std::map<EndpointRange, std::shared_ptr<BackendRecord>> backends_;  // that it has, or where something lives
+    std::set<EndpointRange> taking_;                                    // of those, which take new flows
 };
 
 }  // namespace hairpin::proxy

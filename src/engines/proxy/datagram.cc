@@ -52,12 +52,13 @@ std::optional<ConnectFailure> DatagramSession::open() {
     const Service& service = *listener_.served_.listen.service;
     const Leg client = {Protocol::udp, key_.told.source, {key_.asked, listener_.served_.listen.endpoint.port}};
     Attempts attempts = listener_.served_.attempts(client.source.ip);
-    if (attempts.none()) record_.report(Refusal::backend, [] { return std::string(nobody_takes_flows); });
+    if (attempts.none()) return ConnectFailure{.refusal = listener_.served_.nobody()};
     std::optional<ConnectFailure> failure = ConnectFailure::of(EHOSTUNREACH);
     while (const auto choice = attempts.next()) {
         const auto flow =
             translate(context_.desired->ruleset, context_.desired->topology, client, *choice, proxy_abilities);
         if (!flow) return ConnectFailure::of(EHOSTUNREACH);
+        live_ = listener_.served_.live_at(*choice);
         failure = try_connect(flow->backend);
         if (!failure) {
             header_ = write_proxy_header(service.send_proxy, Protocol::udp, key_.told, header_space_);

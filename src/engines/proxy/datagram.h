@@ -84,6 +84,7 @@ private:
     Fd backend_;
     Path path_ = Path::external;
     Leg leg_;  // to the backend, with the port it calls from
+    LiveThere live_;
     const std::chrono::steady_clock::time_point began_;
     size_t largest_joined_to_backend_ = most_segment_bytes;
     size_t largest_joined_to_client_ = most_segment_bytes;

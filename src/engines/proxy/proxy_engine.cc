@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -52,6 +53,7 @@ public:
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
     Result<uint64_t> end_connections(const std::function<bool(const LiveFlow&)>& which) override;
+    std::vector<BackendFailure> take_failures() override;
     Result<> clear() override { return apply(std::make_shared<const Desired>()); }
     std::vector<int> listening_sockets() const override;
     void stop_listening() override;
@@ -66,8 +68,12 @@ private:
     size_t sockets_for(const Listen& listen) const { return listen.shared ? worker_count_ : 1; }
     ServiceRecord& record_of(const std::string& service);
 
+    void note(BackendFailure failure);
+
     const EngineOptions options_;
     const size_t worker_count_;
+    std::mutex mutex_;
+    std::vector<BackendFailure> failures_;  // guarded by mutex_
     LoopGuard guard_;
     std::map<std::string, std::unique_ptr<ServiceRecord>, std::less<>> records_;  // of every service there ever was
     std::map<Key, bool> serving_;                                                 // endpoint -> Listen::shared
@@ -144,7 +150,8 @@ Result<Fd> ProxyEngine::open(const Listen& listen) {
 ServiceRecord& ProxyEngine::record_of(const std::string& service) {
     auto known = records_.find(service);
     if (known == records_.end()) {
-        auto record = std::make_unique<ServiceRecord>(service, worker_count_, options_.on_event);
+        auto record = std::make_unique<ServiceRecord>(service, worker_count_, options_.on_event,
+                                                      [this](BackendFailure failure) { note(std::move(failure)); });
         known = records_.emplace(service, std::move(record)).first;
     }
     return *known->second;
@@ -159,6 +166,10 @@ Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto enough = check_descriptors(sockets); !enough) return enough;
     if (auto started = start_workers(); !started) return started;
 
+    std::map<const Service*, std::shared_ptr<const BackendRecords>> backends;
+    for (const Service& service : desired->ruleset.services()) {
+        backends[&service] = record_of(service.name).backends_of(service);
+    }
     std::vector<Assignment> assignments(worker_count_);
     for (Assignment& assignment : assignments) assignment.desired = desired;
     std::map<Key, bool> serving;
@@ -174,7 +185,7 @@ Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
         ServiceRecord& record = record_of(listen.service->name);
         for (size_t i = 0; i < worker_count_; ++i) {
             if (!listen.shared && i != listen.owner(worker_count_)) continue;
-            Assignment::Socket socket{{listen, &record, &record.of_worker(i)}, Fd()};
+            Assignment::Socket socket{{listen, &record, &record.of_worker(i), backends.at(listen.service)}, Fd()};
             if (!keep) {
                 auto fd = open(listen);
                 if (!fd) return fd.error();
@@ -216,6 +227,20 @@ Result<uint64_t> ProxyEngine::end_connections(const std::function<bool(const Liv
     uint64_t ended = 0;
     for (const auto& worker : workers_) ended += worker->end_connections(which);
     return ended;
+}
+
+// On a worker's thread.
+void ProxyEngine::note(BackendFailure failure) {
+    {
+        const std::lock_guard lock(mutex_);
+        failures_.push_back(std::move(failure));
+    }
+    options_.on_failure();
+}
+
+std::vector<BackendFailure> ProxyEngine::take_failures() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(failures_, {});
 }
 
 std::vector<int> ProxyEngine::listening_sockets() const {

@@ -38,7 +38,8 @@ struct Session::Opening {
     Endpoint asked;       // the external endpoint, as a concrete address
     ProxyAddresses told;  // the client and what it asked, as the first proxy saw it; without one, peer and asked
     std::optional<Attempts> attempts;
-    std::optional<Flow> flow;  // to the backend being tried
+    Choice choice;             // the backend being tried
+    std::optional<Flow> flow;  // to it
     Refusal refusal = Refusal::backend;
 };
 
@@ -158,13 +159,7 @@ void Session::timed_out() {
         case State::greeting:
             return refuse_greeting("it did not come in time");
         case State::connecting:
-            opening_->refusal = Refusal::backend;
-            opening_->served.record->report(Refusal::backend, [&] {
-                return "backend " + opening_->flow->backend.destination.str() + " did not answer within " +
-                       std::to_string(opening_->served.listen.service->connect_timeout.count()) + " ms";
-            });
-            close_backend();
-            return connect_next();
+            return try_another(ConnectFailure::of_timeout(opening_->served.listen.service->connect_timeout));
         case State::resetting:
             if (++delivery_attempts_ == most_delivery_attempts) return abort();
             return reset_when_delivered();
@@ -214,9 +209,7 @@ void Session::connect_next() {
     Opening& opening = *opening_;
     if (!opening.attempts) {
         opening.attempts = opening.served.attempts(opening.told.source.ip);
-        if (opening.attempts->none()) {
-            opening.served.record->report(Refusal::backend, [] { return std::string(nobody_takes_flows); });
-        }
+        if (opening.attempts->none()) return refuse(opening.served.nobody());
     }
     while (const auto choice = opening.attempts->next()) {
         const Leg client = {Protocol::tcp, opening.told.source, opening.asked};
@@ -228,9 +221,12 @@ void Session::connect_next() {
             });
             break;
         }
+        opening.choice = *choice;
+        live_ = opening.served.live_at(*choice);
         const auto failure = try_connect(opening.flow->backend);
         if (!failure) return;
         close_backend();
+        opening.served.failed(*choice, *failure);
         opening.refusal = failure->refusal;
         opening.served.record->report(failure->refusal, [&] { return failure->describe(opening.flow->backend); });
         if (opening.refusal == Refusal::descriptors) break;
@@ -271,14 +267,14 @@ void Session::on_connect_result() {
     backend_.reset = error_number == ECONNRESET;
     if ((error_number == 0 || backend_.reset) && backend_.writable) return on_connected();
     if (error_number == 0 && !(backend_.drain)) return;
-    try_another(error_number != 0 ? error_number : ECONNRESET);
+    try_another(ConnectFailure::of(error_number != 0 ? error_number : ECONNRESET));
 }
 
 // The backend that is being tried turned out to be none.
-void Session::try_another(int error_number) {
+void Session::try_another(const ConnectFailure& failure) {
     opening_->refusal = Refusal::backend;
-    opening_->served.record->report(Refusal::backend,
-                                    [&] { return ConnectFailure::of(error_number).describe(opening_->flow->backend); });
+    opening_->served.record->report(Refusal::backend, [&] { return failure.describe(opening_->flow->backend); });
+    opening_->served.failed(opening_->choice, failure);
     close_backend();
     connect_next();
 }
@@ -288,15 +284,17 @@ void Session::on_connected() {
     const Service& service = *opening.served.listen.service;
     const Endpoint& backend = opening.flow->backend.destination;
     if (context_.desired->topology.owns(backend.ip) && local_endpoint(backend_.fd) == backend) {
-        return try_another(ECONNREFUSED);  // nobody listens there: the kernel connected the socket to itself
+        return try_another(
+            ConnectFailure::of(ECONNREFUSED));  // nobody listens there: the kernel connected the socket to itself
     }
     if (service.send_proxy != ProxyHeader::none) {
         std::array<uint8_t, proxy_header_space> space{};
         const auto header = write_proxy_header(service.send_proxy, Protocol::tcp, opening.told, space);
         // A new socket has room for all of it: anything else is a broken one.
         const ssize_t sent = send(backend_.fd, header.data(), header.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent != static_cast<ssize_t>(header.size())) return try_another(sent < 0 ? errno : EIO);
+        if (sent != static_cast<ssize_t>(header.size())) return try_another(ConnectFailure::of(sent < 0 ? errno : EIO));
     }
+    opening.served.accepted(opening.choice);
     path_ = opening.flow->path;
     counters_->accepted[static_cast<size_t>(path_)].add();
     if (opening.told.source != opening.peer) told_ = std::make_unique<Endpoint>(opening.told.source);
@@ -322,6 +320,7 @@ std::optional<LiveFlow> Session::flow() const {
 }
 
 void Session::close_backend() {
+    live_ = {};
     if (backend_.fd < 0) return;
     if (guarded_) context_.guard.forget(*guarded_);
     guarded_.reset();

@@ -73,7 +73,7 @@ private:
     std::optional<ConnectFailure> try_connect(const Leg& leg);
     void on_connect_result();
     void on_connected();
-    void try_another(int error_number);
+    void try_another(const ConnectFailure& failure);
     void close_backend();
     void refuse(Refusal refusal);
     void relay();
@@ -89,6 +89,7 @@ private:
     ServiceRecord* record_;
     Counters* counters_;  // this worker's, in the record
     size_t place_;        // in Context::sessions
+    LiveThere live_;      // at the backend, and while it is being tried
     std::unique_ptr<Opening> opening_;
     std::unique_ptr<FlowLimits::Share> share_;  // of the service's limits; null: it has none
     std::unique_ptr<Endpoint> told_;            // the client, as a PROXY header names it; null: it is who connected

@@ -36,6 +36,8 @@ services:
             deny: [10.0.0.0/24, 10.0.0.3]}
   limited: {listen: ["1.0.0.1:24", "[2001:db8::1]:26"], backends: 10.0.0.2:24, limits: {connections: 100, connections_per_client: 5,
             new_per_second: 9, new_per_second_per_client: 1}}
+  own: {listen: 1.0.0.1:28, backends: [10.0.0.2:24, 10.0.0.3:24], self: avoid}
+  alone: {listen: 1.0.0.1:29, backends: 10.0.0.2:26, self: deny, balance: least_connections}
   behind: {listen: 1.0.0.1:23, backends: 10.0.0.2:23, allow: 1.0.0.0/24, proxy_protocol: {accept_from: 203.0.113.0/24}}
 )";
 
@@ -117,6 +119,8 @@ constexpr Case cases[] = {
     {"judged_by_a_header", "203.0.113.7", "1.0.0.1:23"},
     {"limited", "2001:db8::9", "[2001:db8::1]:26"},
     {"limited_inside", "10.0.0.3", "1.0.0.1:24"},
+    {"avoids_itself", "10.0.0.2", "1.0.0.1:28"},
+    {"denies_itself", "10.0.0.2", "1.0.0.1:29"},
     {"other_protocol", "10.0.0.2", "1.0.0.1:53"},
 };
 

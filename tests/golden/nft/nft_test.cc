@@ -38,7 +38,8 @@ TEST_P(Golden, nft) {
 
 INSTANTIATE_TEST_SUITE_P(golden, Golden,
                          testing::Values("one_backend", "several_backends", "ranges", "source_policies",
-                                         "both_families", "every_address", "beyond_routers", "admission", "limits"),
+                                         "both_families", "every_address", "beyond_routers", "admission", "limits",
+                                         "self"),
                          [](const auto& param) { return std::string(param.param); });
 
 TEST(GoldenFrame, nft) { expect_golden("nft/frame.nft", frame({32768, 60999})); }

@@ -62,6 +62,16 @@ TEST(ParseHealth, KeysOfEachKind) {
     EXPECT_EQ(check("command: /usr/bin/check").command, std::vector<std::string>{"/usr/bin/check"});
 }
 
+TEST(ParseHealth, PassiveBesideChecksOrAlone) {
+    const HealthCheck both = check("kind: http, passive: {failures: 5, for: 1m}");
+    EXPECT_EQ(both.kind, CheckKind::http);
+    EXPECT_EQ(both.passive, (PassiveCheck{5, 1min}));
+    const HealthCheck alone = check("kind: none, passive: {for: 2s}, when_none: refuse");
+    EXPECT_EQ(alone.kind, CheckKind::none);
+    EXPECT_EQ(alone.passive, (PassiveCheck{3, 2s}));
+    EXPECT_FALSE(check("kind: tcp").passive);
+}
+
 TEST(ParseHealth, DefaultsHoldUntilAServiceGivesItsOwn) {
     const std::string defaults = "defaults: {health: {kind: http, interval: 5s}}\n";
     EXPECT_EQ(health("", defaults)->interval, 5s);

@@ -27,7 +27,8 @@ std::string needs(const Key& key) {
 
 // A file that holds this value at this path, and a valid service beside it.
 std::string with(const Key& key, const std::string& value) {
-    const std::string setting = std::string(key.name) + ": " + value;
+    std::string setting = std::string(key.name) + ": " + value;
+    if (key.path() == "services.*.health.kind" && value == "none") setting += ", passive: {}";
     std::string service = "services: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80";
     if (key.parent.empty()) return (key.name == "services" ? "" : service + "}}\n") + setting;
     if (key.parent == "services") return "services: {a: " + value + "}";
@@ -40,6 +41,7 @@ std::string with(const Key& key, const std::string& value) {
     if (key.parent == "api") return service + "}}\napi: {" + setting + "}";
     const std::string outer(key.parent.substr(key.parent.rfind('.') + 1));
     if (outer == "health") service += ", protocol: both";
+    if (outer == "passive") return service + ", health: {passive: {" + setting + "}}}}";
     return service + ", " + outer + ": {" + needs(key) + setting + "}}}";
 }
 
@@ -69,6 +71,14 @@ TEST(Keys, TheDefaultsOfTheTableAreTheDefaultsOfTheModel) {
             const Key* kind = find_key(key.parent, "kind");
             const Config check = parse_config(with(*kind, needs(key).empty() ? "tcp" : "http"), "test.yaml");
             EXPECT_EQ(written.services, check.services) << key.path();
+            continue;
+        }
+        if (key.parent == "services.*.health.passive") {  // likewise
+            const Config passive = parse_config(with(*find_key("services.*.health", "passive"), "{}"), "test.yaml");
+            ASSERT_EQ(passive.services.size(), 1u);
+            Service expected = passive.services.front();
+            expected.protocols = Protocols::tcp;
+            EXPECT_EQ(written.services, std::vector{expected}) << key.path();
             continue;
         }
         EXPECT_EQ(written.services, plain.services) << key.path();

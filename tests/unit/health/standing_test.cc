@@ -51,5 +51,24 @@ TEST(Standing, CountsWhatCameInARow) {
     EXPECT_TRUE(standing.checked());
 }
 
+TEST(Standing, ClientsThatFailKnockItDownUntilChecksPassOrItIsForgiven) {
+    HealthCheck check;
+    check.rise = 2;
+    Standing standing;
+    standing.take(true, check);
+    EXPECT_TRUE(standing.knock_down(4));
+    EXPECT_FALSE(standing.up());
+    EXPECT_EQ(standing.in_a_row(), 4u);
+    EXPECT_FALSE(standing.knock_down(4)) << "it is down";
+    EXPECT_FALSE(standing.take(true, check));
+    EXPECT_TRUE(standing.take(true, check));
+    EXPECT_TRUE(standing.up());
+
+    EXPECT_TRUE(standing.knock_down(1));
+    standing.forgive();
+    EXPECT_TRUE(standing.up());
+    EXPECT_FALSE(standing.checked());
+}
+
 }  // namespace
 }  // namespace hairpin::health

@@ -271,6 +271,18 @@ TEST(Plan, WithSourceHashAClientIsAnsweredByOneBackend) {
     EXPECT_TRUE(std::ranges::any_of(plan.notes, [](const std::string& note) { return note.starts_with("web: not "); }));
 }
 
+TEST(Plan, ABackendIsNotExpectedToReachWhomSelfKeepsItFrom) {
+    Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"});
+    web.self = SelfPolicy::avoid;
+    const auto avoiding = rows_of(make_plan(Ruleset({web}), proxy));
+    EXPECT_FALSE(has(avoiding, "self server1 -> server1 sees 1.0.0.1"));
+    EXPECT_TRUE(has(avoiding, "external client -> server1 sees 1.0.0.1"));
+    web.backends.pop_back();
+    EXPECT_TRUE(has(rows_of(make_plan(Ruleset({web}), proxy)), "self server1 -> server1 sees 1.0.0.1"));
+    web.self = SelfPolicy::deny;
+    EXPECT_FALSE(has(rows_of(make_plan(Ruleset({web}), proxy)), "self server1 -> server1 sees 1.0.0.1"));
+}
+
 TEST(Plan, ABackendWithoutWeightIsNotAsked) {
     Service web = service("web", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"});
     web.backends[0].weight = 0;

@@ -86,5 +86,53 @@ TEST(Slots, OfMaglevAreWhereTheyEverWere) {
     EXPECT_EQ(names[4098], "10.0.0.3:80");
 }
 
+// By address, of those that a client's flows are balanced among; with one slot each.
+std::vector<std::string> open_to(const Service& service, std::string_view client) {
+    std::vector<std::string> names;
+    for (const uint16_t slot : slots_of(service, *Ip::parse(client))) {
+        names.push_back(service.backends[slot].endpoint.str());
+    }
+    return names;
+}
+
+TEST(SelfPolicy, SaysWhichBackendsAClientMayGetThatIsOneOfThem) {
+    using Names = std::vector<std::string>;
+    Service service = pool(Balance::round_robin, {{"10.0.0.2:80", 1}, {"10.0.0.3:80", 1}, {"10.0.0.2:81", 1}});
+    const Names all = {"10.0.0.2:80", "10.0.0.3:80", "10.0.0.2:81"};
+    const std::vector<std::pair<SelfPolicy, Names>> expected = {{SelfPolicy::allow, all},
+                                                                {SelfPolicy::avoid, {"10.0.0.3:80"}},
+                                                                {SelfPolicy::prefer, {"10.0.0.2:80", "10.0.0.2:81"}},
+                                                                {SelfPolicy::deny, {"10.0.0.3:80"}}};
+    for (const auto& [policy, names] : expected) {
+        service.self = policy;
+        EXPECT_EQ(open_to(service, "10.0.0.2"), names) << name(policy);
+        EXPECT_EQ(open_to(service, "10.0.0.4"), all) << name(policy) << ": it is no backend";
+    }
+}
+
+TEST(SelfPolicy, WhereOnlyItselfTakesFlowsAvoidIsAsAllowAndDenyLeavesNobody) {
+    Service service = pool(Balance::round_robin, {{"10.0.0.2:80", 1}, {"10.0.0.3:80", 0}});
+    service.self = SelfPolicy::avoid;
+    EXPECT_EQ(slots_of(service, *Ip::parse("10.0.0.2")), Slots{0});
+    service.self = SelfPolicy::deny;
+    EXPECT_EQ(slots_of(service, *Ip::parse("10.0.0.2")), Slots{});
+    service.self = SelfPolicy::prefer;
+    EXPECT_EQ(slots_of(service, *Ip::parse("10.0.0.3")), Slots{0}) << "itself takes no flows";
+}
+
+TEST(SelfPolicy, OwnSlotsAreOfThoseClientsThatHaveOthersThanEverybody) {
+    Service service = pool(Balance::maglev, {{"10.0.0.2:80", 1}, {"10.0.0.3:80", 1}, {"10.0.0.4:80", 1}});
+    EXPECT_TRUE(own_slots(service, {&service.backends[0], &service.backends[1]}).empty());
+    service.self = SelfPolicy::avoid;
+    const auto own = own_slots(service, {&service.backends[0], &service.backends[1]});
+    ASSERT_EQ(own.size(), 2u);
+    EXPECT_EQ(own[0].client.str(), "10.0.0.2");
+    EXPECT_EQ(own[0].slots, Slots{1});
+    EXPECT_EQ(own[1].slots, Slots{0});
+    EXPECT_TRUE(own_slots(service, {&service.backends[0]}).empty()) << "the only one has what everybody has";
+    service.self = SelfPolicy::deny;
+    EXPECT_EQ(own_slots(service, {&service.backends[0]}).at(0).slots, Slots{});
+}
+
 }  // namespace
 }  // namespace hairpin

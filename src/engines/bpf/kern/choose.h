@@ -69,14 +69,25 @@ static __always_inline __u32 hp_source_hash(const struct hp_address* client) {
     return hp_finished(&hash);
 }
 
-static __always_inline struct hp_backend* hp_choose(const struct hp_tuple* asked, const struct hp_endpoint* endpoint,
+/* slots_of() in model/slots.h: a client that is itself a backend may have less to choose from. */
+static __always_inline const struct hp_share* hp_share_of(const struct hp_endpoint* endpoint,
+                                                          const struct hp_address* client) {
+    if (endpoint->own) {
+        const struct hp_client key = {.own = endpoint->own, .address = *client};
+        const struct hp_share* own = bpf_map_lookup_elem(&hp_own, &key);
+        if (own) return own;
+    }
+    return &endpoint->share;
+}
+
+static __always_inline struct hp_backend* hp_choose(const struct hp_tuple* asked, const struct hp_share* share,
                                                     const struct hp_rules* rules, struct hp_counts* counts) {
-    __u32 chosen = endpoint->first_backend;
-    if (endpoint->choices > 1) {
+    __u32 chosen = share->first_backend;
+    if (share->choices > 1) {
         const __u32 slot = rules->balance == HP_ROUND_ROBIN
-                               ? __sync_fetch_and_add(&counts->turn, 1) % endpoint->choices
-                               : ((__u64)hp_source_hash(&asked->source) * endpoint->choices) >> 32;
-        const __u32 key = endpoint->first_choices + slot / HP_CHOICES;
+                               ? __sync_fetch_and_add(&counts->turn, 1) % share->choices
+                               : ((__u64)hp_source_hash(&asked->source) * share->choices) >> 32;
+        const __u32 key = share->first_choices + slot / HP_CHOICES;
         const struct hp_choices* some = bpf_map_lookup_elem(&hp_choices_of, &key);
         if (!some) return 0;
         chosen += some->backend[slot % HP_CHOICES];

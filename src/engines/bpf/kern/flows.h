@@ -192,8 +192,10 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     if (inside && hp_is_outside(link)) return HP_IGNORED;                             /* a forged address */
     if (link != HP_LOOPBACK && hp_lies_in(HP_OWN, &asked->source)) return HP_IGNORED; /* so is ours, from a wire */
     if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED);
-    if (!endpoint->choices) return hp_not_opened(counts, HP_REFUSED_BACKEND);
-    const struct hp_backend* backend = hp_choose(asked, endpoint, rules, counts);
+    if (!endpoint->share.choices) return hp_not_opened(counts, HP_REFUSED_BACKEND);
+    const struct hp_share* share = hp_share_of(endpoint, &asked->source);
+    if (!share->choices) return hp_not_opened(counts, HP_REFUSED_DENIED);
+    const struct hp_backend* backend = hp_choose(asked, share, rules, counts);
     if (!backend) return HP_IGNORED;
     const enum hp_path path = hp_path_of(&asked->source, backend);
     struct hp_shown shown;

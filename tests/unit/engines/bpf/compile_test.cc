@@ -47,7 +47,7 @@ TEST(BpfCompiler, ARangeIsAnEndpointForEachPortOfEachProtocol) {
     const auto asked = tables.endpoints.find(asked_endpoint(Protocol::udp, endpoint("1.0.0.1:5003")));
     ASSERT_NE(asked, tables.endpoints.end());
     EXPECT_EQ(asked->second.offset, 3);
-    EXPECT_EQ(tables.backends.at(asked->second.first_backend).first_port, 7000);
+    EXPECT_EQ(tables.backends.at(asked->second.share.first_backend).first_port, 7000);
     EXPECT_EQ(tables.backends.size(), 1u) << "one for all ports";
 }
 
@@ -64,16 +64,16 @@ TEST(BpfCompiler, BackendsOfAnotherFamilyAreLeftOut) {
     const Tables tables = compiled(compiler, {service("mixed", {"1.0.0.1:80"}, {"10.0.0.2:80", "[fd00::2]:80"}),
                                               service("other", {"1.0.0.1:81"}, {"[fd00::2]:80"})});
     ASSERT_EQ(tables.endpoints.size(), 1u);
-    EXPECT_EQ(tables.endpoints.begin()->second.choices, 1u);
+    EXPECT_EQ(tables.endpoints.begin()->second.share.choices, 1u);
 }
 
 // By slot, the backend, told apart by its port.
 std::vector<int> ports_of_choices(const Tables& tables, std::string_view asked) {
     const hp_endpoint& there = tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint(asked)));
     std::vector<int> chosen;
-    for (uint32_t slot = 0; slot < there.choices; ++slot) {
-        const hp_choices& some = tables.choices.at(there.first_choices + slot / HP_CHOICES);
-        chosen.push_back(tables.backends.at(there.first_backend + some.backend[slot % HP_CHOICES]).first_port);
+    for (uint32_t slot = 0; slot < there.share.choices; ++slot) {
+        const hp_choices& some = tables.choices.at(there.share.first_choices + slot / HP_CHOICES);
+        chosen.push_back(tables.backends.at(there.share.first_backend + some.backend[slot % HP_CHOICES]).first_port);
     }
     return chosen;
 }
@@ -103,8 +103,8 @@ TEST(BpfCompiler, EqualChoicesAreThereOnceAndASingleOneNeedsNone) {
                                               service("b", {"1.0.0.1:81"}, {"10.0.0.4:80", "10.0.0.5:80"}), drained});
     EXPECT_EQ(tables.choices.size(), 1u);
     const hp_endpoint& alone = tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:82")));
-    EXPECT_EQ(alone.choices, 1u);
-    EXPECT_EQ(from_wire(tables.backends.at(alone.first_backend).address).str(), "10.0.0.7");
+    EXPECT_EQ(alone.share.choices, 1u);
+    EXPECT_EQ(from_wire(tables.backends.at(alone.share.first_backend).address).str(), "10.0.0.7");
 }
 
 TEST(BpfCompiler, AServiceWhoseBackendsAreAllDownHasAnEndpointWithoutAny) {
@@ -112,7 +112,7 @@ TEST(BpfCompiler, AServiceWhoseBackendsAreAllDownHasAnEndpointWithoutAny) {
     const Tables tables = compiled(compiler, {service("down", {"1.0.0.1:80"}, {})});
     const auto asked = tables.endpoints.find(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:80")));
     ASSERT_NE(asked, tables.endpoints.end());
-    EXPECT_EQ(asked->second.choices, 0u);
+    EXPECT_EQ(asked->second.share.choices, 0u);
     EXPECT_TRUE(tables.backends.empty());
 }
 
@@ -201,7 +201,7 @@ TEST(BpfCompiler, WhatStaysKeepsItsNumberAndWhatChangesGetsOneThatNothingHad) {
     const Tables one = compiled(compiler, {kept, service("moved", {"1.0.0.1:81"}, {"10.0.0.3:80"})});
     const Tables two = compiled(compiler, {kept, service("moved", {"1.0.0.1:81"}, {"10.0.0.4:80"})});
     const auto first_backend = [](const Tables& tables, std::string_view asked) {
-        return tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint(asked))).first_backend;
+        return tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint(asked))).share.first_backend;
     };
     EXPECT_EQ(first_backend(one, "1.0.0.1:80"), first_backend(two, "1.0.0.1:80"));
     EXPECT_FALSE(one.backends.contains(first_backend(two, "1.0.0.1:81")));
