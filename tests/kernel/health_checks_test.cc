@@ -375,7 +375,9 @@ TEST_F(HealthChecks, LeaveNoDescriptorBehind) {
             };
             EXPECT_TRUE(rounds(10));
         }
-        EXPECT_EQ(open_descriptors(), before);
+        // The server may be about to close its end of the last one.
+        EXPECT_TRUE(eventually([&] { return open_descriptors() == before; }))
+            << open_descriptors() << ", not " << before;
         EXPECT_LT(most, before + 40);
     });
 }
