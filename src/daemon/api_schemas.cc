@@ -52,7 +52,7 @@ struct Member {
     bool optional = false;
 };
 
-// Members that it does not name are none: whoever reads should still pass over them, for later versions have more.
+// Later versions may have members that it does not name.
 ordered_json object(std::vector<Member> members) {
     auto properties = ordered_json::object();
     auto required = ordered_json::array();
@@ -60,10 +60,7 @@ ordered_json object(std::vector<Member> members) {
         if (!member.optional) required.push_back(member.name);
         properties[member.name] = std::move(member.schema);
     }
-    return {{"type", "object"},
-            {"properties", std::move(properties)},
-            {"required", std::move(required)},
-            {"additionalProperties", false}};
+    return {{"type", "object"}, {"properties", std::move(properties)}, {"required", std::move(required)}};
 }
 
 ordered_json described(ordered_json schema, std::string_view description) {
@@ -74,10 +71,13 @@ ordered_json described(ordered_json schema, std::string_view description) {
 // A count for each name of an enumeration.
 template <class E>
 ordered_json counts(std::string_view description) {
-    std::vector<Member> members;
-    for (const std::string_view name : names_of<E>) members.push_back({std::string(name), number("")});
-    for (Member& member : members) member.schema.erase("description");
-    return described(object(std::move(members)), description);
+    auto properties = ordered_json::object();
+    for (const std::string_view name : names_of<E>)
+        properties[std::string(name)] = {{"type", "integer"}, {"minimum", 0}};
+    return {{"type", "object"},
+            {"description", description},
+            {"properties", std::move(properties)},
+            {"required", names_of<E>}};
 }
 
 ordered_json status() {
@@ -169,8 +169,11 @@ ordered_json flows() {
 }
 
 ordered_json order() {
-    return object({{"backend", text("ADDRESS:PORT as the list of backends has it, or ADDRESS for all its ports")},
-                   {"service", text("in this one only; without it: in all"), true}});
+    ordered_json body =
+        object({{"backend", text("ADDRESS:PORT as the list of backends has it, or ADDRESS for all its ports")},
+                {"service", text("in this one only; without it: in all"), true}});
+    body["additionalProperties"] = false;
+    return body;
 }
 
 ordered_json error() {
