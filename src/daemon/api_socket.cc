@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
+
+#include "daemon/process.h"
 
 namespace hairpin {
 namespace {
@@ -41,14 +42,6 @@ Result<> give_to(const std::string& path, const std::string& group) {
 Fd open_unix_socket(int flags = 0) { return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)); }
 
 const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
-
-// "" where it is not set; systemd gives a list, of which the first is ours.
-std::string folder_in(const char* variable) {
-    const char* value = std::getenv(variable);
-    if (!value) return {};
-    const std::string folders = value;
-    return folders.substr(0, folders.find(':'));
-}
 
 }  // namespace
 

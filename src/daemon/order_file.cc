@@ -7,10 +7,10 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "daemon/process.h"
 
 namespace hairpin {
 namespace {
@@ -47,8 +47,8 @@ Result<Administration> administration_from(const nlohmann::json& json) {
 
 OrderFile OrderFile::of_socket(const std::string& path) {
     if (path.empty()) return OrderFile();
-    const char* folder = std::getenv("STATE_DIRECTORY");
-    return OrderFile(folder ? std::string(folder) + "/orders.json" : path + ".orders");
+    const std::string folder = folder_in("STATE_DIRECTORY");
+    return OrderFile(folder.empty() ? path + ".orders" : folder + "/orders.json");
 }
 
 Result<Administration> OrderFile::read() const {

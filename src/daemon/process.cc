@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -27,6 +28,13 @@ void take_signals() {
     const sigset_t set = taken_signals();
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
+}
+
+std::string folder_in(const char* variable) {
+    const char* value = std::getenv(variable);
+    if (!value) return {};
+    const std::string folders = value;
+    return folders.substr(0, folders.find(':'));
 }
 
 void wake_daemon() { kill(getpid(), SIGUSR2); }

@@ -29,6 +29,10 @@ Result<uint64_t> raise_descriptor_limit();
 // Whether closed connections leave their source ports free for new ones at once (net.ipv4.tcp_tw_reuse = 1).
 bool reuses_closed_ports();
 
+// The folder that such a variable names, RUNTIME_DIRECTORY for one: systemd gives a list, of which the first is ours.
+// Empty: it is not set.
+std::string folder_in(const char* variable);
+
 // Tells systemd, where it listens; see sd_notify(3) for the assignments.
 void notify_systemd(const std::string& state);
 void notify_reloading();  // until READY=1
