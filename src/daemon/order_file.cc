@@ -70,10 +70,10 @@ Result<std::string> OrderFile::content() const {
     if (!S_ISREG(status.st_mode) || (status.st_uid != geteuid() && status.st_uid != 0)) {
         return Error{"it is another user's, or no file: it is not read"};
     }
-    std::string text(std::min<size_t>(status.st_size, most_bytes), '\0');
+    std::string text(std::min(static_cast<size_t>(status.st_size), most_bytes), '\0');
     const ssize_t length = ::read(file.get(), text.data(), text.size());
     if (length < 0) return system_error("it cannot be read");
-    text.resize(length);
+    text.resize(static_cast<size_t>(length));
     return text;
 }
 
