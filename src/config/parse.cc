@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "config/parse_health.h"
+#include "config/parse_settings.h"
 #include "config/reader.h"
 
 namespace hairpin {
@@ -69,57 +70,17 @@ private:
         reader_.each_key(root, "", "", [&](const Key& key, Node value) {
             if (key.name == "services") {
                 services = value;
+            } else if (key.name == "defaults") {
+                reader_.each_key(value, key.label(), key.path(), [&](const Key& default_key, Node default_value) {
+                    read_service_key(default_key, default_value, defaults_);
+                });
             } else {
-                read_setting(key, value);
+                settings_.read(key, value);
             }
         });
         // Last, for `defaults` may stand behind them.
         if (services) return read_services(*services, no_services);
         if (root.kind() == yaml::Kind::mapping) no_services({});
-    }
-
-    void read_setting(const Key& key, Node value) {
-        Settings& settings = config_.settings;
-        if (key.name == "engine") {
-            if (const auto word = reader_.word(key, value)) settings.engine = *word;
-        } else if (key.name == "threads") {
-            if (const auto count = reader_.count(key, value)) settings.threads = static_cast<int>(*count);
-        } else if (key.name == "sysctls") {
-            if (const auto word = reader_.word(key, value)) settings.set_sysctls = *word == "set";
-        } else if (key.name == "drain_timeout") {
-            if (const auto duration = reader_.duration(key, value)) settings.drain_timeout = *duration;
-        } else if (key.name == "api") {
-            reader_.each_key(value, key.label(), key.path(),
-                             [&](const Key& part, Node part_value) { read_api_key(part, part_value); });
-        } else if (key.name == "resolvers") {
-            reader_.each_item(key, value, [&](Node item, const std::string& label) {
-                if (const auto server = reader_.parsed<Endpoint>(label, item)) settings.resolvers.push_back(*server);
-            });
-        } else if (key.name == "defaults") {
-            reader_.each_key(value, key.label(), key.path(), [&](const Key& default_key, Node default_value) {
-                read_service_key(default_key, default_value, defaults_);
-            });
-        }
-    }
-
-    void read_api_key(const Key& key, Node value) {
-        ApiSettings& api = config_.settings.api;
-        if (key.name == "listen") {
-            const auto listen = reader_.parsed<Endpoint>(key.label(), value);
-            if (listen && !listen->ip.is_loopback()) {
-                reader_.complain(value.mark(), key.label(),
-                                 listen->ip.str() +
-                                     " is no loopback address: the API asks for no password, so it may "
-                                     "be reached from this machine alone; write 127.0.0.1:PORT");
-            }
-            if (listen) api.listen = *listen;
-        } else if (const auto text = reader_.text(key.label(), value)) {
-            if (key.name == "group") {
-                api.group = *text;
-            } else {
-                api.socket = *text == "none" ? "" : *text;
-            }
-        }
     }
 
     template <class Refuse>
@@ -397,6 +358,7 @@ private:
             const bool guessed = std::ranges::binary_search(unknown_protocol_, problem.place.service);
             if (!guessed || problem.place.key == Place::Key::source) add(std::move(problem));
         }
+        settings_.validate(config_.services);
     }
 
     void add(Problem problem) {
@@ -411,6 +373,7 @@ private:
 
     Config config_;
     Reader reader_;
+    SettingsParser settings_{reader_, config_.settings};
     Draft defaults_;
     std::vector<size_t> unknown_protocol_;  // services, sorted
 };

@@ -43,13 +43,13 @@ TEST(ParseConfig, Settings) {
 engine: proxy
 threads: 3
 drain_timeout: 0s
-api: {socket: none, group: adm, listen: "[::1]:8053"}
+api: {socket: /run/gateway.sock, group: adm, listen: "[::1]:8053"}
 services: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}}
 )");
     EXPECT_EQ(config.settings, (Settings{.engine = "proxy",
                                          .threads = 3,
                                          .drain_timeout = 0ms,
-                                         .api = {"", "adm", *Endpoint::parse("[::1]:8053")}}));
+                                         .api = {"/run/gateway.sock", "adm", *Endpoint::parse("[::1]:8053")}}));
     EXPECT_EQ(accepted("threads: auto\nservices: {a: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}}").settings.threads,
               0);
 }
