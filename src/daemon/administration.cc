@@ -96,16 +96,16 @@ Duty Administration::duty(const ServiceBackend& name) const {
 }
 
 void Administration::keep(const std::vector<Service>& services) {
-    std::map<ServiceBackend, Duty> still;
     if (duties_.empty()) return;
-    for (const Service& service : services) {
-        for (const Backend& backend : service.backends) {
-            if (const Duty known = duty(service, backend); known != Duty::ready) {
-                still.emplace(ServiceBackend{service.name, backend.endpoint}, known);
-            }
-        }
-    }
-    duties_ = std::move(still);
+    std::map<std::string_view, const Service*> configured;
+    for (const Service& service : services) configured.emplace(service.name, &service);
+    std::erase_if(duties_, [&](const auto& entry) {
+        const auto service = configured.find(entry.first.service);
+        if (service == configured.end()) return true;
+        const auto& [name, known] = *service;
+        return known->backend_names.empty() &&
+               std::ranges::count(known->backends, entry.first.backend, &Backend::endpoint) == 0;
+    });
 }
 
 Service Administration::in_rotation(const Service& service) const {

@@ -62,7 +62,7 @@ public:
     Duty duty(const ServiceBackend& name) const;
     Duty duty(const Service& service, const Backend& backend) const;
 
-    // Forgets backends that are configured no more.
+    // Forgets backends that are configured no more. A service with names may have any: DNS may say so again.
     void keep(const std::vector<Service>& services);
 
     // The services, each with those backends alone that new flows may be led to, that may be checked.

@@ -139,17 +139,20 @@ ordered_json backends() {
     return object(
         {{"backends",
           list_of(
-              object({{"service", text("whose it is")},
-                      {"backend", text("ADDRESS:PORT or ADDRESS:PORTS; NAME:PORT where that is not resolved")},
-                      {"name", or_null(text("that it comes from; null: an address is configured"))},
-                      {"state", state},
-                      {"serving", flag("whether new flows are led to it")},
-                      {"backup", flag("whether it takes flows only while no other backend does")},
-                      {"check", or_null(text("how it is asked for its health; null: it is not"))},
-                      {"reason", or_null(text("why its last check failed; null: it did not"))},
-                      {"in_a_row", or_null(number("checks that ended as the last one"))},
-                      {"for_ms", or_null(number("since it went up or down, or was first checked, in milliseconds"))},
-                      {"active", number("connections and sessions that live there")}}),
+              object(
+                  {{"service", text("whose it is")},
+                   {"backend", text("ADDRESS:PORT or ADDRESS:PORTS; NAME:PORT where that is not resolved")},
+                   {"name", or_null(text("that it comes from; null: an address is configured"))},
+                   {"state", state},
+                   {"serving", flag("whether new flows are led to it")},
+                   {"backup", flag("whether it takes flows only while no other backend does")},
+                   {"check", or_null(text("how it is asked for its health; null: nobody asks it"))},
+                   {"reason", or_null(text("why its last check failed, or what clients met there (health.passive); "
+                                           "null: nothing of that"))},
+                   {"in_a_row",
+                    or_null(number("checks that ended as the last one; where clients took it down, they count, too"))},
+                   {"for_ms", or_null(number("since it went up or down, or was first checked, in milliseconds"))},
+                   {"active", number("connections and sessions that live there")}}),
               "in the order of the services")}});
 }
 

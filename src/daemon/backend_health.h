@@ -56,8 +56,9 @@ public:
     // of the services. `name`: that it comes from; `state` is up, down, unchecked or what an operator made of it,
     // draining or disabled; `check`: its kind, `null` where
     // clients alone tell; `serving`: new flows are led to
-    // it; `backup`: only while no other backend takes them; `reason`: why its last check failed; `in_a_row`: checks
-    // that ended as that one; `for_ms`: since it went up or down, or was first to be checked. null: there is none
+    // it; `backup`: only while no other backend takes them; `reason`: why its last check failed, or what clients met;
+    // `in_a_row`: checks that ended as that one; `for_ms`: since it went up or down, or was first to be checked. null:
+    // there is none
     nlohmann::ordered_json to_json(const std::vector<Service>& services, const std::vector<Service>& serving) const;
 
 private:

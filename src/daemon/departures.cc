@@ -86,15 +86,12 @@ void Departures::end_due(Engine& engine, Time now) {
     if (!done) spdlog::warn(done.error().within("ending live connections").message);
 }
 
-void lead_on_unanswered(Engine& engine, const std::vector<Service>& before, const std::vector<Service>& after) {
-    std::set<ServiceBackend> gone = names_in(before);
-    for (const ServiceBackend& name : names_in(after)) gone.erase(name);
-    if (gone.empty()) return;
+void lead_on_unanswered(Engine& engine, const std::set<ServiceBackend>& down) {
     const auto led_on = engine.end_connections([&](const LiveFlow& flow) {
-        return !flow.answered && std::ranges::any_of(gone, [&](const auto& name) { return leads_to(name, flow); });
+        return !flow.answered && std::ranges::any_of(down, [&](const auto& name) { return leads_to(name, flow); });
     });
     if (!led_on) return spdlog::warn(led_on.error().within("leading on who waits for a backend").message);
-    if (*led_on > 0) spdlog::info("{} that no backend has answered: led to another one", count(*led_on, "connection"));
+    if (*led_on > 0) spdlog::info("{} that no backend has answered: to begin anew", count(*led_on, "connection"));
 }
 
 }  // namespace hairpin

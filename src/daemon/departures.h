@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "daemon/administration.h"
@@ -40,8 +41,8 @@ private:
     std::map<ServiceBackend, Departure> leaving_;
 };
 
-// Backends have gone down, and `after` lacks them. Connections that none of them has answered are forgotten: with its
-// next SYN, such a client is led to another one. Logged.
-void lead_on_unanswered(Engine& engine, const std::vector<Service>& before, const std::vector<Service>& after);
+// These backends are down. Connections that none of them has answered are forgotten: with its next SYN such a client
+// begins anew, and is led to another one, if there is one. Logged.
+void lead_on_unanswered(Engine& engine, const std::set<ServiceBackend>& down);
 
 }  // namespace hairpin

@@ -87,11 +87,15 @@ Result<> OrderFile::write(const Administration& administration) const {
     const std::string draft = path_ + ".new";
     unlink(draft.c_str());
     const Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-        fsync(file.get()) != 0 || rename(draft.c_str(), path_.c_str()) != 0) {
-        return system_error(path_ + " cannot be written");
+    if (!file) return system_error(path_ + " cannot be written");
+    errno = ENOSPC;  // which a short write does not say
+    if (::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(file.get()) == 0 &&
+        rename(draft.c_str(), path_.c_str()) == 0) {
+        return {};
     }
-    return {};
+    const int error_number = errno;
+    unlink(draft.c_str());
+    return system_error(path_ + " cannot be written", error_number);
 }
 
 }  // namespace hairpin

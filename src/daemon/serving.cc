@@ -73,6 +73,10 @@ Result<> Serving::begin(const Ruleset& written) {
         if (auto begun = hairpin::begin(*engine_, desired_); !begun) return begun;
     }
     if (auto watched = health_.watch(services()); !watched) return watched;
+    for (const auto& [name, duty] : administration_.duties()) {  // whose time to leave begins anew
+        const auto service = std::ranges::find(services(), name.service, &Service::name);
+        departures_.follow(duty, name, *service, steady_clock::now());
+    }
     warn_of_traces(*engine_);
     advise(*engine_, desired_->ruleset);
     tell_of_links(nullptr);
@@ -178,14 +182,9 @@ bool Serving::follow_names() {
 // Backends went up or down.
 bool Serving::follow_health() {
     health_.log_changes(services());
-    const auto before = desired_;
     const auto applied = serve(configured_, administration_);
-    if (!applied) {
-        spdlog::warn(applied.error().within("a change of health").message);
-        return false;
-    }
-    lead_on_unanswered(*engine_, before->ruleset.services(), desired_->ruleset.services());
-    return true;
+    if (!applied) spdlog::warn(applied.error().within("a change of health").message);
+    return static_cast<bool>(applied);
 }
 
 // The same services, where the gateway stands now. A failure is told of once.
@@ -211,6 +210,7 @@ Result<> Serving::move_to(const Result<Topology>& topology) {
 void Serving::tend() {
     within_memory("the engine's care", [this] {
         engine_->tend();
+        if (orders_unsaved_) keep_orders();
         departures_.end_due(*engine_, steady_clock::now());
     });
 }
@@ -256,8 +256,9 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
 void Serving::remember_orders() {
     auto kept = orders_.read();
     if (!kept) return spdlog::warn("earlier orders about backends are not known: {}", kept.error().message);
-    administration_ = *std::move(kept);
+    administration_ = *kept;
     administration_.keep(services());
+    if (administration_ != *kept) keep_orders();
     for (const auto& [name, duty] : administration_.duties()) {
         spdlog::warn("{} is {}, as it was before: `hairpin {} {} --service {}` ends that", name.str(),
                      hairpin::name(duty), duty == Duty::draining ? "undrain" : "enable", name.backend.str(),
@@ -300,13 +301,38 @@ Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administratio
     auto desired = desire(configured, administration);
     if (auto applied = engine_->apply(desired); !applied) return applied;
     configured_ = std::move(configured);
-    desired_ = std::move(desired);
+    const auto before = std::exchange(desired_, std::move(desired));
+    lead_on(*before);
     if (administration == administration_) return {};
     administration_ = std::move(administration);
-    if (const auto kept = orders_.write(administration_); !kept) {
-        spdlog::warn("the next daemon will not know of this order: {}", kept.error().message);
-    }
+    keep_orders();
     return {};
+}
+
+// For the daemon after us.
+void Serving::keep_orders() {
+    const auto kept = orders_.write(administration_);
+    if (!kept && !orders_unsaved_) {
+        spdlog::warn("the next daemon will not know of this order, unless this comes to work: {}",
+                     kept.error().message);
+    }
+    orders_unsaved_ = !kept;
+}
+
+// Who waits for a backend that is down by now begins anew. The proxy does so by itself.
+void Serving::lead_on(const Desired& before) {
+    if (!is_in_kernel(*engine_)) return;
+    std::set<ServiceBackend> gone;
+    for (const Service& service : before.ruleset.services()) {
+        for (const Backend& backend : service.backends) {
+            if (!health_.is_up(service, backend)) gone.insert({service.name, backend.endpoint});
+        }
+    }
+    if (gone.empty()) return;
+    for (const Service& service : desired_->ruleset.services()) {
+        for (const Backend& backend : service.backends) gone.erase({service.name, backend.endpoint});
+    }
+    if (!gone.empty()) lead_on_unanswered(*engine_, gone);
 }
 
 void Serving::check_health() {

@@ -87,6 +87,8 @@ private:
     Result<> replace(const std::vector<Service>& next, const Topology& topology);
     Result<> move_to(const Result<Topology>& topology);
     void remember_orders();
+    void keep_orders();
+    void lead_on(const Desired& before);
     Result<> ask_for_names(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers);
     std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology);
     std::shared_ptr<const Desired> desire(const std::shared_ptr<const Desired>& configured,
@@ -103,6 +105,7 @@ private:
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
     Administration administration_;
     OrderFile orders_;
+    bool orders_unsaved_ = false;
     Departures departures_;
     BackendHealth health_;
     BackendDiscovery names_;

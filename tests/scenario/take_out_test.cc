@@ -11,6 +11,7 @@
 
 #include "net/socket.h"
 #include "support/binary.h"
+#include "support/kernel_engines.h"
 #include "support/program.h"
 #include "support/tcp.h"
 #include "support/udp.h"
@@ -259,6 +260,24 @@ TEST_P(TakeOut, ADrainTimeoutIsHowLongADisabledBackendsConnectionsGoOn) {
     EXPECT_GE(std::chrono::steady_clock::now() - disabled, 1s);
     expect_cut(live);
 }
+
+// The kernel's flows outlive the daemon, and so does what is to become of them.
+class TakeOutInTheKernel : public TakeOut {};
+
+TEST_P(TakeOutInTheKernel, ADisabledBackendsConnectionsEndThoughTheDaemonDied) {
+    start(yaml(", drain_timeout: 1s"));
+    const Conversation live = converse_with("client", first);
+    order("disable");
+    lab().kill_daemon();
+    lab().start_daemon();
+    EXPECT_TRUE(
+        lab()->daemon().wait_for_output("service srv: backend 10.0.0.2:2044: 1 live connection was reset", patience))
+        << lab()->daemon_log();
+    expect_cut(live);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, TakeOutInTheKernel, testing::ValuesIn(kernel_engine_names()),
+                         [](const auto& engine) { return engine.param; });
 
 INSTANTIATE_TEST_SUITE_P(Every, TakeOut, testing::ValuesIn(engine_names()),
                          [](const auto& engine) { return engine.param; });

@@ -8,6 +8,7 @@ std::optional<Choice> Attempts::next() {
     const auto backend = service_ ? least_busy() : next_in_turn();
     if (!backend && rest_) {
         slots_ = std::exchange(rest_, nullptr);
+        at_ = first_of_rest_;
         passed_ = 0;
         return next();
     }

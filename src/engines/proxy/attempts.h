@@ -21,8 +21,11 @@ public:
     Attempts(std::shared_ptr<const Slots> slots, size_t first, const Service& service, const BackendRecords& records)
         : slots_(std::move(slots)), at_(first), service_(&service), records_(&records) {}
 
-    // Where all of these have been tried, those that these slots name.
-    void then(std::shared_ptr<const Slots> rest) { rest_ = std::move(rest); }
+    // Where all of these have been tried, those that these slots name, from `first` on.
+    void then(std::shared_ptr<const Slots> rest, size_t first) {
+        rest_ = std::move(rest);
+        first_of_rest_ = first;
+    }
 
     bool none() const { return slots_->empty(); }  // there is nobody to try
     // Nothing: all of them have been tried.
@@ -35,6 +38,7 @@ private:
 
     std::shared_ptr<const Slots> slots_;
     std::shared_ptr<const Slots> rest_;
+    size_t first_of_rest_ = 0;
     size_t at_;
     size_t passed_ = 0;
     std::vector<bool> tried_;

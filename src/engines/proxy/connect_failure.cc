@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/lower_case.h"
@@ -42,6 +44,12 @@ ConnectFailure ConnectFailure::of_source(int error_number) {
     // bind() says "not available" of an address that is not the machine's, not of a port.
     const Refusal refusal = error_number == EADDRNOTAVAIL ? Refusal::backend : refusal_for(error_number);
     return {.refusal = refusal, .error_number = error_number, .in_source = true};
+}
+
+bool ConnectFailure::is_of_backend() const {
+    constexpr auto its_own =
+        std::to_array({ECONNREFUSED, ECONNRESET, ECONNABORTED, EPIPE, ETIMEDOUT, EHOSTUNREACH, EHOSTDOWN, ENETUNREACH});
+    return !in_source && std::ranges::find(its_own, error_number) != its_own.end();
 }
 
 std::string ConnectFailure::reason() const {

@@ -20,8 +20,8 @@ struct ConnectFailure {
     static ConnectFailure of_timeout(std::chrono::milliseconds waited);
     static ConnectFailure of_source(int error_number);
 
-    // It did not accept, or cannot be reached; otherwise it is we who lack something.
-    bool is_of_backend() const { return refusal == Refusal::backend && !in_source; }
+    // It did not accept, or cannot be reached; otherwise it is we who lack or forbid something.
+    bool is_of_backend() const;
 
     std::string reason() const;                      // in few words
     std::string describe(const Leg& backend) const;  // for the log

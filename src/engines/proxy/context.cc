@@ -16,7 +16,9 @@ Attempts Served::attempts(const Ip& client) const {
     const size_t first = record->slot(service.balance, slots->size(), client);
     Attempts attempts = service.balance == Balance::least_connections ? Attempts(slots, first, service, *backends)
                                                                       : Attempts(slots, first);
-    if (is_backend && service.self != SelfPolicy::deny) attempts.then(listen.slots);
+    if (is_backend && service.self != SelfPolicy::deny) {
+        attempts.then(listen.slots, record->slot(service.balance, listen.slots->size(), client));
+    }
     return attempts;
 }
 

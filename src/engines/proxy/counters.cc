@@ -20,23 +20,27 @@ ServiceRecord::ServiceRecord(std::string name, size_t workers, std::function<voi
     : name_(std::move(name)), counters_(workers), on_event_(std::move(on_event)), on_failure_(std::move(on_failure)) {}
 
 std::shared_ptr<const BackendRecords> ServiceRecord::backends_of(const Service& service) {
-    const auto now = Clock::now();
     auto records = std::make_shared<BackendRecords>();
-    std::set<EndpointRange> taking;
     for (const Backend& backend : service.backends) {
         auto& record = backends_[backend.endpoint];
         if (!record) record = std::make_shared<BackendRecord>();
         records->push_back(record);
-        if (backend.weight > 0) taking.insert(backend.endpoint);
     }
-    for (size_t i = 0; i < records->size(); ++i) {
-        const Backend& backend = service.backends[i];
-        if (backend.weight == 0 || taking_.contains(backend.endpoint)) continue;
-        (*records)[i]->join(join_at(service, backend, now), now);
+    return records;
+}
+
+void ServiceRecord::serve(const Service& service) {
+    const auto now = Clock::now();
+    std::set<EndpointRange> taking;
+    for (const Backend& backend : service.backends) {
+        if (backend.weight == 0) continue;
+        taking.insert(backend.endpoint);
+        if (!taking_.contains(backend.endpoint)) {
+            backends_.at(backend.endpoint)->join(join_at(service, backend, now), now);
+        }
     }
     taking_ = std::move(taking);
     std::erase_if(backends_, [](const auto& known) { return known.second.use_count() == 1; });
-    return records;
 }
 
 // As many flows as those that take some already have the fewest of, for its weight.

@@ -80,9 +80,11 @@ public:
 
     FlowLimits limits;
 
-    // What is known of the backends that it has from now on; those that only now take new flows join(). The engine's
-    // thread.
+    // What is known of these backends. The engine's thread.
     std::shared_ptr<const BackendRecords> backends_of(const Service& service);
+    // It has them from now on: those that only now take new flows join(). The engine's thread, which holds what
+    // backends_of() has given.
+    void serve(const Service& service);
     // As many clients in a row have failed there as `passive` says. Any thread.
     void tell_failure(const EndpointRange& backend, std::string_view reason) const;
 

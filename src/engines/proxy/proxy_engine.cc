@@ -197,6 +197,7 @@ Result<> ProxyEngine::apply(std::shared_ptr<const Desired> desired) {
     std::vector<Worker::Change> changes;
     changes.reserve(worker_count_);
     for (size_t i = 0; i < worker_count_; ++i) changes.push_back(workers_[i]->prepare(std::move(assignments[i])));
+    for (const auto& [service, records] : backends) record_of(service->name).serve(*service);
     for (size_t i = 0; i < worker_count_; ++i) workers_[i]->assign(std::move(changes[i]));
     serving_ = std::move(serving);
     desired_ = std::move(desired);
@@ -233,6 +234,10 @@ Result<uint64_t> ProxyEngine::end_connections(const std::function<bool(const Liv
 void ProxyEngine::note(BackendFailure failure) {
     {
         const std::lock_guard lock(mutex_);
+        const bool known = std::ranges::any_of(failures_, [&](const BackendFailure& other) {
+            return other.service == failure.service && other.backend == failure.backend;
+        });
+        if (known) return;  // the daemon will come by
         failures_.push_back(std::move(failure));
     }
     options_.on_failure();

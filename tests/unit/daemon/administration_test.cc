@@ -80,5 +80,20 @@ TEST(Administration, KeepsWhatIsStillConfigured) {
     EXPECT_EQ(administration.duty({"api", range("10.0.0.2:81")}), Duty::ready) << "it may come back as a new one";
 }
 
+TEST(Administration, KeepsWhatDnsMaySayAgain) {
+    std::vector<Service> named = services();
+    named[0].backend_names.emplace_back();
+    const ServiceBackend of_a_name{"web", *EndpointRange::parse("10.0.0.9:80")};
+    const ServiceBackend of_nobody{"api", *EndpointRange::parse("10.0.0.9:80")};
+    Administration administration;
+    administration.carry_out(Order::drain, of_a_name);
+    administration.carry_out(Order::drain, of_nobody);
+    administration.keep(named);
+    EXPECT_EQ(administration.duty(of_a_name), Duty::draining);
+    EXPECT_EQ(administration.duty(of_nobody), Duty::ready);
+    administration.keep(services());
+    EXPECT_TRUE(administration.empty());
+}
+
 }  // namespace
 }  // namespace hairpin

@@ -31,8 +31,8 @@ TEST(Attempts, TryEachBackendOnce) {
 
 TEST(Attempts, ThenTryTheRestEachOnce) {
     Attempts attempts(shared({2, 1}), 1);
-    attempts.then(shared({0, 1, 2, 3}));
-    EXPECT_EQ(tried(std::move(attempts)), (std::vector<size_t>{1, 2, 3, 0}));
+    attempts.then(shared({0, 1, 2, 3}), 0);
+    EXPECT_EQ(tried(std::move(attempts)), (std::vector<size_t>{1, 2, 0, 3}));
 }
 
 // Backends of these weights, and flows that live there.
