@@ -182,8 +182,7 @@ TEST_P(Health, WhoWaitsForABackendThatIsDownIsLedToAnother) {
     for (auto& call : calls) EXPECT_TRUE(call.get()) << gateway.lab()->daemon_log();
     EXPECT_TRUE(gateway.serves(first, false, "down"));
     if (GetParam() != "proxy") {  // which has said nothing of the other backend to anybody
-        EXPECT_NE(gateway.lab()->daemon_log().find("that no backend has answered: to begin anew"),
-                  std::string::npos)
+        EXPECT_NE(gateway.lab()->daemon_log().find("that no backend has answered: to begin anew"), std::string::npos)
             << gateway.lab()->daemon_log();
     }
 }
