@@ -104,8 +104,7 @@ std::string zsh_arguments(const Command& command) {
     }
     for (const CLI::Option* option : declared.options(true)) {
         const std::string name = option->get_name(true);
-        const bool several = option->get_expected_max() >= CLI::detail::expected_max_vector_size;
-        out += fmt::format(" '{}:{}'", several ? "*" : "", choice(name));
+        out += fmt::format(" '{}:{}'", takes_several(*option) ? "*" : "", choice(name));
     }
     return out + " '--help[say how it is used]'";
 }

@@ -8,6 +8,10 @@
 
 namespace hairpin {
 
+inline bool takes_several(const CLI::Option& option) {
+    return option.get_expected_max() >= CLI::detail::expected_max_vector_size;
+}
+
 struct Declared {
     CLI::App app;
     Action action;  // owns what the options write to

@@ -80,8 +80,7 @@ std::string section(const Command& command) {
     const auto options = declared.options(false);
     std::string out = fmt::format(".SS hairpin {}{}", command.name, options.empty() ? "" : " [OPTIONS]");
     for (const CLI::Option* option : positionals) {
-        const bool several = option->get_expected_max() >= CLI::detail::expected_max_vector_size;
-        const std::string name = option->get_name(true) + (several ? "..." : "");
+        const std::string name = option->get_name(true) + (takes_several(*option) ? "..." : "");
         out += option->get_required() ? " " + name : " [" + name + "]";
     }
     out += "\n" + roff(command.summary) + "\n";

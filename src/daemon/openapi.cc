@@ -27,10 +27,16 @@ ordered_json error(std::string_view meaning) {
     return {{"description", meaning}, {"content", content("application/json", "Error")}};
 }
 
+// "post", as OpenAPI has it.
+std::string method_of(const Operation& operation) {
+    std::string method(operation.method);
+    std::ranges::transform(method, method.begin(), [](unsigned char c) { return std::tolower(c); });
+    return method;
+}
+
 // As clients that are generated call it: "/v1/backends/drain" of POST becomes "postBackendsDrain".
 std::string name_of(const Operation& operation) {
-    std::string name(operation.method);
-    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::string name = method_of(operation);
     std::string_view path = operation.path;
     if (path.starts_with("/v1")) path.remove_prefix(3);
     bool begins = false;
@@ -73,9 +79,7 @@ ordered_json describe(const Operation& operation) {
 ordered_json openapi(std::span<const Operation> operations) {
     auto paths = ordered_json::object();
     for (const Operation& operation : operations) {
-        std::string method(operation.method);
-        std::ranges::transform(method, method.begin(), [](unsigned char c) { return std::tolower(c); });
-        paths[std::string(operation.path)][method] = describe(operation);
+        paths[std::string(operation.path)][method_of(operation)] = describe(operation);
     }
     return {{"openapi", "3.1.0"},
             {"info", {{"title", "hairpin"}, {"version", HAIRPIN_VERSION}, {"description", introduction}}},
