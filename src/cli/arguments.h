@@ -19,12 +19,6 @@ T accept(const std::string& argument, const Result<T>& value) {
     return *value;
 }
 
-template <class E>
-Result<E> parse_name(const std::string& text) {
-    if (const auto value = from_name<E>(text)) return *value;
-    return Error{fmt::format("{} is not {}", in_quotes(text), either(names_of<E>))};
-}
-
 // An option whose text `take` reads; `shown` is what stands for its value in the help.
 template <class Take>
 CLI::Option* add(CLI::App& app, const char* flags, const char* shown, const char* description, Take take) {

@@ -7,10 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/colour.h"
+#include "cli/api_client.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
-#include "cli/explanation.h"
+#include "cli/explanation_view.h"
 #include "cli/input.h"
+#include "daemon/explanation.h"
 #include "engines/registry.h"
 #include "lab/plan.h"
 #include "lab/report.h"
@@ -34,6 +36,8 @@ inline constexpr auto names_of<Network> = std::to_array<std::string_view>({"auto
 namespace {
 
 struct Options {
+    ApiClient api;
+    bool running = false;  // the gateway is asked, not a configuration
     Input input;
     Endpoint client;  // port 0: any
     Endpoint endpoint;
@@ -94,14 +98,23 @@ std::vector<EngineView> look_at_engines(const std::string& only, const Ruleset& 
     return views;
 }
 
-// The protocol asked for; else the one that the endpoint serves, tcp where it serves both or none.
-Protocol protocol_of(const Options& options, const Ruleset& ruleset) {
-    if (options.protocol) return *options.protocol;
-    if (ruleset.find(Protocol::tcp, options.endpoint)) return Protocol::tcp;
-    return ruleset.find(Protocol::udp, options.endpoint) ? Protocol::udp : Protocol::tcp;
+template <class Json>
+int show(const Options& options, const Json& explanation) {
+    fmt::print("{}", options.json ? explanation.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+                                  : explanation_text(explanation, wants_colour(STDOUT_FILENO)));
+    return exit_ok;
 }
 
-int run(const Options& options) {
+int explain_running(const Options& options) {
+    ApiClient::Query query = {{"client", options.client.str_open()}, {"endpoint", options.endpoint.str()}};
+    if (options.protocol) query.emplace_back("protocol", name(*options.protocol));
+    if (options.backend) query.emplace_back("backend", options.backend->str());
+    const auto shown = options.api.ask(
+        "/v1/explain", query, [&](const nlohmann::json& answer) -> Result<int> { return show(options, answer); });
+    return shown ? *shown : complain("explain", shown.error().message);
+}
+
+int explain_configured(const Options& options) {
     const Config config = options.input.load();
     if (!sound(config)) return exit_refused;
     const Answers names = lab::stand_ins(config.services);
@@ -110,7 +123,8 @@ int run(const Options& options) {
     if (!ground) return complain("explain", ground.error().message);
     const Ruleset ruleset(follow_links(services, ground->topology));
 
-    const Leg client = {protocol_of(options, ruleset), options.client, options.endpoint};
+    const Leg client = {options.protocol.value_or(protocol_served(ruleset, options.endpoint)), options.client,
+                        options.endpoint};
     const std::vector<EngineView> engines = look_at_engines(options.input.engine, ruleset);
     Explanation explanation = explain(ruleset, ground->topology, client, engines, options.backend);
     explanation.network = ground->words;
@@ -120,12 +134,7 @@ int run(const Options& options) {
                                                 explanation.service->name, options.backend->str());
         return complain("explain", message, exit_refused);
     }
-    if (options.json) {
-        fmt::print("{}\n", to_json(explanation).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-    } else {
-        fmt::print("{}", to_text(explanation, wants_colour(STDOUT_FILENO)));
-    }
-    return exit_ok;
+    return show(options, to_json(explanation));
 }
 
 }  // namespace
@@ -147,6 +156,11 @@ Action explain_command(CLI::App& app) {
     add(app, "--network", "auto|machine|lab", "this machine's addresses and routes, or those that `lab` builds",
         [options](const std::string& text) { options->network = accept("--network", parse_name<Network>(text)); });
     app.add_flag("--json", options->json, "for programs");
+    options->api.add_socket(app);
+    CLI::Option* running =
+        app.add_flag("--running", options->running, "as the running gateway serves now, whatever is configured");
+    for (const char* configured : {"--config", "RULE", "--engine", "--network"})
+        running->excludes(app.get_option(configured));
     app.final_callback([options] {
         if (options->client.ip.family() != options->endpoint.ip.family()) {
             throw CLI::ValidationError("CLIENT", "a client calls an endpoint of its own address family");
@@ -154,8 +168,9 @@ Action explain_command(CLI::App& app) {
     });
     app.footer(
         "Example:\n"
-        "  hairpin explain 10.0.0.2 1.0.0.1:1234 1.0.0.1:1234=10.0.0.3:12345");
-    return [options] { return run(*options); };
+        "  hairpin explain 10.0.0.2 1.0.0.1:1234 1.0.0.1:1234=10.0.0.3:12345\n"
+        "  hairpin explain 10.0.0.2 1.0.0.1:1234 --running");
+    return [options] { return options->running ? explain_running(*options) : explain_configured(*options); };
 }
 
 }  // namespace hairpin

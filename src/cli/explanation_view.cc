@@ -1,24 +1,22 @@
-// The two views of an Explanation: columns for people, JSON for programs.
+#include "cli/explanation_view.h"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
-#include "cli/explanation.h"
+#include "model/limits.h"
+#include "model/service.h"
 
 namespace hairpin {
 namespace {
 
-using nlohmann::ordered_json;
+using nlohmann::json;
 
 constexpr size_t text_width = 100;
 
-// "10.0.0.2:any": what is left open is said in words.
-std::string open_endpoint(const Endpoint& endpoint) {
-    if (endpoint.ip.is_unspecified()) return "any:any";
-    if (endpoint.port != 0) return endpoint.str();
-    return endpoint.ip.is_v4() ? endpoint.ip.str() + ":any" : "[" + endpoint.ip.str() + "]:any";
-}
+std::string text(const json& object, const char* member) { return object.at(member).get<std::string>(); }
 
 // Lays an explanation out: labels in one column, what they label in the next, wrapped at text_width.
 class Page {
@@ -41,9 +39,10 @@ public:
         flow(words, used);
     }
 
-    void stretch(const Stretch& stretch, size_t source_width) {
-        text_ += fmt::format("{:{}}{:7} -> {:7}   {:{}} -> {}\n", "", indent, stretch.from, stretch.to,
-                             open_endpoint(stretch.source), source_width, open_endpoint(stretch.destination));
+    void leg(const json& leg, size_t source_width) {
+        text_ += fmt::format("{:{}}{:7} -> {:7}   {:{}} -> {}\n", "", indent, hairpin::text(leg, "from"),
+                             hairpin::text(leg, "to"), hairpin::text(leg, "source"), source_width,
+                             hairpin::text(leg, "destination"));
     }
 
     void problem(std::string_view words) {
@@ -84,65 +83,57 @@ private:
     std::string text_;
 };
 
-// Stretches of all engines and backends share their columns.
-size_t source_width(const Explanation& explanation) {
+// Legs of all engines and backends share their columns.
+size_t source_width(const json& backends) {
     size_t width = 0;
-    for (const BackendView& backend : explanation.backends) {
-        for (const Passage& passage : backend.passages) {
-            for (const Stretch& stretch : passage.stretches) {
-                width = std::max(width, open_endpoint(stretch.source).size());
-            }
+    for (const json& backend : backends) {
+        for (const json& engine : backend.at("engines")) {
+            for (const json& leg : engine.at("legs")) width = std::max(width, text(leg, "source").size());
         }
     }
     return width;
 }
 
-void show(Page& page, const BackendView& backend, const Leg& client, size_t width) {
-    page.title("backend " + backend.endpoint.str());
-    if (backend.weight == 0) page.entry("weight", "0", "it takes no new flows; those that live go on");
-    if (backend.weight > 1) page.entry("weight", std::to_string(backend.weight), "");
-    page.entry("path", name(backend.path), backend.reason);
-    page.entry("routes", "", fmt::format("to the client {}: {}", client.source.ip.str(), backend.route_to_client));
-    page.entry("", "", fmt::format("to the backend {}: {}", backend.endpoint.ip.str(), backend.route_to_backend));
-    for (const Passage& passage : backend.passages) {
+void show(Page& page, const json& backend, size_t width) {
+    page.title("backend " + text(backend, "backend"));
+    const auto weight = backend.at("weight").get<uint32_t>();
+    if (weight == 0) page.entry("weight", "0", "it takes no new flows; those that live go on");
+    if (weight > 1) page.entry("weight", std::to_string(weight), "");
+    page.entry("path", text(backend, "path"), text(backend, "reason"));
+    page.entry("routes", "", "to the client: " + text(backend, "route_to_client"));
+    page.entry("", "", "to the backend: " + text(backend, "route_to_backend"));
+    for (const json& engine : backend.at("engines")) {
         page.gap();
-        if (passage.stretches.empty()) {
-            page.entry(passage.engine, "no way", passage.reason);
+        if (engine.at("legs").empty()) {
+            page.entry(text(engine, "engine"), "no way", text(engine, "reason"));
             continue;
         }
-        page.entry(passage.engine, fmt::format("source {}", name(passage.source)), passage.reason);
-        for (const Stretch& stretch : passage.stretches) page.stretch(stretch, width);
-        if (!passage.problem.empty()) page.problem(passage.problem);
+        page.entry(text(engine, "engine"), "source " + text(engine, "source"), text(engine, "reason"));
+        for (const json& leg : engine.at("legs")) page.leg(leg, width);
+        if (const auto problem = text(engine, "problem"); !problem.empty()) page.problem(problem);
     }
 }
 
 // Whether the service lets the client in; nothing where it lets everybody in.
-void show_admission(Page& page, const Explanation& explanation) {
-    const Service& service = *explanation.service;
-    if (service.allow.empty() && service.deny.empty()) return;
-    const std::string client = explanation.client.source.ip.str();
-    if (explanation.client_unknown) {
-        page.entry("client", "", "judged by the address that its PROXY header names, or by its own if that names none");
-    } else if (!explanation.denial) {
-        page.entry("client", "let in",
-                   client + (service.allow.empty() ? " is not in deny" : " is in allow and not denied"));
-    } else if (explanation.denial->prefix) {
-        page.entry("client", "denied", fmt::format("{} is in deny: {}", client, explanation.denial->prefix->str()));
-    } else {
-        page.entry("client", "denied", client + " is not in allow");
-    }
+void show_admission(Page& page, const json& explanation) {
+    if (explanation.at("admission").is_null()) return;
+    const bool judged = !explanation.at("client_unknown").get<bool>();
+    const std::string_view verdict = explanation.at("denied").is_null() ? "let in" : "denied";
+    page.entry("client", judged ? verdict : "", text(explanation, "admission"));
 }
 
 // The limits that count the flow with others.
-void show_limits(Page& page, const Explanation& explanation) {
+void show_limits(Page& page, const json& explanation) {
+    const json& limits = explanation.at("service").at("limits");
     for (const Limit limit : all_limits) {
-        const uint32_t most = explanation.service->limits[limit];
-        if (most == 0) continue;
-        const std::string whose = !is_per_client(limit)        ? "of all clients together"
-                                  : explanation.client_unknown ? "of the client that the PROXY header names"
-                                                               : "of " + explanation.counted;
+        const auto most = limits.find(name(limit));
+        if (most == limits.end()) continue;
+        const std::string whose = !is_per_client(limit) ? "of all clients together"
+                                  : explanation.at("client_unknown").get<bool>()
+                                      ? "of the client that the PROXY header names"
+                                      : "of " + text(explanation, "counted_as");
         page.entry(
-            "limit", std::to_string(most),
+            "limit", std::to_string(most->get<uint32_t>()),
             fmt::format("{}{}, {}; beyond that, refused", is_rate(limit) ? "new " : "",
                         is_rate(limit) ? "connections and sessions a second" : "connections and sessions at once",
                         whose));
@@ -150,124 +141,70 @@ void show_limits(Page& page, const Explanation& explanation) {
 }
 
 // How one of several backends is chosen, and which.
-std::string balancing(const Explanation& explanation) {
-    const std::vector<Chosen>& chosen = explanation.chosen;
-    if (explanation.service->balance == Balance::round_robin) return "taken in turn";
-    if (explanation.service->balance == Balance::least_connections) {
+std::string balancing(const json& explanation) {
+    const std::string balance = text(explanation.at("service"), "balance");
+    const json& chosen = explanation.at("chosen");
+    if (balance == name(Balance::round_robin)) return "taken in turn";
+    if (balance == name(Balance::least_connections)) {
         return "the one with the fewest live flows for its weight is taken";
     }
-    if (explanation.client_unknown) {
-        return "chosen by the client that the PROXY header names";
-    }
+    if (explanation.at("client_unknown").get<bool>()) return "chosen by the client that the PROXY header names";
     if (chosen.empty()) return "chosen by the client's address";
-    const bool agreed =
-        std::ranges::all_of(chosen, [&](const Chosen& other) { return other.backend == chosen.front().backend; });
-    if (agreed) return "this client always gets " + chosen.front().backend.str();
-    std::string words = "this client always gets ";
-    for (const Chosen& one : chosen) {
-        words += fmt::format("{}{} with {}", &one == &chosen.front() ? "" : ", ", one.backend.str(), one.engine);
+    const std::string first = text(chosen.front(), "backend");
+    const auto agrees = [&](const json& other) { return text(other, "backend") == first; };
+    if (std::ranges::all_of(chosen, agrees)) return "this client always gets " + first;
+    std::string words;
+    for (const json& one : chosen) {
+        words += fmt::format("{}{} with {}", words.empty() ? "" : ", ", text(one, "backend"), text(one, "engine"));
     }
-    return words;
+    return "this client always gets " + words;
 }
 
-std::string source_setting(const Service& service) {
-    std::string setting(name(service.source));
-    for (const Prefix& prefix : service.source_map) setting += " " + prefix.str();
-    return setting;
+// What the service does with whoever calls.
+void show_service(Page& page, const json& explanation) {
+    const json& service = explanation.at("service");
+    const bool denied = !explanation.at("denied").is_null();
+    page.entry("service", text(service, "name"), "listens on " + text(explanation, "listen"));
+    page.entry("source", text(service, "source"), "");
+    page.entry("network", "", text(explanation, "network"));
+    show_admission(page, explanation);
+    if (!denied) show_limits(page, explanation);
+    if (const std::string version = text(service, "send_proxy"); version != name(ProxyHeader::none)) {
+        page.entry("header", "",
+                   fmt::format("PROXY {} tells the backend the client's own address and {}", version,
+                               text(explanation, "endpoint")));
+    }
+    const auto backends = service.at("backends").get<size_t>();
+    if (backends > 1 && !denied) page.entry("backends", "", fmt::format("{}, {}", backends, balancing(explanation)));
+}
+
+void show_notes(Page& page, const json& notes) {
+    for (const json& note : notes) page.entry("note", "", note.get<std::string>());
 }
 
 }  // namespace
 
-std::string to_text(const Explanation& explanation, bool colour) {
+std::string explanation_text(const json& explanation, bool colour) {
     Page page(colour);
-    const Leg& client = explanation.client;
-    page.title(
-        fmt::format("{}  {} -> {}", name(client.protocol), open_endpoint(client.source), client.destination.str()));
+    page.title(fmt::format("{}  {} -> {}", text(explanation, "protocol"), text(explanation, "client"),
+                           text(explanation, "endpoint")));
     page.gap();
-    if (!explanation.service) {
+    const json& notes = explanation.at("notes");
+    if (explanation.at("service").is_null()) {
         page.entry("service", "none", "no service listens there, so hairpin leaves this flow alone");
-        for (const std::string& note : explanation.notes) page.entry("note", "", note);
+        show_notes(page, notes);
         return std::move(page).text();
     }
-
-    const Service& service = *explanation.service;
-    page.entry("service", service.name, "listens on " + explanation.listen);
-    page.entry("source", source_setting(service), "");
-    page.entry("network", "", explanation.network);
-    show_admission(page, explanation);
-    if (!explanation.denial) show_limits(page, explanation);
-    if (service.send_proxy != ProxyHeader::none) {
-        page.entry("header", "",
-                   fmt::format("PROXY {} tells the backend the client's own address and {}", name(service.send_proxy),
-                               client.destination.str()));
-    }
-    if (service.backends.size() > 1 && !explanation.denial) {
-        page.entry("backends", "", fmt::format("{}, {}", service.backends.size(), balancing(explanation)));
-    }
-    const size_t width = source_width(explanation);
-    for (const BackendView& backend : explanation.backends) {
+    show_service(page, explanation);
+    const json& backends = explanation.at("backends");
+    const size_t width = source_width(backends);
+    for (const json& backend : backends) {
         page.gap();
-        show(page, backend, client, width);
+        show(page, backend, width);
     }
-    if (!explanation.notes.empty()) page.gap();
-    for (const std::string& note : explanation.notes) page.entry("note", "", note);
+    if (!notes.empty()) page.gap();
+    show_notes(page, notes);
     return std::move(page).text();
-}
-
-ordered_json to_json(const Explanation& explanation) {
-    ordered_json backends = ordered_json::array();
-    for (const BackendView& backend : explanation.backends) {
-        ordered_json engines = ordered_json::array();
-        for (const Passage& passage : backend.passages) {
-            ordered_json stretches = ordered_json::array();
-            for (const Stretch& stretch : passage.stretches) {
-                stretches.push_back({{"from", stretch.from},
-                                     {"to", stretch.to},
-                                     {"source", open_endpoint(stretch.source)},
-                                     {"destination", open_endpoint(stretch.destination)}});
-            }
-            engines.push_back({{"engine", passage.engine},
-                               {"source", stretches.empty() ? ordered_json() : ordered_json(name(passage.source))},
-                               {"reason", passage.reason},
-                               {"problem", passage.problem},
-                               {"legs", std::move(stretches)}});
-        }
-        backends.push_back({{"backend", backend.endpoint.str()},
-                            {"weight", backend.weight},
-                            {"path", name(backend.path)},
-                            {"reason", backend.reason},
-                            {"route_to_client", backend.route_to_client},
-                            {"route_to_backend", backend.route_to_backend},
-                            {"engines", std::move(engines)}});
-    }
-    const Service* service = explanation.service;
-    ordered_json chosen = ordered_json::array();
-    for (const Chosen& one : explanation.chosen) {
-        chosen.push_back({{"engine", one.engine}, {"backend", one.backend.str()}});
-    }
-    ordered_json denial;
-    if (explanation.denial) {
-        const auto& prefix = explanation.denial->prefix;
-        denial = {{"list", name(explanation.denial->list)}, {"prefix", prefix ? ordered_json(prefix->str()) : nullptr}};
-    }
-    ordered_json limits = ordered_json::object();
-    for (const Limit limit : all_limits) {
-        if (service && service->limits[limit] > 0) limits[std::string(name(limit))] = service->limits[limit];
-    }
-    return {{"protocol", name(explanation.client.protocol)},
-            {"client", open_endpoint(explanation.client.source)},
-            {"endpoint", explanation.client.destination.str()},
-            {"network", explanation.network},
-            {"service", service ? ordered_json(service->name) : ordered_json()},
-            {"source", service ? ordered_json(source_setting(*service)) : ordered_json()},
-            {"balance", service ? ordered_json(name(service->balance)) : ordered_json()},
-            {"self", service ? ordered_json(name(service->self)) : ordered_json()},
-            {"denied", std::move(denial)},
-            {"limits", std::move(limits)},
-            {"counted_as", explanation.counted.empty() ? ordered_json() : ordered_json(explanation.counted)},
-            {"chosen", std::move(chosen)},
-            {"backends", std::move(backends)},
-            {"notes", explanation.notes}};
 }
 
 }  // namespace hairpin

@@ -21,11 +21,9 @@ struct Options {
     bool json = false;
 };
 
-std::string host_text(const Endpoint& host) { return host.port == 0 ? host.ip.str() : host.str(); }
-
 int run(const Options& options) {
     ApiClient::Query query = {{"source", options.source.str()}};
-    if (options.backend) query.emplace_back("backend", host_text(*options.backend));
+    if (options.backend) query.emplace_back("backend", options.backend->str_open());
     const auto shown = options.api.ask("/v1/flows", query, [&](const nlohmann::json& answer) -> Result<int> {
         const auto& flows = answer.at("flows");
         std::string lines;
@@ -33,7 +31,7 @@ int run(const Options& options) {
         fmt::print("{}", options.json ? answer.dump(2) + "\n" : lines);
         if (!flows.empty()) return exit_ok;
         return complain("who", fmt::format("nobody: no flow that is remembered shows {} to {}", options.source.str(),
-                                           options.backend ? host_text(*options.backend) : "a backend"));
+                                           options.backend ? options.backend->str_open() : "a backend"));
     });
     return shown ? *shown : complain("who", shown.error().message);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/names.h"
 #include "base/result.h"
 
 namespace hairpin {
@@ -28,6 +29,13 @@ std::string in_quotes(std::string_view text);
 
 // "a, b or c"
 std::string either(std::span<const std::string_view> words);
+
+// An enumerator by its name.
+template <class E>
+Result<E> parse_name(std::string_view text) {
+    if (const auto value = from_name<E>(text)) return *value;
+    return Error{in_quotes(text) + " is not " + either(names_of<E>)};
+}
 
 // The word that was probably meant, if any is near: two slips of the finger, fewer in a short word.
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> words);

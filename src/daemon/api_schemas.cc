@@ -29,6 +29,7 @@ ordered_json number(std::string_view description) {
 
 ordered_json or_null(ordered_json schema) {
     schema["type"] = {schema["type"], "null"};
+    if (schema.contains("enum")) schema["enum"].push_back(nullptr);
     return schema;
 }
 
@@ -171,6 +172,50 @@ ordered_json flows() {
                                      "in no order")}});
 }
 
+ordered_json explanation() {
+    const ordered_json leg =
+        object({{"from", text("client, gateway or backend")},
+                {"to", text("likewise")},
+                {"source", text("of its packets, ADDRESS:PORT; `any` is what nobody can know yet")},
+                {"destination", text("likewise")}});
+    const ordered_json engine = object(
+        {{"engine", text("which carries the traffic")},
+         {"source", or_null(one_of<SourcePolicy>("what the backend takes for its client; null: there is no way"))},
+         {"reason", text("why that, or why there is no way")},
+         {"problem", text("why the flow will fail; empty: it will not")},
+         {"legs", list_of(leg, "there, and back; empty: there is no way")}});
+    const ordered_json backend = object({{"backend", text("ADDRESS:PORT")},
+                                         {"weight", number("0: it takes no new flows")},
+                                         {"path", one_of<Path>("where the client stands")},
+                                         {"reason", text("why there")},
+                                         {"route_to_client", text("of the gateway, for people")},
+                                         {"route_to_backend", text("likewise")},
+                                         {"engines", list_of(engine, "the one that runs")}});
+    const ordered_json service = object({{"name", text("its name")},
+                                         {"backends", number("among which it chooses")},
+                                         {"source", text("its source policy")},
+                                         {"balance", one_of<Balance>("how it chooses")},
+                                         {"self", one_of<SelfPolicy>("what a client gets that is a backend itself")},
+                                         {"send_proxy", one_of<ProxyHeader>("what tells the backend who calls")},
+                                         {"limits", described(value("object", ""), "how much it takes, by limit")}});
+    const ordered_json denied = object({{"list", text("allow or deny")}, {"prefix", or_null(text("that it is in"))}});
+    return object(
+        {{"protocol", one_of<Protocol>("tcp or udp")},
+         {"client", text("who calls, ADDRESS:PORT")},
+         {"endpoint", text("what it calls, ADDRESS:PORT")},
+         {"network", text("whose addresses and routes these are")},
+         {"listen", or_null(text("the endpoints of the service that this is one of; null: no service listens there"))},
+         {"service", described(or_null(service), "who listens there; null: nobody")},
+         {"client_unknown", flag("whether a PROXY header will tell who it is")},
+         {"admission", or_null(text("what the lists of the service say of the client; null: it has none"))},
+         {"denied", described(or_null(denied), "by which list the client is not let in; null: it is")},
+         {"counted_as", or_null(text("the client, as limits count it; null: none do"))},
+         {"chosen", list_of(object({{"engine", text("which chooses")}, {"backend", text("ADDRESS:PORT")}}),
+                            "whom the client gets by its address; empty: they take turns, or it is unknown")},
+         {"backends", list_of(backend, "that it could get")},
+         {"notes", list_of({{"type", "string"}}, "for people: who takes no new flows, what the engine cannot do")}});
+}
+
 ordered_json order() {
     ordered_json body =
         object({{"backend", text("ADDRESS:PORT as the list of backends has it, or ADDRESS for all its ports")},
@@ -193,6 +238,7 @@ ordered_json api_schemas() {
             {"Stats", stats()},
             {"Backends", backends()},
             {"Flows", flows()},
+            {"Explanation", explanation()},
             {"Order", order()},
             {"Reloaded", object({{"serving", text("what is served now, for people")}})},
             {"Upgraded", object({{"pid", number("of the process that serves now")}})},

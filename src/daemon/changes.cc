@@ -11,11 +11,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// What stands in a configuration may be no UTF-8.
-HttpResponse json_response(int status, const ordered_json& json) {
-    return {.status = status, .body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
-}
-
 struct Target {
     BackendPattern backend;
     std::string service;  // empty: all

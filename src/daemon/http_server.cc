@@ -93,9 +93,12 @@ std::string who_asks(const HttpRequest& request) {
     return request.peer ? fmt::format("uid {}, pid {}", request.peer->uid, request.peer->pid) : "somebody unknown";
 }
 
+HttpResponse json_response(int status, const nlohmann::ordered_json& json) {
+    return {.status = status, .body = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+}
+
 HttpResponse error_response(int status, const std::string& message) {
-    using nlohmann::json;
-    return {.status = status, .body = json({{"error", message}}).dump(-1, ' ', false, json::error_handler_t::replace)};
+    return json_response(status, {{"error", message}});
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(Fd listening, Answer answer) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -44,7 +45,9 @@ struct HttpResponse {
     std::string allow = {};  // the header of that name; empty: none
 };
 
-// {"error": message}; what is no UTF-8 in the message is replaced.
+// What is no UTF-8 in a text is replaced.
+HttpResponse json_response(int status, const nlohmann::ordered_json& json);
+// {"error": message}
 HttpResponse error_response(int status, const std::string& message);
 
 // Serves until it is destroyed, on one thread of its own, one request at a time.

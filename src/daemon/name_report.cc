@@ -11,7 +11,7 @@ std::string text(const std::vector<Server>& servers) {
     std::vector<std::string> texts;
     texts.reserve(servers.size());
     for (const Server& server : servers) {
-        texts.push_back(server.port == 0 ? server.ip.str() : Endpoint{server.ip, server.port}.str());
+        texts.push_back(Endpoint{server.ip, server.port}.str_open());
     }
     return fmt::format("{}", fmt::join(texts, ", "));
 }

@@ -64,6 +64,7 @@ ordered_json describe(const Operation& operation) {
     for (const Parameter& parameter : operation.parameters) {
         told["parameters"].push_back({{"name", parameter.name},
                                       {"in", "query"},
+                                      {"required", parameter.required},
                                       {"description", parameter.description},
                                       {"schema", {{"type", "string"}}}});
     }

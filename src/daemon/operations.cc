@@ -10,6 +10,7 @@
 
 #include "daemon/backends_json.h"
 #include "daemon/changes.h"
+#include "daemon/live_explanation.h"
 #include "daemon/metrics.h"
 #include "daemon/openapi.h"
 #include "daemon/stats_json.h"
@@ -20,20 +21,17 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// What a command's name or an error holds may be no UTF-8.
-HttpResponse json_response(const ordered_json& json) {
-    return {.body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
-}
+HttpResponse response_of(const ordered_json& json) { return json_response(200, json); }
 
-HttpResponse json_response(const Result<ordered_json>& json) {
-    return json ? json_response(*json) : error_response(500, json.error().message);
+HttpResponse response_of(const Result<ordered_json>& json) {
+    return json ? response_of(*json) : error_response(500, json.error().message);
 }
 
 // Answers with what `tell` makes of the gateway.
 template <class Tell>
 HttpResponse told(const WithGateway& with_gateway, Tell tell) {
     HttpResponse response;
-    with_gateway([&](Gateway& gateway) { response = json_response(tell(gateway)); });
+    with_gateway([&](Gateway& gateway) { response = response_of(tell(gateway)); });
     return response;
 }
 
@@ -119,6 +117,12 @@ constexpr auto flow_parameters = std::to_array<Parameter>({
     {"source", "the client as its backend sees it, ADDRESS:PORT; default: any"},
     {"backend", "ADDRESS or ADDRESS:PORT; default: any"},
 });
+constexpr auto explain_parameters = std::to_array<Parameter>({
+    {"client", "who calls, ADDRESS or ADDRESS:PORT", true},
+    {"endpoint", "what it calls, ADDRESS:PORT", true},
+    {"protocol", "tcp or udp; default: what the endpoint serves"},
+    {"backend", "only this one, ADDRESS; default: all that take new flows"},
+});
 
 constexpr auto reload_failures = std::to_array<Failure>({
     {409, "there is nothing to reload: the services were given on the command line"},
@@ -152,6 +156,14 @@ constexpr auto table = std::to_array<Operation>({
      {},
      backends},
     {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, {}, "Flows", {}, flows},
+    {"GET",
+     "/v1/explain",
+     "what would happen to a client's new flow, leg by leg, and why",
+     explain_parameters,
+     {},
+     "Explanation",
+     {},
+     explain},
     {"GET", "/v1/openapi.json", "this document", {}, {}, "Document", {}, document},
     {"POST",
      "/v1/upgrade",

@@ -14,6 +14,7 @@ namespace hairpin {
 struct Parameter {
     std::string_view name;
     std::string_view description;
+    bool required = false;
 };
 
 // A status that only some operations have.

@@ -200,6 +200,8 @@ std::string Endpoint::str() const {
     return (ip.is_v4() ? ip.str() : "[" + ip.str() + "]") + ":" + std::to_string(port);
 }
 
+std::string Endpoint::str_open() const { return port == 0 ? ip.str() : str(); }
+
 Result<PortRange> PortRange::parse(std::string_view text) {
     const size_t dash = text.find('-');
     const auto first = parse_number(text.substr(0, dash), 65535);

@@ -90,6 +90,7 @@ struct Endpoint {
     static Result<Endpoint> parse(std::string_view text);       // "10.0.0.2:80", "[fd00::2]:80"
     static Result<Endpoint> parse_open(std::string_view text);  // an address alone too: port 0, for any
     std::string str() const;
+    std::string str_open() const;  // likewise
 
     auto operator<=>(const Endpoint&) const = default;
 };

@@ -92,6 +92,37 @@ TEST_P(ApiOf, ListsServicesWithWhatTheyCounted) {
     EXPECT_EQ(db.at("balance"), "round_robin");
 }
 
+TEST_P(ApiOf, ExplainsAFlowAsItWouldBeServedNow) {
+    ASSERT_TRUE(lab_);
+    const Fd first = listen_on(lab_->host("server1"), at("10.0.0.2:80"));
+    std::string said;
+    const auto explained = [&](std::string_view words) {
+        return wait_for([&] {
+            const Outcome outcome = ask({"explain", "10.0.0.50", "1.0.0.1:80", "--running"});
+            EXPECT_EQ(outcome.status, 0) << outcome.output;
+            said = outcome.output;
+            return said.find(words) != std::string::npos;
+        });
+    };
+    EXPECT_TRUE(explained("backend 10.0.0.3:80 takes no new flows: down")) << said;
+    EXPECT_NE(said.find("path      peer"), std::string::npos) << said;
+    EXPECT_NE(said.find(GetParam() + std::string(10 - GetParam().size(), ' ') + "source external"), std::string::npos)
+        << said;
+    EXPECT_EQ(said.find("\nbackend 10.0.0.3:80"), std::string::npos) << said;
+    const Fd second = listen_on(lab_->host("server2"), at("10.0.0.3:80"));
+    EXPECT_TRUE(explained("\nbackend 10.0.0.3:80")) << said;
+    EXPECT_EQ(said.find("takes no new flows"), std::string::npos) << said;
+
+    const json db =
+        json::parse(ask({"explain", "1.0.0.100", "1.0.0.1:5433", "--running", "--protocol", "udp", "--json"}).output);
+    EXPECT_EQ(db.at("service").at("name"), "db");
+    EXPECT_EQ(db.at("protocol"), "udp");
+    const json& legs = db.at("backends").at(0).at("engines").at(0).at("legs");
+    EXPECT_EQ(legs.at(1).at("destination"), "10.0.0.3:5432") << legs.dump();
+    const Outcome nobody = ask({"explain", "1.0.0.100", "1.0.0.1:81", "--running"});
+    EXPECT_NE(nobody.output.find("no service listens there"), std::string::npos) << nobody.output;
+}
+
 TEST_P(ApiOf, ShowsWhatMovesUntilCtrlC) {
     ASSERT_TRUE(lab_);
     const Outcome piped = ask({"top"});

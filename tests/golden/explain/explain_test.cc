@@ -4,8 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/explanation.h"
+#include "cli/explanation_view.h"
 #include "config/config.h"
+#include "daemon/explanation.h"
 #include "support/golden.h"
 
 namespace hairpin {
@@ -81,17 +82,19 @@ protected:
     Ruleset ruleset_;
 };
 
-TEST_P(Explain, text) { expect_golden(fmt::format("explain/{}.txt", GetParam().name), to_text(explanation(), false)); }
+TEST_P(Explain, text) {
+    expect_golden(fmt::format("explain/{}.txt", GetParam().name), explanation_text(to_json(explanation()), false));
+}
 
 TEST_P(Explain, json) {
     expect_golden(fmt::format("explain/{}.json", GetParam().name), to_json(explanation()).dump(2) + "\n");
 }
 
 TEST_P(Explain, colour_changes_nothing_but_the_colour) {
-    std::string text = to_text(explanation(), true);
+    std::string text = explanation_text(to_json(explanation()), true);
     EXPECT_NE(text.find("\033["), std::string::npos);
     for (size_t at; (at = text.find("\033[")) != std::string::npos;) text.erase(at, text.find('m', at) - at + 1);
-    EXPECT_EQ(text, to_text(explanation(), false));
+    EXPECT_EQ(text, explanation_text(to_json(explanation()), false));
 }
 
 constexpr Case cases[] = {

@@ -116,6 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{{"explain", "10.0.0.2", "[fd00::1]:80"}, "address family"},
                     Wrong{{"explain", "10.0.0.2", "1.0.0.1:80", "--protocol", "sctp"}, "'sctp' is not tcp or udp"},
                     Wrong{{"explain", "10.0.0.2", "1.0.0.1:80", "nonsense"}, "argument 1"},
+                    Wrong{{"explain", "10.0.0.2", "1.0.0.1:80", "--running", "--engine", "nft"}, "excludes"},
+                    Wrong{{"explain", "10.0.0.2", "1.0.0.1:80", "web=1", "--running"}, "excludes"},
                     Wrong{{"check", ""}, "'': there is no such file; name another one"}));
 
 TEST(Usage, every_command_shows_its_help_and_an_example) {

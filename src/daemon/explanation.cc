@@ -1,4 +1,4 @@
-#include "cli/explanation.h"
+#include "daemon/explanation.h"
 
 #include <fmt/core.h>
 
@@ -135,6 +135,19 @@ std::string counted(const Ruleset& ruleset, const Topology& topology, const Ip& 
     return ip == client ? ip.str() : Prefix::of(ip, subscriber_bits).str();
 }
 
+// Whether the service lets the client in, and by which of its lists; empty where it has none.
+std::string admission_of(const Explanation& explanation) {
+    const Service& service = *explanation.service;
+    if (service.allow.empty() && service.deny.empty()) return {};
+    if (explanation.client_unknown)
+        return "judged by the address that its PROXY header names, or by its own if that names none";
+    const std::string client = explanation.client.source.ip.str();
+    if (!explanation.denial)
+        return client + (service.allow.empty() ? " is not in deny" : " is in allow and not denied");
+    const auto& prefix = explanation.denial->prefix;
+    return client + (prefix ? " is in deny: " + prefix->str() : " is not in allow");
+}
+
 // What may have been meant by an endpoint that no service listens on, likeliest first.
 std::vector<std::string> hints(const Ruleset& ruleset, const Leg& client) {
     constexpr size_t most = 8;
@@ -165,6 +178,11 @@ std::vector<std::string> hints(const Ruleset& ruleset, const Leg& client) {
 
 }  // namespace
 
+Protocol protocol_served(const Ruleset& ruleset, const Endpoint& endpoint) {
+    const bool only_udp = !ruleset.find(Protocol::tcp, endpoint) && ruleset.find(Protocol::udp, endpoint);
+    return only_udp ? Protocol::udp : Protocol::tcp;
+}
+
 Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                     std::span<const EngineView> engines, std::optional<Ip> only) {
     Explanation explanation;
@@ -183,6 +201,7 @@ Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg&
         if (service.limits.any()) explanation.counted = counted(ruleset, topology, client.source.ip);
         explanation.chosen = choose(ruleset, topology, client, *match, engines);
     }
+    explanation.admission = admission_of(explanation);
     for (size_t i = 0; !explanation.denial && i < service.backends.size(); ++i) {
         if (only && *only != service.backends[i].endpoint.ip) continue;
         explanation.backends.push_back(view_of(ruleset, topology, client, *match, {i}, engines));

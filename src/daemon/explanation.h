@@ -1,4 +1,5 @@
-// What happens to one flow, in values: what `hairpin explain` finds out, and the two ways in which it shows it. Pure.
+// What happens to one flow, and why: what `hairpin explain` finds out of a configuration, and a running daemon of what
+// it serves. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -58,7 +59,8 @@ struct Explanation {
     const Service* service = nullptr;   // owned by the ruleset; null: no service listens there
     std::string listen;                 // what the destination fell into
     bool client_unknown = false;        // a PROXY header will tell who it is, and it is judged then
-    std::optional<Denial> denial;       // why the service does not let the client in; then there are no backends
+    std::string admission;              // in words, whether the service lets the client in; empty: it has no lists
+    std::optional<Denial> denial;       // why it does not; then there are no backends
     std::string counted;                // the client, or its prefix, as limits count it; empty: there are none
     std::vector<Chosen> chosen;         // by engine; empty where backends take turns or the client is unknown
     std::vector<BackendView> backends;  // all that could be chosen, if not by this client
@@ -69,7 +71,10 @@ struct Explanation {
 Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                     std::span<const EngineView> engines, std::optional<Ip> only = {});
 
-std::string to_text(const Explanation& explanation, bool colour);
+// The protocol that the endpoint serves: tcp where it serves both or none.
+Protocol protocol_served(const Ruleset& ruleset, const Endpoint& endpoint);
+
+// As `hairpin explain --json` prints it, and the API answers.
 nlohmann::ordered_json to_json(const Explanation& explanation);
 
 }  // namespace hairpin
