@@ -34,6 +34,7 @@ extern char backends_table asm("hp_backends");
 extern char choices_table asm("hp_choices_of");
 extern char own_table asm("hp_own");
 extern char rules_table asm("hp_rules_of");
+extern char answers_table asm("hp_answers");
 extern char guarded_table asm("hp_guarded");
 extern char networks_table asm("hp_networks");
 extern char settings_table asm("hp_settings");
@@ -199,6 +200,7 @@ HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing, u
     fill(&choices_table, tables.choices);
     fill(&own_table, tables.own);
     fill(&rules_table, tables.rules);
+    fill(&answers_table, tables.answers);
     fill(&guarded_table, tables.guarded);
     fill(&networks_table, tables.networks);
     fill(&links_table, tables.links);

@@ -7,10 +7,11 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 6, /* of everything below */
+    HP_VERSION = 7, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
+    HP_MOST_ANSWERS = 1 << 18,
     HP_MOST_CHOICES = 1 << 19, /* a restart has those of before beside its own */
     HP_MOST_OWN = 1 << 18,
     HP_MOST_SERVICES = 1 << 18,
@@ -53,7 +54,7 @@ struct hp_ends {
     __be16 destination_port;
 };
 
-/* An external endpoint, and who answers there. */
+/* An external endpoint, or a backend's own. */
 struct hp_asked {
     struct hp_address address;
     __be16 port;
@@ -68,6 +69,7 @@ struct hp_share {
     __u32 choices;       /* in turn or by the client; 0: all backends are down, or none but the client itself is up */
 };
 
+/* Who answers at an external endpoint. */
 struct hp_endpoint {
     __u32 service; /* whose: a key of hp_counts */
     __u32 rules;   /* how its flows are treated: a key of hp_rules_of */
@@ -190,7 +192,8 @@ struct hp_draft {
     struct hp_drafted {
         struct hp_tuple key;
         struct hp_half half;
-    } half[2]; /* by direction */
+    } half[2];              /* by direction */
+    struct hp_tuple answer; /* the packet that it is made for, where a backend has sent that */
 };
 
 enum {

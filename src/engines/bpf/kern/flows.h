@@ -135,9 +135,10 @@ static long hp_try_port(__u32 number, struct hp_search* search) {
     return search->failed != HP_TAKEN;
 }
 
-/* Makes the half to the client, with a source port that no other flow to this backend has. */
-static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_tuple* asked, int keeps_port, __u32 link,
-                                      __u32 now) {
+/* Makes the half to the client, with a source port that no other flow to this backend has: the client's own, where it
+ * keeps that, or another one, where it need not. */
+static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_tuple* asked, int keeps_port,
+                                      int needs_port, __u32 link, __u32 now) {
     back->key.destination_port = asked->source_port;
     hp_fill_half(&back->half, &back->key, link, now);
     if (keeps_port) {
@@ -146,7 +147,7 @@ static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_t
             hp_remove(&back->key, now);
             failed = hp_insert(HP_TO_CLIENT);
         }
-        if (failed != HP_TAKEN) return failed;
+        if (failed != HP_TAKEN || needs_port) return failed;
     }
     const struct hp_settings* settings = hp_told();
     if (!settings || !settings->ports) return HP_TAKEN;
@@ -172,14 +173,30 @@ enum hp_opening {
     HP_IGNORED,
 };
 
-static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, enum hp_refusal refusal) {
+static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, enum hp_refusal refusal, int begins) {
+    if (!begins) return HP_IGNORED;
     __sync_fetch_and_add(&counts->refused[refusal], 1);
     return refusal == HP_REFUSED_DENIED || refusal == HP_REFUSED_BACKEND ? HP_NOT_SERVED : HP_NO_ROOM;
 }
 
-/* Makes the flow that begins with this packet, or counts why not. */
-HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
+/* Whether a backend's packet answers this flow, and can be nothing else: nobody outside reaches a guarded backend but
+ * through its service, and nobody bears an address of a map. `back`: the half to the client, but for its port. */
+static __always_inline int hp_is_answer_of(const struct hp_tuple* answer, const struct hp_drafted* back) {
+    const struct hp_tuple* key = &back->key;
+    if (!hp_same(&answer->source, &key->source) || answer->source_port != key->source_port) return 0;
+    if (!hp_same(&answer->destination, &key->destination)) return 0;
+    const __u8 path = back->half.path;
+    if (path != HP_PATH_EXTERNAL) return !hp_same(&key->destination, &back->half.translated.destination);
+    const struct hp_address backend = key->source;
+    return bpf_map_lookup_elem(&hp_guarded, &backend) != 0;
+}
+
+/* Makes the flow of a client's packet, or counts why not. Either it begins one; or it is of one that this gateway has
+ * not seen begin, for another did or its table was lost, and all of that is known: by its address the client's backend,
+ * and that its port is kept. `answered`: `packet` is imagined, and the flow must be one that the real one answers. */
+HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint, int answered) {
     if (!packet || !endpoint) return HP_IGNORED;
+    const int begins = hp_begins(packet);
     const __u32 zero = 0, number = endpoint->rules, service = endpoint->service;
     struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
     const struct hp_rules* rules = bpf_map_lookup_elem(&hp_rules_of, &number);
@@ -191,15 +208,17 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     const int inside = hp_lies_in(HP_INSIDE, &asked->source);
     if (inside && hp_is_outside(link)) return HP_IGNORED;                             /* a forged address */
     if (link != HP_LOOPBACK && hp_lies_in(HP_OWN, &asked->source)) return HP_IGNORED; /* so is ours, from a wire */
-    if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED);
-    if (!endpoint->share.choices) return hp_not_opened(counts, HP_REFUSED_BACKEND);
+    if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED, begins);
+    if (!endpoint->share.choices) return hp_not_opened(counts, HP_REFUSED_BACKEND, begins);
     const struct hp_share* share = hp_share_of(endpoint, &asked->source);
-    if (!share->choices) return hp_not_opened(counts, HP_REFUSED_DENIED);
+    if (!share->choices) return hp_not_opened(counts, HP_REFUSED_DENIED, begins);
+    if (!begins && share->choices > 1 && rules->balance == HP_ROUND_ROBIN) return HP_IGNORED;
     const struct hp_backend* backend = hp_choose(asked, share, rules, counts);
     if (!backend) return HP_IGNORED;
     const enum hp_path path = hp_path_of(&asked->source, backend);
     struct hp_shown shown;
     hp_show(&shown, asked, path, backend, rules);
+    if (!begins && !shown.keeps_port) return HP_IGNORED;
 
     const __u32 now = hp_now();
     struct hp_half* forth = &draft->half[HP_TO_BACKEND].half;
@@ -225,8 +244,9 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     back->source = backend->address;
     back->source_port = bpf_htons(backend->first_port + endpoint->offset);
     back->destination = shown.address;
-    const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, link, now);
-    if (failed) return hp_not_opened(counts, failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY);
+    if (answered && !hp_is_answer_of(&draft->answer, &draft->half[HP_TO_CLIENT])) return HP_IGNORED;
+    const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, !begins, link, now);
+    if (failed) return hp_not_opened(counts, failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY, begins);
     forth->translated.source = back->destination;
     forth->translated.source_port = back->destination_port;
     forth->translated.destination = back->source;
@@ -234,17 +254,64 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     hp_fill_half(forth, asked, 0, now);
     const int lost = hp_insert(HP_TO_BACKEND);
     if (lost && !hp_leads_to(asked, back)) hp_remove(back, now);
-    if (lost && lost != HP_TAKEN) return hp_not_opened(counts, HP_REFUSED_MEMORY);
+    if (lost && lost != HP_TAKEN) return hp_not_opened(counts, HP_REFUSED_MEMORY, begins);
     if (!lost) __sync_fetch_and_add(&counts->accepted[path], 1);
     return HP_OPENED;
+}
+
+/* Who an answer goes to that comes from `answer`'s source: the client, whose host an address of a map tells, in the
+ * backend's network. */
+static __always_inline struct hp_address hp_client_of(const struct hp_tuple* answer, const struct hp_rules* rules) {
+    struct hp_address client = answer->destination;
+    const int family = !hp_is_v4(&client);
+    const struct hp_address* host = &rules->map_host[family];
+    const struct hp_address* prefix = &rules->map_prefix[family];
+    if (rules->source != HP_MAP || !rules->has_map[family]) return client;
+    for (int i = 0; i < 4; ++i) {
+        if ((answer->destination.word[i] & ~host->word[i]) != prefix->word[i]) return answer->destination;
+        client.word[i] = (answer->source.word[i] & ~host->word[i]) | (answer->destination.word[i] & host->word[i]);
+    }
+    return client;
+}
+
+/* Puts what a client may have sent in the place of the backend's packet that answers it, if there can be only one such
+ * flow; whether it has. Taken back by hp_answer_again(). */
+HP_APART int hp_imagine_asked(struct hp_packet* packet, __u32 link) {
+    if (!packet || !hp_goes_on(packet) || hp_is_outside(link)) return 0;
+    struct hp_tuple* tuple = &packet->tuple;
+    const struct hp_asked backend = {tuple->source, tuple->source_port, tuple->protocol, 0};
+    const struct hp_asked* asked = bpf_map_lookup_elem(&hp_answers, &backend);
+    const struct hp_endpoint* endpoint = asked ? bpf_map_lookup_elem(&hp_endpoints, asked) : 0;
+    const __u32 zero = 0, number = endpoint ? endpoint->rules : 0;
+    const struct hp_rules* rules = bpf_map_lookup_elem(&hp_rules_of, &number);
+    struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
+    if (!asked || !endpoint || !rules || !draft) return 0;
+    draft->answer = *tuple;
+    tuple->source = hp_client_of(&draft->answer, rules);
+    tuple->source_port = draft->answer.destination_port;
+    tuple->destination = asked->address;
+    tuple->destination_port = asked->port;
+    return 1;
+}
+
+HP_APART int hp_answer_again(struct hp_packet* packet) {
+    const __u32 zero = 0;
+    const struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
+    if (packet && draft) packet->tuple = draft->answer;
+    return 0;
+}
+
+/* What a client sends after its SYN has been answered, or else has come out of nowhere. */
+static __always_inline int hp_establishes(const struct hp_packet* packet, const struct hp_half* half) {
+    if (half->marks & HP_ESTABLISHED || half->direction != HP_TO_BACKEND || packet->tcp_flags & HP_TCP_SYN) return 0;
+    const struct hp_half* other = hp_other(&packet->tuple, half);
+    return other && other->bytes;
 }
 
 /* What the flags of a TCP segment say about its flow. */
 static __always_inline void hp_follow(const struct hp_packet* packet, struct hp_half* half) {
     if (packet->tuple.protocol != IPPROTO_TCP) return;
-    if (half->direction == HP_TO_BACKEND && !(packet->tcp_flags & HP_TCP_SYN) && !(half->marks & HP_ESTABLISHED)) {
-        half->marks |= HP_ESTABLISHED;
-    }
+    if (hp_establishes(packet, half)) half->marks |= HP_ESTABLISHED;
     const __u8 ends = packet->tcp_flags & (HP_TCP_FIN | HP_TCP_RST);
     if (!ends && !(half->marks & HP_RESET)) return;
     __u8 add = 0;

@@ -1,8 +1,9 @@
 /* Translates what arrives on a link, and sends it on past the kernel's stack.
  *
  * Theory of operation. A packet is looked up as it is: the half of a flow that it belongs to says how it leaves and by
- * which hop. What belongs to no flow begins one, if it is for an external endpoint and can begin one. Everything else
- * passes to the next program and then the kernel, untouched.
+ * which hop. What belongs to no flow begins one, if it is for an external endpoint and can begin one; or it goes on
+ * with one that this gateway does not know, where addresses tell all of it. Everything else passes to the next program
+ * and then the kernel, untouched.
  *
  * The clients on the gateway itself are no exception: what they send to an address of the gateway arrives on `lo`, and
  * what is for them is put there. The kernel would take that for forged, but for lo/accept_local, which the daemon sets.
@@ -31,15 +32,17 @@ typedef struct __sk_buff hp_frame;
 #include "engines/bpf/kern/icmp.h"
 #include "engines/bpf/kern/refuse.h"
 
-static __always_inline int hp_begins(const struct hp_packet* packet) {
-    return packet->tuple.protocol == IPPROTO_UDP || (packet->tcp_flags & (HP_TCP_SYN | HP_TCP_ACK)) == HP_TCP_SYN;
+static __always_inline const struct hp_endpoint* hp_endpoint_of(const struct hp_tuple* tuple) {
+    const struct hp_asked asked = {tuple->destination, tuple->destination_port, tuple->protocol, 0};
+    return bpf_map_lookup_elem(&hp_endpoints, &asked);
 }
 
-static __always_inline void hp_asked_of(const struct hp_tuple* tuple, struct hp_asked* asked) {
-    asked->address = tuple->destination;
-    asked->port = tuple->destination_port;
-    asked->protocol = tuple->protocol;
-    asked->zero = 0;
+/* Makes the flow of a backend's packet which this gateway has not seen begin; whether it has. */
+static __always_inline int hp_open_by_answer(struct hp_packet* packet, __u32 link) {
+    if (!hp_imagine_asked(packet, link)) return 0;
+    const int opening = hp_open(packet, link, hp_endpoint_of(&packet->tuple), 1);
+    hp_answer_again(packet);
+    return opening == HP_OPENED;
 }
 
 /* Whether this comes from outside and goes to a backend past its service: a beginning of a connection, or a forged
@@ -148,15 +151,18 @@ int hp_arrives(struct __sk_buff* skb) {
         }
     }
     if (!half) {
-        struct hp_asked asked;
-        hp_asked_of(&packet.tuple, &asked);
-        const struct hp_endpoint* endpoint = bpf_map_lookup_elem(&hp_endpoints, &asked);
-        if (!endpoint) return hp_bystander(skb, &packet);
-        if (kind != HP_WHOLE || !hp_begins(&packet)) return TCX_NEXT;
-        const int opening = hp_open(&packet, skb->ifindex, endpoint);
-        if (opening == HP_NOT_SERVED) return hp_refuse(skb, &packet);
-        if (opening == HP_NO_ROOM) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
-        half = opening == HP_OPENED ? hp_find(&packet.tuple) : 0;
+        const struct hp_endpoint* endpoint = hp_endpoint_of(&packet.tuple);
+        if (endpoint) {
+            const int begins = hp_begins(&packet);
+            if (kind != HP_WHOLE || !(begins || hp_goes_on(&packet))) return TCX_NEXT;
+            const int opening = hp_open(&packet, skb->ifindex, endpoint, 0);
+            if (opening == HP_NOT_SERVED) return hp_refuse(skb, &packet);
+            if (opening == HP_NO_ROOM) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
+            if (opening != HP_OPENED) return begins ? TCX_DROP : TCX_NEXT;
+        } else if (kind != HP_WHOLE || !hp_open_by_answer(&packet, skb->ifindex)) {
+            return hp_bystander(skb, &packet);
+        }
+        half = hp_find(&packet.tuple);
         if (!half) return TCX_DROP;
     }
     if (packet.first) hp_remember_ports(&packet);

@@ -30,6 +30,16 @@ struct hp_packet {
 #define HP_TCP_RST 0x04
 #define HP_TCP_ACK 0x10
 
+/* Whether it may begin a flow, */
+static __always_inline int hp_begins(const struct hp_packet* packet) {
+    return packet->tuple.protocol == IPPROTO_UDP || (packet->tcp_flags & (HP_TCP_SYN | HP_TCP_ACK)) == HP_TCP_SYN;
+}
+
+/* or belongs to a connection that lives. */
+static __always_inline int hp_goes_on(const struct hp_packet* packet) {
+    return packet->tuple.protocol == IPPROTO_TCP && (packet->tcp_flags & (HP_TCP_ACK | HP_TCP_RST)) == HP_TCP_ACK;
+}
+
 #define HP_IP_MORE 0x2000
 #define HP_IP_DONT 0x4000
 #define HP_IP_OFFSET 0x1fff
