@@ -240,7 +240,8 @@ std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
 }
 
 int HostKernel::insert(const hp_tuple& key, const hp_half& half) {
-    const hp_draft draft{.half = {{.key = key, .half = half}, {}}};
+    hp_draft draft{};
+    draft.half[HP_TO_BACKEND] = {.key = key, .half = half};
     state->tables[&drafts_table].put(number(uint32_t{0}), &draft, sizeof draft);
     return hp_insert(HP_TO_BACKEND);
 }

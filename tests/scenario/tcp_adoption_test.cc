@@ -75,7 +75,8 @@ TEST_P(TcpAdoption, GoesOnAsTheClientSpeaks) {
         EXPECT_TRUE(conversation->alive());
     const ServiceStats stats = lab_.stats("one");
     EXPECT_EQ(stats.accepted[static_cast<size_t>(Path::external)], 1u) << "it is this gateway's now";
-    EXPECT_EQ(stats.active, 1u);
+    EXPECT_EQ(stats.accepted[static_cast<size_t>(Path::routed)], 1u);
+    EXPECT_EQ(stats.active, 2u);
 }
 
 TEST_P(TcpAdoption, GoesOnAsTheBackendSpeaks) {

@@ -75,7 +75,9 @@ TEST_F(Adoption, IsOfClientsThatAreMapped) {
     serve({mapped});
     EXPECT_EQ(sent(inside, "10.0.0.2:8080", "100.64.0.50:20000"), "1.0.0.1:80 > 10.0.0.50:20000");
     EXPECT_EQ(sent(inside, "10.0.0.51:20000", "1.0.0.1:80"), "100.64.0.51:20000 > 10.0.0.2:8080");
-    EXPECT_TRUE(passes(inside, "10.0.0.2:8080", "100.64.1.50:20000")) << "beyond the map, and not external";
+    EXPECT_EQ(sent(inside, "10.0.0.2:8080", "100.64.1.50:20000"), "1.0.0.1:80 > 100.64.1.50:20000")
+        << "beyond the map, and so a client from outside";
+    EXPECT_TRUE(passes(inside, "10.0.0.2:8080", "10.0.0.50:20000")) << "a peer is never shown as itself";
 }
 
 TEST_F(Adoption, IsOfTheBackendThatTheClientsAddressChooses) {
