@@ -18,6 +18,7 @@
 #include <optional>
 
 #include "engines/bpf/attachment.h"
+#include "engines/bpf/came.h"
 #include "engines/bpf/clock.h"
 #include "engines/bpf/convert.h"
 #include "engines/bpf/drivers.h"
@@ -92,6 +93,7 @@ private:
     Tables tables_;  // what the maps hold
     std::shared_ptr<const Desired> desired_;
     ServiceSlots slots_;
+    Came came_;
     Sweeper sweeper_;
     Drivers drivers_;
 };
@@ -227,6 +229,9 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         return done;
     }
     tables_ = std::move(now);
+    if (auto counted = came_.count(maps, *desired, slot_of); !counted) {
+        options_.on_event({Event::Level::warning, "what comes to backends is not counted: " + counted.error().message});
+    }
     const auto replaced = std::exchange(desired_, std::move(desired));
     for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
         if (auto removed = remove_pins(old); !removed)
@@ -284,6 +289,9 @@ Result<Stats> BpfEngine::stats() {
         row.bytes_to_backends += count.bytes[HP_TO_BACKEND];
         row.bytes_to_clients += count.bytes[HP_TO_CLIENT];
     }
+    auto came = came_.tell(kernel_->maps());
+    if (!came) return came.error();
+    for (auto& [slot, backends] : *came) rows[slot].backends = std::move(backends);
     Stats stats;
     for (const Service& service : desired_->ruleset.services()) {
         const auto row = rows.find(slots_.of(service));
