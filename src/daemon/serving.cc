@@ -72,7 +72,7 @@ Result<> Serving::begin(const Ruleset& written) {
     if (settings_.engine != automatic_engine) {
         if (auto begun = hairpin::begin(*engine_, desired_); !begun) return begun;
     }
-    if (auto watched = health_.watch(services()); !watched) return watched;
+    if (auto watched = health_.watch(*configured_, engine_->abilities()); !watched) return watched;
     for (const auto& [name, duty] : administration_.duties()) {  // whose time to leave begins anew
         const auto service = std::ranges::find(services(), name.service, &Service::name);
         departures_.follow(duty, name, *service, steady_clock::now());
@@ -201,6 +201,7 @@ Result<> Serving::move_to(const Result<Topology>& topology) {
     if (*topology == desired_->topology) return {};
     const auto before = configured_;
     if (auto applied = serve(standing(services(), *topology), administration_); !applied) return applied;
+    check_health();  // checks may come from elsewhere
     tell_of_links(&before->topology);
     spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
                  desired_->topology.routes().size());
@@ -336,7 +337,8 @@ void Serving::lead_on(const Desired& before) {
 }
 
 void Serving::check_health() {
-    if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
+    const auto watched = health_.watch(*configured_, engine_->abilities());
+    if (!watched) spdlog::warn(watched.error().message);
 }
 
 // And of what the engine cannot do with what they stand for, unless it could not do so before.
