@@ -122,13 +122,19 @@ ordered_json services() {
 }
 
 ordered_json stats() {
+    const ordered_json backend = object({{"backend", text("ADDRESS:PORT or ADDRESS:PORTS")},
+                                         {"path", one_of<Path>("where its clients stood")},
+                                         {"accepted", number("that reached it on this path")}});
     return object(
         {{"services", list_of(object({{"service", text("its name")},
                                       {"active", number("connections and sessions alive now")},
                                       {"accepted", counts<Path>("that reached a backend, by path")},
                                       {"refused", counts<Refusal>("that were not served, by reason")},
                                       {"bytes_to_backends", number("payload; of engines in the kernel, with headers")},
-                                      {"bytes_to_clients", number("likewise")}}),
+                                      {"bytes_to_clients", number("likewise")},
+                                      {"backends", list_of(backend,
+                                                           "that something came to since they last began to take "
+                                                           "flows; empty with nft, which does not tell them apart")}}),
                               "those that are served, then those served no more of which something lives")}});
 }
 

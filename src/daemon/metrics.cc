@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace hairpin {
@@ -71,6 +72,43 @@ void add_services(const Stats& stats, std::vector<MetricFamily>& all) {
     all.insert(all.end(), {active, accepted, refused, bytes});
 }
 
+ClientMetric histogram_of(Labels labels, const Durations& durations) {
+    using std::chrono::duration;
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    for (size_t i = 0; i < durations.buckets.size(); ++i) {
+        metric.histogram.sample_count += durations.buckets[i];
+        const double bound = i < duration_bounds.size() ? duration<double>(duration_bounds[i]).count()
+                                                        : std::numeric_limits<double>::infinity();
+        metric.histogram.bucket.push_back({metric.histogram.sample_count, bound});
+    }
+    metric.histogram.sample_sum = duration<double>(durations.sum).count();
+    return metric;
+}
+
+// What came to each backend, of engines that tell.
+void add_what_came(const Stats& stats, std::vector<MetricFamily>& all) {
+    auto accepted =
+        counter("hairpin_backend_flows_accepted_total", "Connections and sessions that reached the backend.");
+    MetricFamily took{"hairpin_backend_connect_duration_seconds",
+                      "How long the backend took to accept a connection of the gateway's, over TCP.",
+                      MetricType::Histogram,
+                      {}};
+    for (const ServiceStats& service : stats.services) {
+        for (const BackendStats& backend : service.backends) {
+            const Labels labels = {{"service", service.service},
+                                   {"backend", backend.backend.str()},
+                                   {"path", std::string(name(backend.path))}};
+            add(accepted, labels, static_cast<double>(backend.accepted));
+            ClientMetric metric = histogram_of(labels, backend.connecting);
+            if (metric.histogram.sample_count > 0) took.metric.push_back(std::move(metric));
+        }
+    }
+    if (accepted.metric.empty()) return;
+    all.push_back(accepted);
+    if (!took.metric.empty()) all.push_back(took);
+}
+
 void add_backends(const Gateway& gateway, std::vector<MetricFamily>& all) {
     auto up = gauge("hairpin_backend_up", "0: the backend fails its checks. One that nobody checks is up.");
     auto serving = gauge("hairpin_backend_serving", "Whether new flows are led to the backend.");
@@ -94,6 +132,7 @@ Result<std::string> metrics_text(Gateway& gateway) {
     std::vector<MetricFamily> all;
     add_gateway(gateway, all);
     add_services(*stats, all);
+    add_what_came(*stats, all);
     add_backends(gateway, all);
     return prometheus::TextSerializer().Serialize(all);
 }

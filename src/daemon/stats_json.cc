@@ -22,6 +22,10 @@ nlohmann::ordered_json or_null(const std::optional<T>& value) {
 }  // namespace
 
 nlohmann::ordered_json to_json(const ServiceStats& stats) {
+    auto backends = nlohmann::ordered_json::array();
+    for (const BackendStats& came : stats.backends) {
+        backends.push_back({{"backend", came.backend.str()}, {"path", name(came.path)}, {"accepted", came.accepted}});
+    }
     return {
         {"service", stats.service},
         {"active", stats.active},
@@ -29,6 +33,7 @@ nlohmann::ordered_json to_json(const ServiceStats& stats) {
         {"refused", by_name<Refusal>(stats.refused)},
         {"bytes_to_backends", stats.bytes_to_backends},
         {"bytes_to_clients", stats.bytes_to_clients},
+        {"backends", std::move(backends)},
     };
 }
 

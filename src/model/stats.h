@@ -32,6 +32,27 @@ inline constexpr auto names_of<Refusal> = std::to_array<std::string_view>({"back
                                                                            "sessions", "proxy_header", "loop",
                                                                            "oversize", "denied", "limits"});
 
+// How often something took how long. Each bucket counts what took no longer than its bound, and longer than the one
+// before; the last one counts the rest.
+inline constexpr auto duration_bounds = std::to_array<std::chrono::microseconds>(
+    {std::chrono::microseconds(100), std::chrono::microseconds(250), std::chrono::microseconds(500),
+     std::chrono::microseconds(1'000), std::chrono::microseconds(2'500), std::chrono::microseconds(5'000),
+     std::chrono::microseconds(10'000), std::chrono::microseconds(25'000), std::chrono::microseconds(50'000),
+     std::chrono::microseconds(100'000), std::chrono::microseconds(250'000), std::chrono::microseconds(500'000),
+     std::chrono::microseconds(1'000'000), std::chrono::microseconds(2'500'000)});
+struct Durations {
+    std::array<uint64_t, duration_bounds.size() + 1> buckets{};
+    std::chrono::nanoseconds sum{0};
+};
+
+// What came to one backend on one path.
+struct BackendStats {
+    EndpointRange backend;
+    Path path = Path::external;
+    uint64_t accepted = 0;   // connections and sessions that reached it
+    Durations connecting{};  // of connections: from when the gateway asked until it accepted
+};
+
 struct ServiceStats {
     std::string service;
     uint64_t active = 0;                                       // connections and sessions alive now
@@ -39,6 +60,7 @@ struct ServiceStats {
     std::array<uint64_t, names_of<Refusal>.size()> refused{};  // by Refusal
     uint64_t bytes_to_backends = 0;  // payload; of engines in the kernel, which see packets: those, headers included
     uint64_t bytes_to_clients = 0;
+    std::vector<BackendStats> backends{};  // that something came to, where the engine tells them apart
 
     uint64_t accepted_on(Path path) const { return accepted[static_cast<size_t>(path)]; }
     uint64_t refused_for(Refusal refusal) const { return refused[static_cast<size_t>(refusal)]; }

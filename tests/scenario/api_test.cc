@@ -92,6 +92,36 @@ TEST_P(ApiOf, ListsServicesWithWhatTheyCounted) {
     EXPECT_EQ(db.at("balance"), "round_robin");
 }
 
+TEST_P(ApiOf, TellsBackendsApartInWhatItCounts) {
+    if (GetParam() == "nft") GTEST_SKIP() << "Gap: nft counts what comes to a service, not to which of its backends";
+    ASSERT_TRUE(lab_);
+    need_programs({"curl"});
+    if (IsSkipped()) return;
+    const Fd listener = listen_on(lab_->host("server2"), at("10.0.0.3:5432"));
+    for (const char* client : {"client", "client", "peer"}) {
+        const Meeting met = meet(lab_->host(client), at("1.0.0.1:5433"), {&listener});
+        ASSERT_TRUE(met.conversation) << strerror(met.refused_with);
+    }
+    std::string metrics;
+    const auto shows = [&](const std::string& name, const std::string& path, const std::string& value) {
+        const std::string sample =
+            name + R"({service="db",backend="10.0.0.3:5432",path=")" + path + "\"} " + value + "\n";
+        return wait_for([&] { return (metrics = curl("/metrics")).find(sample) != std::string::npos; });
+    };
+    EXPECT_TRUE(shows("hairpin_backend_flows_accepted_total", "external", "2")) << metrics;
+    EXPECT_TRUE(shows("hairpin_backend_flows_accepted_total", "peer", "1")) << metrics;
+    if (GetParam() == "proxy") {  // the others do not see when a backend accepts
+        EXPECT_TRUE(shows("hairpin_backend_connect_duration_seconds_count", "external", "2")) << metrics;
+        EXPECT_TRUE(shows("hairpin_backend_connect_duration_seconds_count", "peer", "1")) << metrics;
+        return;
+    }
+    EXPECT_EQ(metrics.find("hairpin_backend_connect_duration_seconds"), std::string::npos);
+    lab_.kill_daemon();
+    lab_.start_daemon();
+    EXPECT_TRUE(shows("hairpin_backend_flows_accepted_total", "external", "2"))
+        << "the kernel's count goes on; " << metrics;
+}
+
 TEST_P(ApiOf, ExplainsAFlowAsItWouldBeServedNow) {
     ASSERT_TRUE(lab_);
     const Fd first = listen_on(lab_->host("server1"), at("10.0.0.2:80"));

@@ -16,13 +16,15 @@
 
 #include <map>
 #include <optional>
-#include <unordered_map>
 
 #include "engines/bpf/attachment.h"
+#include "engines/bpf/came.h"
 #include "engines/bpf/clock.h"
 #include "engines/bpf/convert.h"
+#include "engines/bpf/drivers.h"
 #include "engines/bpf/kernel.h"
 #include "engines/bpf/pins.h"
+#include "engines/bpf/service_slots.h"
 #include "engines/bpf/settings.h"
 #include "engines/bpf/settle.h"
 #include "engines/bpf/sweeper.h"
@@ -33,7 +35,6 @@
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
 #include "net/sysctl.h"
-#include "net/xdp_links.h"
 
 namespace hairpin {
 namespace bpf {
@@ -81,11 +82,7 @@ private:
     LiveFlow live_flow(const FlowState& flow, uint32_t time) const;
     Result<> take_over();
     Result<> set_sysctls(const Desired& desired);
-    Result<> name_slots(const Desired& desired);
-    void use_drivers();
-    Result<std::vector<XdpLink>> vouch_for_drivers();  // as they are now
     void end_stale_udp(const Desired* replaced);
-    std::string name_of(uint32_t slot) const;
 
     const Lane lane_;
     const EngineOptions options_;
@@ -95,11 +92,10 @@ private:
     std::optional<Compiler> compiler_;
     Tables tables_;  // what the maps hold
     std::shared_ptr<const Desired> desired_;
-    std::unordered_map<std::string, uint32_t> slots_;                   // by service
-    std::unordered_map<uint32_t, std::string> names_;                   // by slot
-    std::unordered_map<uint32_t, std::chrono::milliseconds> udp_rest_;  // by slot
+    ServiceSlots slots_;
+    Came came_;
     Sweeper sweeper_;
-    std::map<std::string, std::string> obstacles_;  // by link: why its driver is not used, as the operator was told
+    Drivers drivers_;
 };
 
 std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
@@ -169,10 +165,7 @@ Result<> BpfEngine::take_over() {
     if (!there) return there.error();
     const auto counts = kernel->maps().counts.all();
     if (!counts) return counts.error();
-    for (const auto& [slot, count] : *counts) {
-        slots_.emplace(count.name, slot);
-        names_.emplace(slot, count.name);
-    }
+    slots_ = ServiceSlots(*counts);
     for (const auto& old : folders_of_other_versions(*folder)) {
         if (auto inherited = inherit_notes(*kernel, old); !inherited) return inherited;
     }
@@ -194,29 +187,6 @@ Result<> BpfEngine::set_sysctls(const Desired& desired) {
     return set_until_clear(*kernel_, {std::string(accept_local), *value}, options_.on_event);
 }
 
-// Every service is counted under its name, so that it goes on where it stopped.
-Result<> BpfEngine::name_slots(const Desired& desired) {
-    uint32_t next = 0;
-    for (const auto& [slot, name] : names_) next = std::max(next, slot + 1);
-    for (const Service& service : desired.ruleset.services()) {
-        if (service.name.size() >= HP_NAME) {
-            return Error{fmt::format("service {}: names have {} letters at most", service.name, HP_NAME - 1)};
-        }
-        const auto [known, is_new] = slots_.try_emplace(service.name, next);
-        if (is_new) {
-            hp_counts counts{};
-            service.name.copy(counts.name, sizeof counts.name - 1);
-            if (auto put = kernel_->maps().counts.put(next, counts); !put) {
-                slots_.erase(known);
-                return put;
-            }
-            names_.emplace(next++, service.name);
-        }
-        udp_rest_[known->second] = service.idle_timeout;
-    }
-    return {};
-}
-
 Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto alone = lock_.take(); !alone) return alone;
     if (!kernel_) {
@@ -235,8 +205,9 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
             "no port is left for translated sources: services, local programs and "
             "net.ipv4.ip_local_port_range use them all"};
     }
-    if (auto named = name_slots(*desired); !named) return named;
-    Tables now = compiler_->compile(*desired, *ports, [&](const Service& service) { return slots_.at(service.name); });
+    if (auto made = slots_.make(kernel_->maps().counts, *desired); !made) return made;
+    const auto slot_of = [&](const Service& service) { return slots_.of(service); };
+    Tables now = compiler_->compile(*desired, *ports, slot_of);
     for (const auto& [word, bits] : tables_.known) now.known[word] |= bits;  // flows of former ends may live on
     for (auto& [index, link] : now.links) {
         const auto there = tables_.links.find(index);
@@ -258,6 +229,9 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         return done;
     }
     tables_ = std::move(now);
+    if (auto counted = came_.count(maps, *desired, slot_of); !counted) {
+        options_.on_event({Event::Level::warning, "what comes to backends is not counted: " + counted.error().message});
+    }
     const auto replaced = std::exchange(desired_, std::move(desired));
     for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
         if (auto removed = remove_pins(old); !removed)
@@ -266,75 +240,13 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
                            "live flows of another version of hairpin have ended: its tables have another layout"});
     }
     if (lane_ == Lane::driver) {
-        use_drivers();
+        const auto& topology = desired_->topology;
+        drivers_.use(*kernel_, tables_.links, served_links(topology), topology, folder_, options_.on_event);
     } else {
         detach(Hook::driver, folder_);
     }
     end_stale_udp(replaced.get());
     return {};
-}
-
-constexpr uint32_t vouched_for = 5'000'000'000 >> HP_TICK_BITS;  // ticks; renewed about every second
-
-const XdpLink* find_driver(const std::vector<XdpLink>& drivers, int index) {
-    const auto found = std::ranges::find(drivers, index, &XdpLink::index);
-    return found != drivers.end() ? &*found : nullptr;
-}
-
-// Why no program of ours is to run in its driver; empty: it may.
-std::string_view obstacle_to(const Link& link, const std::vector<XdpLink>& drivers, const Topology& topology) {
-    const auto& links = topology.links();
-    const XdpLink* driver = find_driver(drivers, link.index);
-    if (!driver || !driver->runs) return "its driver runs no XDP";
-    // Where a driver takes tags off, frames of a VLAN look like others; and those of a port would seem to be its own.
-    if (std::ranges::find(links, link.index, &Link::trunk) != links.end()) return "it carries VLANs";
-    if (std::ranges::find(links, link.index, &Link::master) != links.end()) return "it is made of other links";
-    return "";
-}
-
-// Packets of links that are left out take the way of the tc engine, so nothing fails here.
-void BpfEngine::use_drivers() {
-    const Topology& topology = desired_->topology;
-    const auto before = xdp_links();
-    std::map<std::string, std::string> obstacles;
-    std::vector<Link> able;
-    for (const Link& link : served_links(topology)) {
-        if (link.name == "lo") continue;
-        const std::string obstacle(before ? obstacle_to(link, *before, topology) : before.error().message);
-        if (obstacle.empty()) {
-            able.push_back(link);
-        } else {
-            obstacles.emplace(link.name, obstacle);
-        }
-    }
-    obstacles.merge(attach_to_drivers(kernel_->program(Hook::driver), able, folder_));
-    for (auto& [link, why] : obstacles) why += "; what comes by it goes the way of engine tc";
-    const auto drivers = vouch_for_drivers();  // some take frames only while a program runs in them
-    for (const Link& link : able) {
-        const XdpLink* driver = drivers ? find_driver(*drivers, link.index) : nullptr;
-        if (driver && driver->takes_frames) continue;
-        const std::string why = drivers ? "its driver takes no frames from others" : drivers.error().message;
-        obstacles.emplace(link.name, why + "; what leaves by it goes the way of engine tc");
-    }
-    for (const auto& [link, why] : obstacles) {
-        const auto told = obstacles_.find(link);
-        if (told != obstacles_.end() && told->second == why) continue;
-        options_.on_event({Event::Level::warning, fmt::format("{}: {}", link, why)});
-    }
-    obstacles_ = std::move(obstacles);
-}
-
-// What a driver takes may depend on settings of its link, so nobody may rely on it for long. Without us, all goes by
-// the programs behind the drivers.
-Result<std::vector<XdpLink>> BpfEngine::vouch_for_drivers() {
-    auto drivers = xdp_links();
-    if (!drivers) return drivers;
-    for (auto& [index, link] : tables_.links) {
-        const XdpLink* driver = find_driver(*drivers, static_cast<int>(index));
-        link.takes_frames_until = driver && driver->takes_frames ? now() + vouched_for : 0;
-        (void)kernel_->maps().links.put(index, link);
-    }
-    return drivers;
 }
 
 // UDP has no connections, so a flow ends with its endpoint, its backend and its rules, and where its client is let in
@@ -354,11 +266,6 @@ void BpfEngine::end_stale_udp(const Desired* replaced) {
     });
     for (const FlowState& flow : stale) kernel_->flows().remove(flow.asked, flow.forth.began);
     if (!done) options_.on_event({Event::Level::warning, done.error().message});
-}
-
-std::string BpfEngine::name_of(uint32_t slot) const {
-    const auto known = names_.find(slot);
-    return known != names_.end() ? known->second : std::string();
 }
 
 Result<Stats> BpfEngine::stats() {
@@ -382,9 +289,12 @@ Result<Stats> BpfEngine::stats() {
         row.bytes_to_backends += count.bytes[HP_TO_BACKEND];
         row.bytes_to_clients += count.bytes[HP_TO_CLIENT];
     }
+    auto came = came_.tell(kernel_->maps());
+    if (!came) return came.error();
+    for (auto& [slot, backends] : *came) rows[slot].backends = std::move(backends);
     Stats stats;
     for (const Service& service : desired_->ruleset.services()) {
-        const auto row = rows.find(slots_.at(service.name));
+        const auto row = rows.find(slots_.of(service));
         stats.services.push_back(row != rows.end() ? row->second : ServiceStats{.service = service.name});
         if (row != rows.end()) rows.erase(row);
     }
@@ -395,7 +305,7 @@ Result<Stats> BpfEngine::stats() {
 }
 
 LiveFlow BpfEngine::live_flow(const FlowState& flow, uint32_t time) const {
-    return {.service = name_of(flow.forth.service),
+    return {.service = slots_.name_of(flow.forth.service),
             .path = static_cast<Path>(flow.forth.path),
             .client = from_wire(flow.asked),
             .backend = from_wire(translated(flow.forth)),
@@ -412,7 +322,8 @@ Result<> BpfEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     return visit_flows(*kernel_, [&](const FlowState& flow) { visit(live_flow(flow, time)); });
 }
 
-// The next packet of a flow that is taken away passes to the kernel, which knows nothing of it, and is reset.
+// The next packet of a flow that is taken away is reset: by the kernel, to which it passes, or where the client's
+// address chooses among others, by one of these.
 Result<uint64_t> BpfEngine::end_connections(const std::function<bool(const LiveFlow&)>& which) {
     if (!desired_) return uint64_t{0};
     std::vector<FlowState> chosen;
@@ -427,12 +338,8 @@ Result<uint64_t> BpfEngine::end_connections(const std::function<bool(const LiveF
 
 void BpfEngine::tend() {
     if (!kernel_) return;
-    if (lane_ == Lane::driver) (void)vouch_for_drivers();
-    const Service unset;
-    sweeper_.sweep(*kernel_, [&](uint32_t slot) {
-        const auto known = udp_rest_.find(slot);
-        return known != udp_rest_.end() ? known->second : unset.idle_timeout;
-    });
+    if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
+    sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.idle_timeout(slot); });
 }
 
 Result<> BpfEngine::clear() {
@@ -450,10 +357,8 @@ Result<> BpfEngine::clear() {
     compiler_.reset();
     desired_.reset();
     tables_ = {};
-    slots_.clear();
-    names_.clear();
-    udp_rest_.clear();
-    obstacles_.clear();
+    slots_ = {};
+    drivers_.forget();
     return cleared;
 }
 

@@ -124,6 +124,18 @@ struct hp_counts {
     char name[HP_NAME];
 };
 
+/* A backend of a service, and what came to it. */
+struct hp_place {
+    __u32 service;
+    __u16 first_port; /* of the backend, host order */
+    __u16 zero;
+    struct hp_address address;
+};
+
+struct hp_came {
+    __u64 accepted[HP_PATHS];
+};
+
 /* Which addresses lie where: numbers of sets of them. */
 enum {
     HP_EVERYBODY = 0, /* no set: who stands in none is kept out by nothing, */
@@ -264,6 +276,7 @@ HP_ASSERT_SIZE(hp_endpoint, 28);
 HP_ASSERT_SIZE(hp_client, 20);
 HP_ASSERT_SIZE(hp_backend, 40);
 HP_ASSERT_SIZE(hp_rules, 84);
+HP_ASSERT_SIZE(hp_place, 24);
 HP_ASSERT_SIZE(hp_network, 24);
 HP_ASSERT_SIZE(hp_ends, 36);
 HP_ASSERT_SIZE(hp_hop, 16);

@@ -29,6 +29,13 @@ Refusal Served::nobody() const {
     return Refusal::backend;
 }
 
+void Served::accepted(Choice choice, Path path, std::optional<std::chrono::nanoseconds> took) const {
+    BackendRecord& backend = *(*backends)[choice.backend];
+    backend.count(path, took);
+    if (took) backend.accepted();
+    counters->accepted[static_cast<size_t>(path)].add();
+}
+
 void Served::failed(Choice choice, const ConnectFailure& failure) const {
     const auto& health = listen.service->health;
     if (!failure.is_of_backend() || !health || !health->passive) return;

@@ -38,8 +38,10 @@ struct Served {
 
     LiveThere live_at(Choice choice) const { return LiveThere((*backends)[choice.backend]); }
 
-    // What a client's connection met there, for `passive` of the service's health.
-    void accepted(Choice choice) const { (*backends)[choice.backend]->accepted(); }
+    // A client's connection or session has reached that backend; `took`: how long that took to accept, which is said of
+    // connections alone.
+    void accepted(Choice choice, Path path, std::optional<std::chrono::nanoseconds> took = {}) const;
+    // Or it has not, which `passive` of the service's health counts.
     void failed(Choice choice, const ConnectFailure& failure) const;
 
     // Whether the service's limits leave room for one more connection or session of this client, which is counted

@@ -74,6 +74,7 @@ ServiceStats ServiceRecord::total() const {
         total.bytes_to_backends += counters.bytes_to_backends.get();
         total.bytes_to_clients += counters.bytes_to_clients.get();
     }
+    for (const auto& [backend, record] : backends_) record->tell(backend, total.backends);
     return total;
 }
 

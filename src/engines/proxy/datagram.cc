@@ -63,7 +63,7 @@ std::optional<ConnectFailure> DatagramSession::open() {
         if (!failure) {
             header_ = write_proxy_header(service.send_proxy, Protocol::udp, key_.told, header_space_);
             path_ = flow->path;
-            counters_.accepted[static_cast<size_t>(path_)].add();
+            listener_.served_.accepted(*choice, path_);
             stay_alive();
             return std::nullopt;
         }

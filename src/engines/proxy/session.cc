@@ -38,8 +38,9 @@ struct Session::Opening {
     Endpoint asked;       // the external endpoint, as a concrete address
     ProxyAddresses told;  // the client and what it asked, as the first proxy saw it; without one, peer and asked
     std::optional<Attempts> attempts;
-    Choice choice;             // the backend being tried
-    std::optional<Flow> flow;  // to it
+    Choice choice;                 // the backend being tried
+    Clock::time_point tried_at{};  // since when
+    std::optional<Flow> flow;      // to it
     Refusal refusal = Refusal::backend;
 };
 
@@ -222,6 +223,7 @@ void Session::connect_next() {
             break;
         }
         opening.choice = *choice;
+        opening.tried_at = Clock::now();
         live_ = opening.served.live_at(*choice);
         const auto failure = try_connect(opening.flow->backend);
         if (!failure) return;
@@ -294,9 +296,8 @@ void Session::on_connected() {
         const ssize_t sent = send(backend_.fd, header.data(), header.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent != static_cast<ssize_t>(header.size())) return try_another(ConnectFailure::of(sent < 0 ? errno : EIO));
     }
-    opening.served.accepted(opening.choice);
     path_ = opening.flow->path;
-    counters_->accepted[static_cast<size_t>(path_)].add();
+    opening.served.accepted(opening.choice, path_, Clock::now() - opening.tried_at);
     if (opening.told.source != opening.peer) told_ = std::make_unique<Endpoint>(opening.told.source);
     cancel();
     opening_.reset();

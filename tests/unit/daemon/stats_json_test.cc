@@ -16,13 +16,15 @@ TEST(StatsJson, names_every_counter_in_order) {
     stats.refused = {7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
     stats.bytes_to_backends = 17;
     stats.bytes_to_clients = 18;
+    stats.backends = {{.backend = *EndpointRange::parse("10.0.0.2:80"), .path = Path::peer, .accepted = 19}};
     EXPECT_EQ(
         to_json(stats).dump(),
         R"({"service":"srv1","active":1,)"
         R"("accepted":{"external":2,"routed":3,"peer":4,"self":5,"local":6},)"
         R"("refused":{"backend":7,"descriptors":8,"ports":9,"memory":10,"sessions":11,"proxy_header":12,"loop":13,)"
         R"("oversize":14,"denied":15,"limits":16},)"
-        R"("bytes_to_backends":17,"bytes_to_clients":18})");
+        R"("bytes_to_backends":17,"bytes_to_clients":18,)"
+        R"("backends":[{"backend":"10.0.0.2:80","path":"peer","accepted":19}]})");
 }
 
 TEST(StatsJson, keeps_the_order_of_the_services) {

@@ -179,6 +179,14 @@ static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, e
     return refusal == HP_REFUSED_DENIED || refusal == HP_REFUSED_BACKEND ? HP_NOT_SERVED : HP_NO_ROOM;
 }
 
+static __always_inline void hp_count_accepted(struct hp_counts* counts, __u32 service, const struct hp_backend* backend,
+                                              enum hp_path path) {
+    const struct hp_place place = {service, backend->first_port, 0, backend->address};
+    struct hp_came* came = bpf_map_lookup_elem(&hp_came_to, &place);
+    if (came) __sync_fetch_and_add(&came->accepted[path], 1);
+    __sync_fetch_and_add(&counts->accepted[path], 1);
+}
+
 /* Whether a backend's packet answers this flow, and can be nothing else: nobody outside reaches a guarded backend but
  * through its service, and nobody bears an address of a map. `back`: the half to the client, but for its port. */
 static __always_inline int hp_is_answer_of(const struct hp_tuple* answer, const struct hp_drafted* back) {
@@ -255,7 +263,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     const int lost = hp_insert(HP_TO_BACKEND);
     if (lost && !hp_leads_to(asked, back)) hp_remove(back, now);
     if (lost && lost != HP_TAKEN) return hp_not_opened(counts, HP_REFUSED_MEMORY, begins);
-    if (!lost) __sync_fetch_and_add(&counts->accepted[path], 1);
+    if (!lost) hp_count_accepted(counts, endpoint->service, backend, path);
     return HP_OPENED;
 }
 
