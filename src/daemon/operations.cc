@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "config/values.h"
 #include "daemon/backends_json.h"
 #include "daemon/changes.h"
 #include "daemon/live_explanation.h"
@@ -124,6 +125,9 @@ constexpr auto explain_parameters = std::to_array<Parameter>({
     {"backend", "only this one, ADDRESS; default: all that take new flows"},
 });
 
+constexpr auto explain_failures = std::to_array<Failure>({
+    {404, "the service has no such backend"},
+});
 constexpr auto reload_failures = std::to_array<Failure>({
     {409, "there is nothing to reload: the services were given on the command line"},
     {422, "the configuration is refused, and nothing has changed"},
@@ -162,7 +166,7 @@ constexpr auto table = std::to_array<Operation>({
      explain_parameters,
      {},
      "Explanation",
-     {},
+     explain_failures,
      explain},
     {"GET", "/v1/openapi.json", "this document", {}, {}, "Document", {}, document},
     {"POST",
@@ -231,7 +235,7 @@ std::optional<std::string> unknown_parameter(const Operation& operation, const H
         std::vector<std::string_view> known;
         for (const Parameter& parameter : operation.parameters) known.push_back(parameter.name);
         return known.empty() ? request.path + " takes no parameters: there is no " + key
-                             : fmt::format("there is no parameter {}, only {}", key, fmt::join(known, " and "));
+                             : fmt::format("there is no parameter {}, only {}", key, either(known));
     }
     return std::nullopt;
 }

@@ -63,7 +63,7 @@ TEST_F(Operations, RefuseWhatIsNotInTheTable) {
     EXPECT_EQ(ask(parameter).body, R"({"error":"/v1/status takes no parameters: there is no sauce"})");
     parameter.path = "/v1/flows";
     EXPECT_EQ(ask(parameter).status, 400);
-    EXPECT_EQ(ask(parameter).body, R"({"error":"there is no parameter sauce, only source and backend"})");
+    EXPECT_EQ(ask(parameter).body, R"({"error":"there is no parameter sauce, only source or backend"})");
 }
 
 TEST_F(Operations, AnswerHeadAsGet) {
