@@ -12,6 +12,7 @@
 #include "daemon/link_report.h"
 #include "engines/registry.h"
 #include "model/as_written.h"
+#include "model/check_origin.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
 
@@ -76,6 +77,21 @@ void note_what_is_wrong_here(Findings& findings, const Topology& topology) {
     }
 }
 
+// Services whose checks cannot come from here as their clients do.
+void note_check_origins(Findings& findings, const Desired& desired, Abilities abilities) {
+    const auto& services = desired.ruleset.services();
+    for (size_t s = 0; s < services.size(); ++s) {
+        if (!services[s].health || services[s].health->via != CheckVia::endpoint) continue;
+        for (const Backend& backend : services[s].backends) {
+            const auto origin = check_origin(services[s], desired.topology, backend, abilities);
+            if (origin) continue;
+            findings.notes.push_back(
+                findings.config.at({s, Place::Key::health}, "on this machine: " + origin.error().message));
+            break;  // the others are much the same
+        }
+    }
+}
+
 // With `auto`, of the engine that this machine would be served with.
 void note_gaps(Findings& findings, const Result<Topology>& here) {
     const Topology& topology = here ? *here : Topology();
@@ -88,6 +104,7 @@ void note_gaps(Findings& findings, const Result<Topology>& here) {
     if (!selected) return config.errors.push_back(about_all(selected.error().message));
     const Engine& engine = *selected->engine;
     if (here && !engine.abilities().foreign_source) note_missing_addresses(findings, topology);
+    if (here) note_check_origins(findings, desired, engine.abilities());
     for (const Gap& gap : engine.gaps(desired.ruleset)) {
         (gap.fatal ? config.errors : findings.notes).push_back(locate(config, engine.name(), gap));
     }

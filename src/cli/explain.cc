@@ -130,9 +130,8 @@ int explain_configured(const Options& options) {
     explanation.network = ground->words;
     for (const std::string& note : lab::notes_on(names)) explanation.network += "; " + note;
     if (explanation.service && explanation.backends.empty() && !explanation.denial) {
-        const std::string message = fmt::format("{} has no backend {}: leave out --backend to see all of them",
-                                                explanation.service->name, options.backend->str());
-        return complain("explain", message, exit_refused);
+        const Error failure = no_such_backend(*explanation.service, *options.backend);
+        return complain("explain", failure.message, exit_refused);
     }
     return show(options, to_json(explanation));
 }
@@ -161,6 +160,7 @@ Action explain_command(CLI::App& app) {
         app.add_flag("--running", options->running, "as the running gateway serves now, whatever is configured");
     for (const char* configured : {"--config", "RULE", "--engine", "--network"})
         running->excludes(app.get_option(configured));
+    app.get_option("--socket")->needs(running);
     app.final_callback([options] {
         if (options->client.ip.family() != options->endpoint.ip.family()) {
             throw CLI::ValidationError("CLIENT", "a client calls an endpoint of its own address family");

@@ -363,6 +363,15 @@ constexpr auto table = std::to_array<Key>({
      .description = "Which port is asked; `backend` is the backend's own, of several the first."},
 
     {.parent = "services.*.health",
+     .name = "via",
+     .type = choice,
+     .fallback = "backend",
+     .words = names_of<CheckVia>,
+     .description =
+         "Which way a backend's answer must take: `backend`, any, for it is asked from the gateway's address "
+         "that faces it; `endpoint`, that of answers to clients outside: see [above](#the-way-that-clients-travel)."},
+
+    {.parent = "services.*.health",
      .name = "send",
      .type = text,
      .description = "What is said to the backend, for `tcp` and `udp`. In double quotes YAML knows `\\r\\n`."},
@@ -406,8 +415,9 @@ constexpr auto table = std::to_array<Key>({
      .fallback = "1s",
      .least = 10,
      .most = hour,
-     .description = "How long a check may take, up to `interval`. A command is killed then, with all that it has "
-                    "started."},
+     .description =
+         "How long a question may take, up to `interval`, with `via: endpoint` half of it, for that may ask twice. A "
+         "command is killed then, with all that it has started."},
 
     {.parent = "services.*.health",
      .name = "rise",

@@ -23,6 +23,7 @@ const std::vector<Use>& uses() {
                                            {"path", {http, https}},
                                            {"host", {http, https}},
                                            {"status", {http, https}},
+                                           {"via", {tcp, udp, http, https}},
                                            {"port", asking},
                                            {"interval", asking},
                                            {"timeout", asking},
@@ -87,6 +88,8 @@ void read_key(Reader& reader, const Key& key, Node value, HealthCheck& check) {
         if (const auto duration = reader.duration(key, value)) {
             (key.name == "interval" ? check.interval : check.timeout) = *duration;
         }
+    } else if (key.name == "via") {
+        if (const auto via = reader.choice<CheckVia>(key, value)) check.via = *via;
     } else if (key.name == "passive") {
         check.passive = read_passive(reader, key, value);
     } else if (key.name == "when_none") {

@@ -39,7 +39,8 @@ std::string_view state_of(Duty duty, const std::optional<health::Status>& known)
 
 }  // namespace
 
-Result<> BackendHealth::watch(const std::vector<Service>& services) {
+Result<> BackendHealth::watch(const Desired& configured, Abilities abilities) {
+    const std::vector<Service>& services = configured.ruleset.services();
     const bool any = std::ranges::any_of(services, [](const Service& service) { return bool(service.health); });
     if (!checker_ && any) {
         auto started = health::Checker::start(
@@ -51,13 +52,32 @@ Result<> BackendHealth::watch(const std::vector<Service>& services) {
         if (!started) return started.error();
         checker_ = *std::move(started);
     }
-    if (checker_) checker_->watch(administration_.checked(services));
+    std::set<std::string> lacking;
+    if (checker_) {
+        checker_->watch(administration_.checked(services), [&](const Service& service, const Backend& backend) {
+            return origin_of(service, backend, configured.topology, abilities, lacking);
+        });
+    }
+    for (const std::string& text : lacking) {
+        if (!lacking_.contains(text)) spdlog::warn(text);
+    }
+    lacking_ = std::move(lacking);
     std::set<std::string, std::less<>> still;
     for (const Service& service : services) {
         if (panicking_.contains(service.name)) still.insert(service.name);
     }
     panicking_ = std::move(still);
     return {};
+}
+
+std::optional<CheckOrigin> BackendHealth::origin_of(const Service& service, const Backend& backend,
+                                                    const Topology& topology, Abilities abilities,
+                                                    std::set<std::string>& lacking) const {
+    if (service.health->via != CheckVia::endpoint) return std::nullopt;
+    const auto origin = check_origin(service, topology, backend, abilities);
+    if (origin) return *origin;
+    lacking.insert("service " + service.name + ": " + origin.error().message);
+    return std::nullopt;
 }
 
 bool BackendHealth::is_up(const Service& service, const Backend& backend) const {

@@ -26,8 +26,9 @@ public:
         : on_change_(std::move(on_change)), administration_(administration) {}
 
     // Checks the backends of these services from now on, and no others. What is known of a backend whose check stays
-    // the same is kept; a new one is up until its first check fails.
-    Result<> watch(const std::vector<Service>& services);
+    // the same is kept; a new one is up until its first check fails. `abilities`: of the engine, by which clients come,
+    // for `via: endpoint`. Where the gateway has no address to ask from so, that is logged once.
+    Result<> watch(const Desired& configured, Abilities abilities);
 
     // Whether a backend may get new flows, for all that is known.
     bool is_up(const Service& service, const Backend& backend) const;
@@ -65,6 +66,8 @@ public:
     nlohmann::ordered_json to_json(const std::vector<Service>& services, const std::vector<Service>& serving) const;
 
 private:
+    std::optional<CheckOrigin> origin_of(const Service& service, const Backend& backend, const Topology& topology,
+                                         Abilities abilities, std::set<std::string>& lacking) const;
     nlohmann::ordered_json backends_of(const Service& service, const Service& serving) const;
     std::optional<health::Status> status(const Service& service, const Backend& backend) const;
     bool panics_now(const Service& service) const;
@@ -73,6 +76,7 @@ private:
     const Administration& administration_;
     std::atomic<bool> changed_ = false;
     std::set<std::string, std::less<>> panicking_;  // services
+    std::set<std::string> lacking_;                 // why checks do not come as clients do, as it has been logged
     std::unique_ptr<health::Checker> checker_;      // last: its thread uses what stands above
 };
 

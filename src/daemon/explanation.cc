@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "model/slots.h"
+
 namespace hairpin {
 namespace {
 
@@ -178,6 +180,10 @@ std::vector<std::string> hints(const Ruleset& ruleset, const Leg& client) {
 
 }  // namespace
 
+Error no_such_backend(const Service& service, const Ip& backend) {
+    return {fmt::format("{} has no backend {}: leave out --backend to see all of them", service.name, backend.str())};
+}
+
 Protocol protocol_served(const Ruleset& ruleset, const Endpoint& endpoint) {
     const bool only_udp = !ruleset.find(Protocol::tcp, endpoint) && ruleset.find(Protocol::udp, endpoint);
     return only_udp ? Protocol::udp : Protocol::tcp;
@@ -206,6 +212,7 @@ Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg&
         if (only && *only != service.backends[i].endpoint.ip) continue;
         explanation.backends.push_back(view_of(ruleset, topology, client, *match, {i}, engines));
     }
+    if (!takes_new_flows(service)) explanation.notes.emplace_back("no backend takes new flows: the client is refused");
     for (const EngineView& engine : engines) {
         for (const Gap& gap : engine.gaps) {
             if (gap.service == service.name && !gap.fatal)

@@ -71,6 +71,9 @@ struct Explanation {
 Explanation explain(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                     std::span<const EngineView> engines, std::optional<Ip> only = {});
 
+// What to say of a backend that the service does not have.
+Error no_such_backend(const Service& service, const Ip& backend);
+
 // The protocol that the endpoint serves: tcp where it serves both or none.
 Protocol protocol_served(const Ruleset& ruleset, const Endpoint& endpoint);
 

@@ -8,6 +8,7 @@
 
 #include "config/values.h"
 #include "daemon/explanation.h"
+#include "model/slots.h"
 
 namespace hairpin {
 namespace {
@@ -52,24 +53,32 @@ Result<Question> question_of(const HttpRequest& request) {
     return question;
 }
 
-// Backends of the service that take no new flow, and why.
-std::vector<std::string> at_rest(const Gateway& gateway, const Service& serving) {
-    const auto configured = std::ranges::find(gateway.services(), serving.name, &Service::name);
-    if (configured == gateway.services().end()) return {};
+// Why a backend takes no new flows, as backends_json.h tells of it.
+std::string why_at_rest(const ordered_json& backend, bool others_serve) {
+    const auto state = backend.at("state").get<std::string>();
+    if (state == "up" || state == "unchecked") {
+        return others_serve && backend.at("backup").get<bool>() ? "a backup, while others do"
+                                                                : "the service refuses them";
+    }
+    const ordered_json& reason = backend.at("reason");
+    return reason.is_null() ? state : state + ", " + reason.get<std::string>();
+}
+
+// What keeps backends of the service from new flows.
+std::vector<std::string> at_rest(const Gateway& gateway, const Service& configured, const Service& serving) {
     std::vector<std::string> notes;
-    const ordered_json told = gateway.health.to_json({*configured}, {serving});
+    if (auto panic = gateway.health.panic(configured)) notes.push_back(*std::move(panic));
+    ordered_json told = gateway.health.to_json({configured}, {serving});
+    gateway.discovery.add_unresolved({configured}, told.at("backends"));
     for (const ordered_json& backend : told.at("backends")) {
         if (backend.at("serving").get<bool>()) continue;
-        const bool waits = backend.at("backup").get<bool>() && backend.at("state") != "down";
-        const ordered_json& reason = backend.at("reason");
-        notes.push_back(fmt::format("backend {} takes no new flows: {}{}", backend.at("backend").get<std::string>(),
-                                    waits ? "a backup, while others do" : backend.at("state").get<std::string>(),
-                                    reason.is_null() ? "" : ", " + reason.get<std::string>()));
+        notes.push_back(fmt::format("backend {} takes no new flows: {}", backend.at("backend").get<std::string>(),
+                                    why_at_rest(backend, takes_new_flows(serving))));
     }
     return notes;
 }
 
-Explanation explain(const Gateway& gateway, const Question& question) {
+Result<ordered_json> explain(const Gateway& gateway, const Question& question) {
     const auto& [ruleset, topology] = gateway.serving;
     const Leg client = {question.protocol.value_or(protocol_served(ruleset, question.endpoint)), question.client,
                         question.endpoint};
@@ -77,10 +86,15 @@ Explanation explain(const Gateway& gateway, const Question& question) {
                                gateway.engine.gaps(ruleset)};
     Explanation explanation = explain(ruleset, topology, client, {&engine, 1}, question.backend);
     explanation.network = "this gateway, as it serves now";
-    if (explanation.service) {
-        for (std::string& note : at_rest(gateway, *explanation.service)) explanation.notes.push_back(std::move(note));
+    if (!explanation.service) return to_json(explanation);
+    const Service& serving = *explanation.service;
+    const Service& configured = *std::ranges::find(gateway.services(), serving.name, &Service::name);
+    const auto is_asked_for = [&](const Backend& backend) { return backend.endpoint.ip == question.backend; };
+    if (question.backend && std::ranges::none_of(configured.backends, is_asked_for)) {
+        return no_such_backend(serving, *question.backend);
     }
-    return explanation;
+    for (std::string& note : at_rest(gateway, configured, serving)) explanation.notes.push_back(std::move(note));
+    return to_json(explanation);
 }
 
 }  // namespace
@@ -89,7 +103,10 @@ HttpResponse explain(const HttpRequest& request, const WithGateway& with_gateway
     const auto question = question_of(request);
     if (!question) return error_response(400, question.error().message);
     HttpResponse response;
-    with_gateway([&](Gateway& gateway) { response = json_response(200, to_json(explain(gateway, *question))); });
+    with_gateway([&](Gateway& gateway) {
+        const auto explained = explain(gateway, *question);
+        response = explained ? json_response(200, *explained) : error_response(404, explained.error().message);
+    });
     return response;
 }
 

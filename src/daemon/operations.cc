@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "config/values.h"
 #include "daemon/backends_json.h"
 #include "daemon/changes.h"
 #include "daemon/event_stream.h"
@@ -135,6 +136,9 @@ constexpr auto event_parameters = std::to_array<Parameter>({
 constexpr auto event_failures = std::to_array<Failure>({
     {503, "as many readers follow as there may be, or the gateway begins, ends or hands over: ask again"},
 });
+constexpr auto explain_failures = std::to_array<Failure>({
+    {404, "the service has no such backend"},
+});
 constexpr auto reload_failures = std::to_array<Failure>({
     {409, "there is nothing to reload: the services were given on the command line"},
     {422, "the configuration is refused, and nothing has changed"},
@@ -184,7 +188,7 @@ constexpr auto table = std::to_array<Operation>({
      explain_parameters,
      {},
      "Explanation",
-     {},
+     explain_failures,
      explain},
     {"GET", "/v1/openapi.json", "this document", {}, {}, "Document", {}, document},
     {"POST",
@@ -255,7 +259,7 @@ std::optional<std::string> unknown_parameter(const Operation& operation, const H
         }
         if (std::ranges::count(known, key) > 0) continue;
         return known.empty() ? request.path + " takes no parameters: there is no " + key
-                             : fmt::format("there is no parameter {}, only {}", key, fmt::join(known, " and "));
+                             : fmt::format("there is no parameter {}, only {}", key, either(known));
     }
     return std::nullopt;
 }

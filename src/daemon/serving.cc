@@ -74,7 +74,7 @@ Result<> Serving::begin(const Ruleset& written) {
     if (settings_.engine != automatic_engine) {
         if (auto begun = hairpin::begin(*engine_, desired_); !begun) return begun;
     }
-    if (auto watched = health_.watch(services()); !watched) return watched;
+    if (auto watched = health_.watch(*configured_, engine_->abilities()); !watched) return watched;
     for (const auto& [name, duty] : administration_.duties()) {  // whose time to leave begins anew
         const auto service = std::ranges::find(services(), name.service, &Service::name);
         departures_.follow(duty, name, *service, steady_clock::now());
@@ -204,6 +204,7 @@ Result<> Serving::serve_here() {
     if (*topology == desired_->topology) return {};
     const auto before = configured_;
     if (auto applied = serve(standing(services(), *topology), administration_); !applied) return applied;
+    check_health();  // checks may come from elsewhere
     tell_of_links(&before->topology);
     events_.tell(network_event(*topology));
     give_back_memory();
@@ -336,7 +337,8 @@ void Serving::lead_on(const Desired& before) {
 }
 
 void Serving::check_health() {
-    if (const auto watched = health_.watch(services()); !watched) spdlog::warn(watched.error().message);
+    const auto watched = health_.watch(*configured_, engine_->abilities());
+    if (!watched) spdlog::warn(watched.error().message);
     health_.tell_what_is_over(services(), events_);
 }
 

@@ -28,10 +28,21 @@ constexpr size_t events_a_batch = 64;
 constexpr uint64_t wake_mark = 0;
 constexpr uint64_t http_mark = 1ULL << 63;
 
+// Why a backend is down that does not answer a client's address, though it answers ours.
+std::string bypass(const CheckOrigin& origin) {
+    return "it answers the gateway, but not clients: what it sends to " + origin.address.str() +
+           " does not come back through this gateway" + (origin.link.empty() ? "" : " on link " + origin.link) +
+           "; its default route, or policy routing, is to lead here";
+}
+
 }  // namespace
 
-// The checker's thread. A run is one check of one backend; both have numbers, by which they are found where they still
-// exist: what comes for one that is over finds nothing.
+// The checker's thread. A run is one question of a check of one backend; runs and checks have numbers, by which they
+// are found where they still exist: what comes for one that is over finds nothing.
+//
+// A check asks once; but where one from a client's address meets silence, or cannot even begin, it asks again from
+// wherever the route says: whether the backend is dead, or its answers take another way, or it is we who lack
+// something.
 class Checker::Loop {
 public:
     Loop(Checker& checker, Fd epoll, uint32_t seed)
@@ -51,8 +62,13 @@ public:
     }
 
 private:
-    struct Run {
+    struct Question {
         uint64_t check = 0;
+        std::optional<CheckOrigin> from;   // whence it asks
+        std::optional<CheckOrigin> after;  // whence it has met silence
+    };
+    struct Run {
+        Question question;
         CheckKind kind = CheckKind::tcp;
         std::unique_ptr<Probe> probe;  // of HTTP: none, http_ has it
         bool over = false;             // it only waits for its last event
@@ -111,33 +127,55 @@ private:
         if (runs_.size() >= most_at_once || (how.kind == CheckKind::command && commands_ >= most_commands)) {
             return timers_.push({now + until_a_place_is_free, Timer::Kind::begin, check});
         }
-        timers_.push({now + std::max(how.timeout, until_next(how.interval, generator_)), Timer::Kind::begin, check});
+        timers_.push({now + std::max(how.longest(), until_next(how.interval, generator_)), Timer::Kind::begin, check});
+        ask({check, target->origin, {}}, *target);
+    }
 
+    void ask(const Question& question, Target target) {
+        const HealthCheck& how = *target.check;
+        target.origin = question.from;
         const uint64_t number = next_run_++;
-        timers_.push({now + how.timeout, Timer::Kind::deadline, number});
+        timers_.push({Clock::now() + how.timeout, Timer::Kind::deadline, number});
         if (how.kind == CheckKind::http || how.kind == CheckKind::https) {
-            if (http_.begin(number, *target)) runs_[number] = {check, how.kind, nullptr};
-            return end_http();
+            if (http_.begin(number, target)) runs_[number] = {question, how.kind, nullptr};
+            return;  // wait() takes its outcome, if it has one by now
         }
-        Begun begun = how.kind == CheckKind::command ? begin_command_probe(*target) : begin_socket_probe(*target);
-        if (!begun.probe) return checker_.record(check, begun.outcome);
+        Begun begun = how.kind == CheckKind::command ? begin_command_probe(target) : begin_socket_probe(target);
+        if (!begun.probe) return conclude(question, begun.outcome);
         epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.u64 = number}};
         if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, begun.probe->fd(), &event) != 0) return;
         if (how.kind == CheckKind::command) ++commands_;
-        runs_[number] = {check, how.kind, std::move(begun.probe)};
+        runs_[number] = {question, how.kind, std::move(begun.probe)};
+    }
+
+    // With the answer to a question, or with why there is none.
+    void conclude(const Question& question, const Outcome& outcome) {
+        if (question.from && outcome.verdict == Outcome::Verdict::undecided) return ask_again(question, {});
+        if (question.after && outcome.verdict == Outcome::Verdict::passed) {
+            return checker_.record(question.check, Outcome::failed(bypass(*question.after)));
+        }
+        checker_.record(question.check, outcome);
+    }
+
+    void ask_again(const Question& question, const std::optional<CheckOrigin>& after) {
+        const auto target = checker_.target(question.check);
+        // The gateway may have lost that address meanwhile, and the answer with it.
+        if (target && target->origin == question.from) ask({question.check, {}, after}, *target);
     }
 
     void time_out(uint64_t number) {
         const auto run = runs_.find(number);
         if (run == runs_.end() || run->second.over) return;
-        const uint64_t check = run->second.check;
-        const auto target = checker_.target(check);
+        const Question question = run->second.question;
+        const auto target = checker_.target(question.check);
+        const bool met = run->second.probe ? run->second.probe->has_met() : http_.has_met(number);
         if (!run->second.probe) http_.end(number);
         run->second.over = true;
         if (!run->second.probe || run->second.probe->stop()) erase(run);
         if (!target) return;
-        checker_.record(check,
-                        Outcome::failed("no answer within " + std::to_string(target->check->timeout.count()) + " ms"));
+        if (question.from && !met) return ask_again(question, question.from);
+        conclude(question,
+                 Outcome::failed("no answer within " + std::to_string(target->check->timeout.count()) + " ms"));
     }
 
     void wait() {
@@ -164,19 +202,19 @@ private:
         if (run == runs_.end()) return;
         const auto outcome = run->second.probe->advance();
         if (!outcome) return;
-        const uint64_t check = run->second.check;
+        const Question question = run->second.question;
         const bool late = run->second.over;
         erase(run);
-        if (!late) checker_.record(check, *outcome);
+        if (!late) conclude(question, *outcome);
     }
 
     void end_http() {
         for (const auto& [number, outcome] : http_.take_outcomes()) {
             const auto run = runs_.find(number);
             if (run == runs_.end()) continue;
-            const uint64_t check = run->second.check;
+            const Question question = run->second.question;
             erase(run);
-            checker_.record(check, outcome);
+            conclude(question, outcome);
         }
     }
 
@@ -222,7 +260,7 @@ Checker::~Checker() {
     thread_.join();
 }
 
-void Checker::watch(std::span<const Service> services) {
+void Checker::watch(std::span<const Service> services, const OriginOf& origin_of) {
     {
         const std::lock_guard lock(mutex_);
         std::unordered_map<uint64_t, Entry> entries;
@@ -237,9 +275,10 @@ void Checker::watch(std::span<const Service> services) {
                 const Entry* before = known == numbers_.end() ? nullptr : &entries_.at(known->second);
                 const bool same = before && before->target.check == service.health;
                 const uint64_t number = same ? known->second : next++;
-                entries.emplace(number, same ? *before
-                                             : Entry{{service.name, backend.endpoint, service.health},
-                                                     {.standing = {}, .reason = {}, .since = Clock::now()}});
+                Entry& entry = entries[number];
+                if (same) entry = *before;
+                if (!same) entry.status.since = Clock::now();
+                entry.target = {service.name, backend.endpoint, service.health, origin_of(service, backend)};
                 if (!same) fresh.push_back(number);
                 numbers.emplace(std::move(key), number);
             }

@@ -65,9 +65,13 @@ public:
     Checker(const Checker&) = delete;
     Checker& operator=(const Checker&) = delete;
 
+    // From where a backend is asked; nothing: from wherever the route says.
+    using OriginOf = std::function<std::optional<CheckOrigin>(const Service& service, const Backend& backend)>;
+    static std::optional<CheckOrigin> anywhere(const Service& /*service*/, const Backend& /*backend*/) { return {}; }
+
     // Checks the backends of these services from now on, and no others. What is known of a backend stays where its
-    // service has the same name and the same check.
-    void watch(std::span<const Service> services);
+    // service has the same name and the same check, wherever that comes from.
+    void watch(std::span<const Service> services, const OriginOf& origin_of = anywhere);
 
     // Nothing: it is not checked, or not in this way.
     std::optional<Status> status(const Service& service, const Backend& backend) const;

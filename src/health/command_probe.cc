@@ -129,7 +129,7 @@ Begun begin_command_probe(const Target& target) {
     const int error_number = errno;
     const bool watched = static_cast<bool>(pidfd);
     auto probe = std::make_unique<CommandProbe>(pid, std::move(pidfd));
-    if (!watched) return {nullptr, {Outcome::Verdict::undecided, describe_errno(error_number)}};
+    if (!watched) return {nullptr, Outcome::undecided(describe_errno(error_number))};
     return {std::move(probe)};
 }
 

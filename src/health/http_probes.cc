@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 
 #include "net/socket.h"
@@ -26,6 +27,8 @@ struct HttpProbes::Request {
 
     uint64_t number;
     Shared<HealthCheck> check;
+    std::optional<CheckOrigin> origin;
+    int no_origin = 0;  // why it could not be asked from there
     std::unique_ptr<curl_slist, FreeList> connect_to;
     std::unique_ptr<CURL, Cleanup> easy;  // first to go: it uses the list
 
@@ -39,8 +42,11 @@ struct HttpProbes::Request {
         }
         long error_number = 0;
         curl_easy_getinfo(easy.get(), CURLINFO_OS_ERRNO, &error_number);
-        if (code == CURLE_OUT_OF_MEMORY) return {Outcome::Verdict::undecided, "no memory"};
+        if (code == CURLE_OUT_OF_MEMORY) return Outcome::undecided("no memory");
+        if (no_origin != 0) return Outcome::undecided(describe_errno(no_origin));
         if (code == CURLE_COULDNT_CONNECT && error_number != 0) {
+            // From an origin it may be that alone which does not lead there.
+            if (origin && error_number == ENETUNREACH) return Outcome::undecided(describe_errno(ENETUNREACH));
             return Outcome::of_errno(static_cast<int>(error_number));
         }
         return Outcome::failed(curl_easy_strerror(code));
@@ -64,9 +70,12 @@ struct HttpProbes::Callbacks {
     }
 
     // No connection rests here for a minute.
-    static int on_opened(void* /*self*/, curl_socket_t fd, curlsocktype /*purpose*/) {
+    static int on_opened(void* data, curl_socket_t fd, curlsocktype /*purpose*/) {
         reset_on_close(fd);
-        return CURL_SOCKOPT_OK;
+        auto& request = *static_cast<Request*>(data);
+        if (!request.origin || come_from(fd, request.origin->address, request.origin->link)) return CURL_SOCKOPT_OK;
+        request.no_origin = errno;
+        return CURL_SOCKOPT_ERROR;
     }
 
     static int on_timer(CURLM* /*multi*/, long in_ms, void* self) {
@@ -99,6 +108,7 @@ bool HttpProbes::begin(uint64_t number, const Target& target) {
     auto request = std::make_unique<Request>();
     request->number = number;
     request->check = target.check;
+    request->origin = target.origin;
     request->connect_to.reset(curl_slist_append(nullptr, ("::" + address).c_str()));
     request->easy.reset(curl_easy_init());
     CURL* easy = request->easy.get();
@@ -116,10 +126,19 @@ bool HttpProbes::begin(uint64_t number, const Target& target) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, Callbacks::on_opened);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, request.get());
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, Callbacks::on_body);
     if (curl_multi_add_handle(multi_, easy) != CURLM_OK) return false;
     requests_.emplace(number, std::move(request));
     return true;
+}
+
+bool HttpProbes::has_met(uint64_t number) const {
+    const auto found = requests_.find(number);
+    if (found == requests_.end()) return false;
+    curl_off_t connected = 0;  // microseconds from the beginning
+    curl_easy_getinfo(found->second->easy.get(), CURLINFO_CONNECT_TIME_T, &connected);
+    return connected > 0;
 }
 
 void HttpProbes::end(uint64_t number) {

@@ -25,6 +25,7 @@ public:
     HttpProbes& operator=(const HttpProbes&) = delete;
 
     bool begin(uint64_t number, const Target& target);  // false: there is no memory for it
+    bool has_met(uint64_t number) const;                // whether its backend has accepted the connection
     void end(uint64_t number);                          // whatever becomes of it; a number that has ended is no error
 
     void on_event(int fd, uint32_t events);

@@ -6,15 +6,17 @@
 #include <string>
 
 #include "base/shared.h"
+#include "model/check_origin.h"
 #include "model/service.h"
 
 namespace hairpin::health {
 
-// What is asked whom.
+// What is asked whom, and from where.
 struct Target {
     std::string service;
     EndpointRange backend;
-    Shared<HealthCheck> check;  // there is one
+    Shared<HealthCheck> check;               // there is one
+    std::optional<CheckOrigin> origin = {};  // none: from wherever the route says
 
     Endpoint asked() const { return {backend.ip, check->port != 0 ? check->port : backend.ports.first}; }
 };
@@ -27,6 +29,7 @@ struct Outcome {
 
     static Outcome passed() { return {}; }
     static Outcome failed(std::string reason) { return {Verdict::failed, std::move(reason)}; }
+    static Outcome undecided(std::string reason) { return {Verdict::undecided, std::move(reason)}; }
     // The failure of a system call: the backend's, or want of descriptors, memory or ports here.
     static Outcome of_errno(int error_number);
 };
@@ -35,8 +38,9 @@ struct Outcome {
 class Probe {
 public:
     virtual ~Probe() = default;
-    virtual int fd() const = 0;                    // to be watched: for reading and writing, edges only
-    virtual std::optional<Outcome> advance() = 0;  // after an event of it; nothing: it goes on
+    virtual int fd() const = 0;                     // to be watched: for reading and writing, edges only
+    virtual std::optional<Outcome> advance() = 0;   // after an event of it; nothing: it goes on
+    virtual bool has_met() const { return false; }  // whether anything has come from the backend so far
     // No more is to come of it. True: it may be destroyed at once; false: after its next event.
     virtual bool stop() { return true; }
 };

@@ -16,17 +16,16 @@ constexpr size_t most_heard = 4096;  // bytes of an answer that are searched
 class SocketProbe final : public Probe {
 public:
     SocketProbe(const Target& target, Protocol protocol)
-        : asked_(target.asked()), check_(target.check), is_tcp_(protocol == Protocol::tcp) {}
+        : asked_(target.asked()), check_(target.check), origin_(target.origin), is_tcp_(protocol == Protocol::tcp) {}
 
     // Nothing: it is under way.
     std::optional<Outcome> begin() {
         fd_ = open_socket(is_tcp_ ? Protocol::tcp : Protocol::udp, asked_.ip.family());
         if (!fd_) return Outcome::of_errno(errno);
         if (is_tcp_) reset_on_close(fd_.get());  // no connection rests here for a minute
+        if (origin_ && !come_from(fd_.get(), origin_->address, origin_->link)) return cannot_begin(errno);
         const SockAddr address(asked_);
-        if (connect(fd_.get(), address.get(), address.size()) != 0 && errno != EINPROGRESS) {
-            return Outcome::of_errno(errno);
-        }
+        if (connect(fd_.get(), address.get(), address.size()) != 0 && errno != EINPROGRESS) return cannot_begin(errno);
         return is_tcp_ ? std::nullopt : say();
     }
 
@@ -45,7 +44,14 @@ public:
         return listen();
     }
 
+    bool has_met() const override { return connected_; }
+
 private:
+    // From an origin it may be that alone which does not lead there.
+    Outcome cannot_begin(int error_number) const {
+        return origin_ ? Outcome::undecided(describe_errno(error_number)) : Outcome::of_errno(error_number);
+    }
+
     // A new socket has room for all of it.
     std::optional<Outcome> say() {
         if (is_tcp_ && check_->send.empty()) return std::nullopt;
@@ -71,9 +77,10 @@ private:
 
     const Endpoint asked_;
     const Shared<HealthCheck> check_;
+    const std::optional<CheckOrigin> origin_;
     const bool is_tcp_;
     Fd fd_;
-    bool connected_ = false;
+    bool connected_ = false;  // over TCP
     std::string heard_;
 };
 
@@ -87,7 +94,7 @@ Outcome Outcome::of_errno(int error_number) {
         case ENOBUFS:
         case EADDRNOTAVAIL:  // of connect(): no port is left
         case EAGAIN:
-            return {Verdict::undecided, describe_errno(error_number)};
+            return undecided(describe_errno(error_number));
         default:
             return failed(in_lower_case(describe_errno(error_number)));
     }

@@ -34,6 +34,14 @@ constexpr std::optional<Protocol> protocol_of(CheckKind kind) {
     return kind == CheckKind::udp ? Protocol::udp : Protocol::tcp;
 }
 
+// From where backends are asked: see check_origin.h.
+enum class CheckVia : uint8_t {
+    backend,   // the gateway's address that faces the backend: it answers whatever its routes say
+    endpoint,  // as clients outside call: the answer comes only if it passes the gateway
+};
+template <>
+inline constexpr auto names_of<CheckVia> = std::to_array<std::string_view>({"backend", "endpoint"});
+
 // What becomes of new flows while too few backends are up.
 enum class WhenNone : uint8_t {
     all,     // they go to all backends, as if all were up
@@ -72,6 +80,7 @@ struct HealthCheck {
     std::string host;                             // http, https; empty: the backend's address
     std::vector<StatusRange> status{{200, 399}};  // http, https
     std::vector<std::string> command;             // with its arguments
+    CheckVia via = CheckVia::backend;             // all but command
 
     std::chrono::milliseconds interval{2000};  // from the beginning of one check to that of the next
     std::chrono::milliseconds timeout{1000};
@@ -82,6 +91,9 @@ struct HealthCheck {
 
     WhenNone when_none = WhenNone::all;
     uint32_t panic_threshold = 0;  // percent of backends: fewer that are up are too few; none always is
+
+    // Of one check: from an endpoint, a backend that is silent is asked a second time.
+    std::chrono::milliseconds longest() const { return via == CheckVia::endpoint ? 2 * timeout : timeout; }
 
     bool operator==(const HealthCheck&) const = default;
 };

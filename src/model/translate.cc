@@ -144,6 +144,18 @@ std::optional<Flow> translate_admitted(const Ruleset& ruleset, const Topology& t
     return decision.flow;
 }
 
+std::optional<Flow> translate_from_outside(const Service& service, const Topology& topology, const Ip& asked,
+                                           const Backend& backend, Abilities abilities) {
+    if (asked.family() != backend.endpoint.ip.family() && !abilities.cross_family) return std::nullopt;
+    Decision decision{topology, abilities, {}};
+    decision.flow.service = &service;
+    decision.flow.path = Path::external;
+    decision.flow.client = {Protocol::tcp, {Ip::any(asked.family()), 0}, {asked, 0}};
+    decision.flow.backend.destination = {backend.endpoint.ip, 0};
+    decision.decide();
+    return decision.flow;
+}
+
 Slots slots_for(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities) {
     const auto match = find_asked(ruleset, topology, client.protocol, client.destination);
     if (!match) return {};

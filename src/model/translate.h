@@ -60,6 +60,12 @@ std::optional<Flow> translate(const Ruleset& ruleset, const Topology& topology, 
 std::optional<Flow> translate_admitted(const Ruleset& ruleset, const Topology& topology, const Leg& client,
                                        Choice choice, Abilities abilities = {});
 
+// What becomes of a client on the path external, whoever that is (its address is 0.0.0.0 or ::), that asks this address
+// of the service and gets this backend. Lists and limits are not asked. Ports and protocol say nothing. Nothing
+// (nullopt) where the families differ and the engine cannot cross them. `service` must outlive the flow. Pure.
+std::optional<Flow> translate_from_outside(const Service& service, const Topology& topology, const Ip& asked,
+                                           const Backend& backend, Abilities abilities);
+
 // The slots of those backends to which translate() leads the client, and that `self` of the service leaves it
 // (model/slots.h), as indices into Service::backends. Empty: none takes its flow.
 Slots slots_for(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities = {});

@@ -169,8 +169,10 @@ private:
         if (!service.health) return;
         const HealthCheck& check = *service.health;
         const auto bad = [&](std::string message) { report(Key::health, 0, std::move(message)); };
-        if (check.timeout > check.interval) {
-            bad("a check may take " + std::to_string(check.timeout.count()) + " ms, but the next one begins after " +
+        if (check.longest() > check.interval) {
+            const bool twice = check.via == CheckVia::endpoint;
+            bad("a check may take " + std::to_string(check.longest().count()) + " ms" +
+                (twice ? ", with via: endpoint twice its timeout" : "") + ", but the next one begins after " +
                 std::to_string(check.interval.count()) + " ms; lower the timeout or raise the interval");
         }
         if (check.passive && !includes(service.protocols, Protocol::tcp)) {

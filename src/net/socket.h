@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -22,6 +23,10 @@ void reset_on_close(int fd);
 Endpoint local_endpoint(int fd);                // getsockname
 std::optional<Endpoint> peer_endpoint(int fd);  // getpeername; nothing: it is not, or no more, connected
 int pending_error(int fd);                      // SO_ERROR, cleared by reading it
+
+// Has a socket that is to be connected come from this address of ours, at any port that is free towards its peer, and
+// send and receive by the link of that name alone; empty: by any. False: errno says why not.
+bool come_from(int fd, const Ip& source, const std::string& link);
 
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ).
 int unacknowledged_bytes(int fd);

@@ -1,5 +1,6 @@
 #include "host_kernel.h"
 
+#include <arpa/inet.h>
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -34,7 +36,6 @@ extern char backends_table asm("hp_backends");
 extern char choices_table asm("hp_choices_of");
 extern char own_table asm("hp_own");
 extern char rules_table asm("hp_rules_of");
-extern char answers_table asm("hp_answers");
 extern char guarded_table asm("hp_guarded");
 extern char networks_table asm("hp_networks");
 extern char settings_table asm("hp_settings");
@@ -115,6 +116,9 @@ struct State {
     Verdict verdict;
     uint64_t now = 1'000'000'000'000;
     std::mt19937 random{1};
+    std::set<std::string> connections;  // of sockets of this machine, as the programs ask for them
+    bpf_sock socket{};
+    int sockets_held = 0;
 
     // As in the kernel, what follows the Ethernet header is aligned.
     static constexpr size_t pad = 2;
@@ -200,7 +204,6 @@ HostKernel::HostKernel(const Tables& tables, size_t services, Routing routing, u
     fill(&choices_table, tables.choices);
     fill(&own_table, tables.own);
     fill(&rules_table, tables.rules);
-    fill(&answers_table, tables.answers);
     fill(&guarded_table, tables.guarded);
     fill(&networks_table, tables.networks);
     fill(&links_table, tables.links);
@@ -240,8 +243,7 @@ std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
 }
 
 int HostKernel::insert(const hp_tuple& key, const hp_half& half) {
-    hp_draft draft{};
-    draft.half[HP_TO_BACKEND] = {.key = key, .half = half};
+    const hp_draft draft{.half = {{.key = key, .half = half}, {}}};
     state->tables[&drafts_table].put(number(uint32_t{0}), &draft, sizeof draft);
     return hp_insert(HP_TO_BACKEND);
 }
@@ -260,6 +262,15 @@ std::set<uint32_t> HostKernel::slots_in_use() const {
         }
     });
     return slots;
+}
+
+void HostKernel::connect_own(const Endpoint& from, const Endpoint& to) {
+    bpf_sock_tuple ends{};
+    ends.ipv4.saddr = to_wire(from.ip).word[3];
+    ends.ipv4.daddr = to_wire(to.ip).word[3];
+    ends.ipv4.sport = htons(from.port);
+    ends.ipv4.dport = htons(to.port);
+    state->connections.insert(HostTable::bytes(&ends, sizeof ends.ipv4));
 }
 
 void HostKernel::pass_time(std::chrono::nanoseconds time) { state->now += static_cast<uint64_t>(time.count()); }
@@ -332,6 +343,14 @@ long look_up_route(void*, bpf_fib_lookup* asked, int, uint32_t) {
     std::memset(asked->dmac, 0xd0, sizeof asked->dmac);
     return BPF_FIB_LKUP_RET_SUCCESS;
 }
+
+bpf_sock* bpf_skc_lookup_tcp(void*, bpf_sock_tuple* tuple, uint32_t size, uint64_t, uint64_t) {
+    if (!state->connections.contains(HostTable::bytes(tuple, size))) return nullptr;
+    ++state->sockets_held;
+    state->socket.state = BPF_TCP_ESTABLISHED;
+    return &state->socket;
+}
+long bpf_sk_release(void*) { return --state->sockets_held; }
 
 // net/core/filter.c and utils.c, where `from` is 0 and `to` a difference.
 long bpf_l4_csum_replace(void*, uint32_t offset, uint64_t, uint64_t to, uint64_t flags) {

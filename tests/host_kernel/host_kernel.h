@@ -36,6 +36,8 @@ public:
     int insert(const hp_tuple& key, const hp_half& half);  // 0, or a negative error number
     void remove(const hp_tuple& key);
     std::set<uint32_t> slots_in_use() const;
+    // A socket of this machine has the connection of which such packets arrive, over IPv4.
+    void connect_own(const Endpoint& from, const Endpoint& to);
     void pass_time(std::chrono::nanoseconds time);
 };
 

@@ -31,10 +31,12 @@ bool eventually(const std::function<bool()>& condition) {
     return true;
 }
 
-// Answers every connection, or every datagram, with the same bytes, once it has heard something.
+// Answers every connection, or every datagram, with the same bytes, once it has heard something; but nobody at
+// `unheard`.
 class Server {
 public:
-    Server(int type, std::string answer) : answer_(std::move(answer)), socket_(open(type)) {
+    Server(int type, std::string answer, const Ip& unheard = {})
+        : answer_(std::move(answer)), unheard_(unheard), socket_(open(type)) {
         endpoint_ = local(socket_);
         thread_ = std::thread([this, type] { type == SOCK_STREAM ? serve_connections() : serve_datagrams(); });
     }
@@ -47,22 +49,39 @@ public:
         const std::lock_guard lock(mutex_);
         return heard_;
     }
+    Ip asked_from() {
+        const std::lock_guard lock(mutex_);
+        return from_;
+    }
 
 private:
     static Fd open(int type) { return type == SOCK_STREAM ? listening("127.0.0.1:0") : bound(type, "127.0.0.1:0"); }
+    static Ip peer_of(const Fd& client) {  // 0.0.0.0: it has gone
+        SockAddr address;
+        socklen_t size = SockAddr::capacity();
+        (void)getpeername(client.get(), address.get(), &size);
+        return address.endpoint().ip;
+    }
     bool waits() const {
         pollfd readable{socket_.get(), POLLIN, 0};
         return poll(&readable, 1, 10) == 1;
     }
-    void remember(const std::string& bytes) {
+    void remember(const std::string& bytes, const Ip& from) {
         const std::lock_guard lock(mutex_);
         heard_ = bytes;
+        from_ = from;
     }
     void serve_connections() {
+        std::vector<Fd> unanswered;
         while (!stop_) {
             if (!waits()) continue;
-            const Fd client = accepted(socket_);
-            remember(receive(client));
+            Fd client = accepted(socket_);
+            const Ip from = peer_of(client);
+            remember(receive(client), from);
+            if (from == unheard_) {
+                unanswered.push_back(std::move(client));
+                continue;
+            }
             send(client.get(), answer_.data(), answer_.size(), MSG_NOSIGNAL);
         }
     }
@@ -73,17 +92,21 @@ private:
             socklen_t size = SockAddr::capacity();
             char bytes[256];
             const ssize_t got = recvfrom(socket_.get(), bytes, sizeof bytes, 0, client.get(), &size);
-            remember(std::string(bytes, static_cast<size_t>(std::max<ssize_t>(got, 0))));
+            const Ip from = client.endpoint().ip;
+            remember(std::string(bytes, static_cast<size_t>(std::max<ssize_t>(got, 0))), from);
+            if (from == unheard_) continue;
             sendto(socket_.get(), answer_.data(), answer_.size(), 0, client.get(), client.size());
         }
     }
 
     const std::string answer_;
+    const Ip unheard_;
     const Fd socket_;
     Endpoint endpoint_;
     std::atomic<bool> stop_ = false;
     std::mutex mutex_;
     std::string heard_;  // last
+    Ip from_;            // likewise
     std::thread thread_;
 };
 
@@ -110,10 +133,10 @@ HealthCheck quick(CheckKind kind) {
 }
 
 // What the first check finds: "" or why it has not passed.
-std::string found(const HealthCheck& check, const Endpoint& backend) {
+std::string found(const HealthCheck& check, const Endpoint& backend, const std::optional<CheckOrigin>& origin = {}) {
     const auto checker = make_checker();
     const Service checked = service(check, {backend});
-    checker->watch({&checked, 1});
+    checker->watch({&checked, 1}, [&](const Service&, const Backend&) { return origin; });
     std::optional<Status> status;
     EXPECT_TRUE(eventually([&] {
         status = checker->status(checked, checked.backends[0]);
@@ -203,6 +226,63 @@ TEST_F(HealthChecks, HttpAsksForPathAndHost) {
         check.host = "www.example.org";
         EXPECT_EQ(found(check, server.endpoint()), "");
         EXPECT_NE(server.heard().find("\r\nHost: www.example.org\r\n"), std::string::npos) << server.heard();
+    });
+}
+
+const CheckOrigin as_client{*Ip::parse("127.0.0.7"), "lo"};
+
+TEST_F(HealthChecks, AskFromTheirOrigin) {
+    alone([] {
+        for (const auto& [kind, type] :
+             {std::pair(CheckKind::tcp, SOCK_STREAM), std::pair(CheckKind::http, SOCK_STREAM),
+              std::pair(CheckKind::udp, SOCK_DGRAM)}) {
+            SCOPED_TRACE(name(kind));
+            Server server(type, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            HealthCheck check = quick(kind);
+            if (kind == CheckKind::tcp) check.send = check.expect = "HTTP";
+            EXPECT_EQ(found(check, server.endpoint(), as_client), "");
+            EXPECT_EQ(server.asked_from(), as_client.address);
+        }
+    });
+}
+
+TEST_F(HealthChecks, AnswersThatClientsDoNotGetAreToldFromNone) {
+    alone([] {
+        Server server(SOCK_DGRAM, "pong", as_client.address);
+        EXPECT_EQ(found(quick(CheckKind::udp), server.endpoint(), as_client),
+                  "it answers the gateway, but not clients: what it sends to 127.0.0.7 does not come back through this "
+                  "gateway on link lo; its default route, or policy routing, is to lead here");
+        const Fd silent = bound(SOCK_DGRAM, "127.0.0.1:0");
+        EXPECT_EQ(found(quick(CheckKind::udp), local(silent), as_client), "no answer within 100 ms");
+        EXPECT_EQ(found(quick(CheckKind::tcp), at("127.0.0.1:9"), as_client), "connection refused");
+        EXPECT_EQ(found(quick(CheckKind::http), at("127.0.0.1:9"), as_client), "connection refused");
+    });
+}
+
+// It has been met: that it says nothing is no fault of its routes.
+TEST_F(HealthChecks, ASlowBackendIsNotBlamedForItsRoutes) {
+    alone([] {
+        Server slow(SOCK_STREAM, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", as_client.address);
+        HealthCheck check = quick(CheckKind::tcp);
+        check.send = check.expect = "HTTP";
+        EXPECT_EQ(found(check, slow.endpoint()), "");
+        EXPECT_EQ(found(check, slow.endpoint(), as_client), "no answer within 100 ms");
+        EXPECT_EQ(found(quick(CheckKind::http), slow.endpoint(), as_client), "no answer within 100 ms");
+    });
+}
+
+TEST_F(HealthChecks, AnOriginThatIsNotToBeHadProvesNothing) {
+    alone([] {
+        Server http(SOCK_STREAM, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        Server udp(SOCK_DGRAM, "pong");
+        for (const CheckOrigin& lost :
+             {CheckOrigin{*Ip::parse("192.0.2.7"), ""}, CheckOrigin{*Ip::parse("127.0.0.7"), "gone"}}) {
+            EXPECT_EQ(found(quick(CheckKind::tcp), http.endpoint(), lost), "");
+            EXPECT_EQ(found(quick(CheckKind::http), http.endpoint(), lost), "");
+            EXPECT_EQ(found(quick(CheckKind::udp), udp.endpoint(), lost), "");
+            EXPECT_EQ(udp.asked_from(), *Ip::parse("127.0.0.1"));
+            EXPECT_EQ(found(quick(CheckKind::tcp), at("127.0.0.1:9"), lost), "connection refused");
+        }
     });
 }
 

@@ -170,7 +170,7 @@ TEST_P(Flows, AreToldOverHttp) {
     EXPECT_EQ(get("/v1/flows?source=1.0.0.1"),
               R"({"error":"source: '1.0.0.1' lacks a port: write ADDRESS:PORT"} 400 application/json)");
     EXPECT_EQ(get("/v1/flows?sauce=1"),
-              R"({"error":"there is no parameter sauce, only source and backend"} 400 application/json)");
+              R"({"error":"there is no parameter sauce, only source or backend"} 400 application/json)");
     EXPECT_EQ(get("/v1/nonsense"), R"({"error":"there is no /v1/nonsense"} 404 application/json)");
     EXPECT_EQ(get("/v1/flows", "DELETE"), R"({"error":"/v1/flows can be asked with GET, HEAD"} 405 application/json)");
 }

@@ -79,21 +79,6 @@ TEST_P(TcpAdoption, GoesOnAsTheClientSpeaks) {
     EXPECT_EQ(stats.active, 2u);
 }
 
-TEST_P(TcpAdoption, GoesOnAsTheBackendSpeaks) {
-    if (GetParam() == "nft")
-        GTEST_SKIP() << "Gap: connection tracking takes that for a connection of the backend's own";
-    ASSERT_TRUE(lab_);
-    const Conversation one = meet("client", "1.0.0.1:1044", {"10.0.0.2:2044"});
-    const Conversation six = meet("client", "[2001:db8::1]:1066", {"[fd00::2]:2066"});
-    const Conversation hashed = meet("client", "1.0.0.1:1045", {"10.0.0.2:2045", "10.0.0.3:2045"});
-    const Conversation mapped = meet("peer", "1.0.0.1:1046", {"10.0.0.2:2046"});
-    lose_all();
-    for (const Conversation* conversation : {&one, &six, &hashed, &mapped}) {
-        EXPECT_TRUE(answers_to_the_client(*conversation));
-        EXPECT_TRUE(conversation->alive());
-    }
-}
-
 // The client hears at once, and is not left to wait.
 TEST_P(TcpAdoption, IsResetWhereTurnsHadChosenTheBackend) {
     ASSERT_TRUE(lab_);
@@ -105,15 +90,34 @@ TEST_P(TcpAdoption, IsResetWhereTurnsHadChosenTheBackend) {
     EXPECT_EQ(receive_to_end(turns.client).error, ECONNRESET);
 }
 
-// Somebody inside who has a backend's own address needs no gateway, and no gateway may get in between.
-TEST_P(TcpAdoption, LeavesDirectConnectionsAlone) {
+// Somebody who has a backend's own address needs no gateway, and no gateway may get in between; nor is what the backend
+// begins itself anybody's answer.
+TEST_P(TcpAdoption, LeavesConnectionsAloneThatAreNoServices) {
     ASSERT_TRUE(lab_);
-    const Fd listener = listen_on(lab_->host("server1"), at("10.0.0.2:2044"));
-    Meeting direct = hairpin::meet(lab_->host("routed"), at("10.0.0.2:2044"), {&listener});
+    const Fd backend = listen_on(lab_->host("server1"), at("10.0.0.2:2044"));
+    const Meeting direct = hairpin::meet(lab_->host("routed"), at("10.0.0.2:2044"), {&backend});
     ASSERT_TRUE(direct.conversation);
+    const Fd outside = listen_on(lab_->host("client"), at("1.0.0.100:9000"));
+    const Fd caller = connect_from(lab_->host("server1"), {Protocol::tcp, at("10.0.0.2:2046"), at("1.0.0.100:9000")});
+    ASSERT_TRUE(caller) << strerror(errno);
+    const Fd called = accept_from(outside);
     lose_all();
     EXPECT_TRUE(answers_to_the_client(*direct.conversation));
     EXPECT_TRUE(direct.conversation->alive());
+    EXPECT_TRUE(send_all(caller, "question"));
+    EXPECT_EQ(receive(called, 8), "question");
+}
+
+// A server on the gateway itself, whose endpoint a service takes over, keeps the clients that it has.
+TEST_P(TcpAdoption, LeavesConnectionsOfTheGatewaysOwnServersAlone) {
+    const TestLab lab("services: {other: {listen: \"1.0.0.1:1050\", backends: \"10.0.0.2:2050\"}}", GetParam(),
+                      TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const Fd server = listen_on(lab->host("gateway"), at("1.0.0.1:1044"));
+    const Meeting met = hairpin::meet(lab->host("client"), at("1.0.0.1:1044"), {&server});
+    ASSERT_TRUE(met.conversation);
+    ASSERT_TRUE(lab.reload(yaml)) << lab->daemon_log();
+    EXPECT_TRUE(met.conversation->alive());
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, TcpAdoption, testing::ValuesIn(kernel_engine_names()),

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <set>
 
 #include "engines/bpf/convert.h"
 #include "engines/bpf/known.h"
@@ -89,15 +87,9 @@ public:
                         tables.endpoints.emplace(asked_endpoint(protocol, {ip, static_cast<uint16_t>(port)}), endpoint);
                     }
                 }
-                if (is_told_by_addresses(service, slots)) add_answers(service, backends, {ip, listen.ports});
                 add_known(service, {ip, listen.ports});
             }
         }
-    }
-
-    // Which answers are those of two endpoints is known when all are there.
-    void leave_out_ambiguous_answers() {
-        for (const hp_asked& backend : ambiguous_) tables.answers.erase(backend);
     }
 
     void add_surroundings() {
@@ -122,28 +114,6 @@ public:
     }
 
 private:
-    // Whether the addresses of a client's packet say which backend it is for, and where it may keep its own for that.
-    static bool is_told_by_addresses(const Service& service, const Slots& slots) {
-        const bool may_keep = service.source != SourcePolicy::external && service.source != SourcePolicy::gateway;
-        return may_keep && (slots.size() == 1 || service.balance != Balance::round_robin);
-    }
-
-    // Those of TCP: a datagram of a backend may begin something.
-    void add_answers(const Service& service, const std::vector<const Backend*>& backends, const EndpointRange& asked) {
-        if (!includes(service.protocols, Protocol::tcp)) return;
-        for (const Backend* backend : backends) {
-            for (int offset = 0; offset < asked.ports.size(); ++offset) {
-                if (tables.answers.size() == HP_MOST_ANSWERS) return;
-                const auto port = [&](const PortRange& ports) { return static_cast<uint16_t>(ports.first + offset); };
-                const hp_asked answering =
-                    asked_endpoint(Protocol::tcp, {backend->endpoint.ip, port(backend->endpoint.ports)});
-                const hp_asked as = asked_endpoint(Protocol::tcp, {asked.ip, port(asked.ports)});
-                const auto [known, is_new] = tables.answers.emplace(answering, as);
-                if (!is_new && std::memcmp(&known->second, &as, sizeof as) != 0) ambiguous_.insert(answering);
-            }
-        }
-    }
-
     void add_known(const Service& service, const EndpointRange& ends) {
         for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
             if (!includes(service.protocols, protocol)) continue;
@@ -250,7 +220,6 @@ private:
     Numbers& networks_;
     std::map<const Route*, uint32_t> behind_;
     std::map<const Prefix*, std::array<uint32_t, 2>> lists_;  // that services share
-    std::set<hp_asked, ByBytes<hp_asked>> ambiguous_;         // backends that answer as several endpoints
 };
 
 }  // namespace
@@ -270,7 +239,6 @@ Tables Compiler::compile(const Desired& desired, PortRange ports,
                          const std::function<uint32_t(const Service&)>& slot_of) {
     Filler filler(desired, backends_, choices_, own_, rules_, networks_);
     for (const Service& service : desired.ruleset.services()) filler.add(service, slot_of(service));
-    filler.leave_out_ambiguous_answers();
     filler.add_surroundings();
     filler.tables.settings.first_port = ports.first;
     filler.tables.settings.ports = static_cast<uint32_t>(ports.size());

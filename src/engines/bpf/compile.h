@@ -28,7 +28,6 @@ struct Tables {
     Table<hp_client, hp_share> own;
     Table<uint32_t, hp_rules> rules;
     Table<hp_network, uint32_t> networks;
-    Table<hp_asked, hp_asked> answers;
     Table<hp_address, uint32_t> guarded;
     Table<uint32_t, hp_link> links;
     Table<uint32_t, uint64_t> known;

@@ -46,7 +46,6 @@ Maps maps_of(const nat_tc& skeleton) {
             .own = typed<hp_client, hp_share>(maps.hp_own),
             .rules = typed<uint32_t, hp_rules>(maps.hp_rules_of),
             .networks = typed<hp_network, uint32_t>(maps.hp_networks),
-            .answers = typed<hp_asked, hp_asked>(maps.hp_answers),
             .guarded = typed<hp_address, uint32_t>(maps.hp_guarded),
             .settings = typed<uint32_t, hp_settings>(maps.hp_settings),
             .links = typed<uint32_t, hp_link>(maps.hp_links),

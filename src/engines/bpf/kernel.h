@@ -21,7 +21,6 @@ struct Maps {
     KernelMap<hp_client, hp_share> own;
     KernelMap<uint32_t, hp_rules> rules;
     KernelMap<hp_network, uint32_t> networks;
-    KernelMap<hp_asked, hp_asked> answers;
     KernelMap<hp_address, uint32_t> guarded;
     KernelMap<uint32_t, hp_settings> settings;
     KernelMap<uint32_t, hp_link> links;

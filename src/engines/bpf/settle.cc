@@ -55,7 +55,6 @@ Result<Tables> read_tables(const Maps& maps) {
     if (auto done = fill(tables.own, maps.own); !done) return done.error();
     if (auto done = fill(tables.rules, maps.rules); !done) return done.error();
     if (auto done = fill(tables.networks, maps.networks); !done) return done.error();
-    if (auto done = fill(tables.answers, maps.answers); !done) return done.error();
     if (auto done = fill(tables.guarded, maps.guarded); !done) return done.error();
     const auto links = maps.links.visit_all([&](const uint32_t& index, const hp_link& link) {
         if (!is_zero(link)) tables.links.emplace(index, link);
@@ -94,8 +93,6 @@ Result<> settle(const Maps& maps, const Tables& before, const Tables& now) {
     if (auto done = add(maps.own, before.own, now.own); !done) return done;
     if (auto done = add(maps.guarded, before.guarded, now.guarded); !done) return done;
     if (auto done = add(maps.endpoints, before.endpoints, now.endpoints); !done) return done;
-    if (auto done = add(maps.answers, before.answers, now.answers); !done) return done;
-    drop(maps.answers, before.answers, now.answers);
     drop(maps.endpoints, before.endpoints, now.endpoints);
     drop(maps.guarded, before.guarded, now.guarded);
     drop(maps.own, before.own, now.own);

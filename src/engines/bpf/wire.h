@@ -7,11 +7,10 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 7, /* of everything below */
+    HP_VERSION = 6, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
-    HP_MOST_ANSWERS = 1 << 18,
     HP_MOST_CHOICES = 1 << 19, /* a restart has those of before beside its own */
     HP_MOST_OWN = 1 << 18,
     HP_MOST_SERVICES = 1 << 18,
@@ -54,7 +53,7 @@ struct hp_ends {
     __be16 destination_port;
 };
 
-/* An external endpoint, or a backend's own. */
+/* An external endpoint, and who answers there. */
 struct hp_asked {
     struct hp_address address;
     __be16 port;
@@ -69,7 +68,6 @@ struct hp_share {
     __u32 choices;       /* in turn or by the client; 0: all backends are down, or none but the client itself is up */
 };
 
-/* Who answers at an external endpoint. */
 struct hp_endpoint {
     __u32 service; /* whose: a key of hp_counts */
     __u32 rules;   /* how its flows are treated: a key of hp_rules_of */
@@ -161,7 +159,7 @@ enum hp_mark {
     HP_FROM_INSIDE = 1 << 3,  /* such packets have no business on a link that faces outside */
     HP_VIA_LOOPBACK = 1 << 4, /* they end on the gateway itself, and bear one of its addresses: put on `lo` */
     HP_STAYS = 1 << 5,        /* they end on the gateway itself: the kernel takes them from the link they came by */
-    HP_ESTABLISHED = 1 << 7,  /* the client has answered the backend's SYN: its address is no invention */
+    HP_ESTABLISHED = 1 << 7,  /* the client has said more than its SYN: its address is no invention */
     HP_FROM_GATEWAY = 1 << 6, /* a backend on the gateway itself sends them; translated as they leave */
 };
 
@@ -184,7 +182,8 @@ struct hp_half {
     struct hp_ends translated; /* how these packets leave */
     __u8 protocol;
     __u8 direction;
-    __u8 path;
+    __u8 path : 7;
+    __u8 adopted : 1; /* this gateway has not seen it begin */
     __u8 marks;
     struct hp_hop hop;
 };
@@ -204,8 +203,7 @@ struct hp_draft {
     struct hp_drafted {
         struct hp_tuple key;
         struct hp_half half;
-    } half[2];              /* by direction */
-    struct hp_tuple answer; /* the packet that it is made for, where a backend has sent that */
+    } half[2]; /* by direction */
 };
 
 enum {

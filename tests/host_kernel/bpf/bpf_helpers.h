@@ -47,6 +47,8 @@ __u32 bpf_get_prandom_u32(void);
 long bpf_redirect(__u32 link, __u64 flags);
 long bpf_redirect_neigh(__u32 link, void* next, int size, __u64 flags);
 long bpf_fib_lookup(void* context, struct bpf_fib_lookup* asked, int size, __u32 flags);
+struct bpf_sock* bpf_skc_lookup_tcp(void* context, struct bpf_sock_tuple* tuple, __u32 size, __u64 netns, __u64 flags);
+long bpf_sk_release(void* socket);
 long bpf_l4_csum_replace(void* context, __u32 offset, __u64 from, __u64 to, __u64 flags);
 __s64 bpf_csum_update(void* context, __wsum change);
 long bpf_skb_pull_data(void* context, __u32 size);

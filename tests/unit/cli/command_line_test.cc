@@ -220,6 +220,18 @@ TEST(Check, notes_in_one_line_the_addresses_that_this_machine_lacks) {
     EXPECT_EQ(missing_address("0.0.0.0:80"), "");
 }
 
+TEST(Check, notes_that_this_machine_cannot_ask_backends_as_clients_do) {
+    const File file(
+        "engine: nft\nservices:\n  web: {listen: 198.18.0.1:80, backends: [198.18.1.2:80, 198.18.1.3:80],\n"
+        "        health: {via: endpoint}}\n");
+    const Outcome outcome = call({"check", file.path()});
+    EXPECT_EQ(outcome.status, 0) << outcome.out;
+    const std::string note =
+        "4:17: note: health: on this machine: health.via: endpoint: none of its IPv4 addresses can stand for clients";
+    EXPECT_EQ(outcome.out.find(note), outcome.out.rfind(note)) << outcome.out;
+    EXPECT_TRUE(contains(outcome.out, note)) << outcome.out;
+}
+
 // --- lab
 
 constexpr const char* sound_file = "services:\n  web: {listen: 1.0.0.1:80, backends: 10.0.0.2:80}\n";

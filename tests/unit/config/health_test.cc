@@ -60,6 +60,9 @@ TEST(ParseHealth, KeysOfEachKind) {
     EXPECT_EQ(command.kind, CheckKind::command);
     EXPECT_EQ(command.command, (std::vector<std::string>{"/usr/bin/check", "--port", "80"}));
     EXPECT_EQ(check("command: /usr/bin/check").command, std::vector<std::string>{"/usr/bin/check"});
+
+    EXPECT_EQ(check("kind: udp").via, CheckVia::backend);
+    EXPECT_EQ(check("kind: udp, via: endpoint").via, CheckVia::endpoint);
 }
 
 TEST(ParseHealth, PassiveBesideChecksOrAlone) {

@@ -64,7 +64,7 @@ TEST_F(Operations, RefuseWhatIsNotInTheTable) {
     EXPECT_EQ(ask(parameter).body, R"({"error":"/v1/status takes no parameters: there is no sauce"})");
     parameter.path = "/v1/flows";
     EXPECT_EQ(ask(parameter).status, 400);
-    EXPECT_EQ(ask(parameter).body, R"({"error":"there is no parameter sauce, only source and backend"})");
+    EXPECT_EQ(ask(parameter).body, R"({"error":"there is no parameter sauce, only source or backend"})");
 }
 
 TEST_F(Operations, TellOfEventsAsAListOrAsAStream) {
@@ -105,7 +105,7 @@ TEST_F(Operations, RefuseToTellOfEventsAfterWhatIsNone) {
     request.query = {{"follow", "no"}};
     EXPECT_EQ(ask(request).body, R"({"error":"follow: 'no' is neither true nor false"})");
     request.query = {{"Last-Event-ID", "1"}};
-    EXPECT_EQ(ask(request).body, R"({"error":"there is no parameter Last-Event-ID, only after and follow"})");
+    EXPECT_EQ(ask(request).body, R"({"error":"there is no parameter Last-Event-ID, only after or follow"})");
     request.query = {};
     request.last_event_id = "18446744073709551616";
     EXPECT_EQ(ask(request).body, R"({"error":"Last-Event-ID: '18446744073709551616' is not the number of an event"})");

@@ -171,10 +171,11 @@ enum hp_opening {
     HP_NOT_SERVED, /* the client is to be told that nobody listens, */
     HP_NO_ROOM,    /* or that it cannot be served now */
     HP_IGNORED,
+    HP_UNKNOWN, /* it goes on with a connection that is not told by the configuration */
 };
 
 static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, enum hp_refusal refusal, int begins) {
-    if (!begins) return HP_IGNORED;
+    if (!begins) return refusal == HP_REFUSED_MEMORY ? HP_IGNORED : HP_UNKNOWN;
     __sync_fetch_and_add(&counts->refused[refusal], 1);
     return refusal == HP_REFUSED_DENIED || refusal == HP_REFUSED_BACKEND ? HP_NOT_SERVED : HP_NO_ROOM;
 }
@@ -187,22 +188,10 @@ static __always_inline void hp_count_accepted(struct hp_counts* counts, __u32 se
     __sync_fetch_and_add(&counts->accepted[path], 1);
 }
 
-/* Whether a backend's packet answers this flow, and can be nothing else: nobody outside reaches a guarded backend but
- * through its service, and nobody bears an address of a map. `back`: the half to the client, but for its port. */
-static __always_inline int hp_is_answer_of(const struct hp_tuple* answer, const struct hp_drafted* back) {
-    const struct hp_tuple* key = &back->key;
-    if (!hp_same(&answer->source, &key->source) || answer->source_port != key->source_port) return 0;
-    if (!hp_same(&answer->destination, &key->destination)) return 0;
-    const __u8 path = back->half.path;
-    if (path != HP_PATH_EXTERNAL) return !hp_same(&key->destination, &back->half.translated.destination);
-    const struct hp_address backend = key->source;
-    return bpf_map_lookup_elem(&hp_guarded, &backend) != 0;
-}
-
-/* Makes the flow of a client's packet, or counts why not. Either it begins one; or it is of one that this gateway has
- * not seen begin, for another did or its table was lost, and all of that is known: by its address the client's backend,
- * and that its port is kept. `answered`: `packet` is imagined, and the flow must be one that the real one answers. */
-HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint, int answered) {
+/* Makes the flow of a client's packet, or counts why not. Either it begins one; or it goes on with one that this
+ * gateway has not seen begin, for another did or its table was lost. Then the configuration alone must say all of it:
+ * by its address the client's backend, and that it keeps its port. */
+HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
     if (!packet || !endpoint) return HP_IGNORED;
     const int begins = hp_begins(packet);
     const __u32 zero = 0, number = endpoint->rules, service = endpoint->service;
@@ -220,13 +209,13 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     if (!endpoint->share.choices) return hp_not_opened(counts, HP_REFUSED_BACKEND, begins);
     const struct hp_share* share = hp_share_of(endpoint, &asked->source);
     if (!share->choices) return hp_not_opened(counts, HP_REFUSED_DENIED, begins);
-    if (!begins && share->choices > 1 && rules->balance == HP_ROUND_ROBIN) return HP_IGNORED;
+    if (!begins && share->choices > 1 && rules->balance == HP_ROUND_ROBIN) return HP_UNKNOWN;
     const struct hp_backend* backend = hp_choose(asked, share, rules, counts);
     if (!backend) return HP_IGNORED;
     const enum hp_path path = hp_path_of(&asked->source, backend);
     struct hp_shown shown;
     hp_show(&shown, asked, path, backend, rules);
-    if (!begins && !shown.keeps_port) return HP_IGNORED;
+    if (!begins && !shown.keeps_port) return HP_UNKNOWN;
 
     const __u32 now = hp_now();
     struct hp_half* forth = &draft->half[HP_TO_BACKEND].half;
@@ -240,6 +229,7 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     forth->path = half->path = path;
     forth->direction = HP_TO_BACKEND;
     half->direction = HP_TO_CLIENT;
+    forth->adopted = half->adopted = !begins;
     forth->marks = inside ? HP_FROM_INSIDE : 0;
     half->marks = path == HP_PATH_LOCAL ? HP_VIA_LOOPBACK : 0;
     if (hp_lies_in(HP_OWN, &backend->address)) {
@@ -252,7 +242,6 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     back->source = backend->address;
     back->source_port = bpf_htons(backend->first_port + endpoint->offset);
     back->destination = shown.address;
-    if (answered && !hp_is_answer_of(&draft->answer, &draft->half[HP_TO_CLIENT])) return HP_IGNORED;
     const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, !begins, link, now);
     if (failed) return hp_not_opened(counts, failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY, begins);
     forth->translated.source = back->destination;
@@ -267,59 +256,22 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     return HP_OPENED;
 }
 
-/* Who an answer goes to that comes from `answer`'s source: the client, whose host an address of a map tells, in the
- * backend's network. */
-static __always_inline struct hp_address hp_client_of(const struct hp_tuple* answer, const struct hp_rules* rules) {
-    struct hp_address client = answer->destination;
-    const int family = !hp_is_v4(&client);
-    const struct hp_address* host = &rules->map_host[family];
-    const struct hp_address* prefix = &rules->map_prefix[family];
-    if (rules->source != HP_MAP || !rules->has_map[family]) return client;
-    for (int i = 0; i < 4; ++i) {
-        if ((answer->destination.word[i] & ~host->word[i]) != prefix->word[i]) return answer->destination;
-        client.word[i] = (answer->source.word[i] & ~host->word[i]) | (answer->destination.word[i] & host->word[i]);
-    }
-    return client;
-}
-
-/* Puts what a client may have sent in the place of the backend's packet that answers it, if there can be only one such
- * flow; whether it has. Taken back by hp_answer_again(). */
-HP_APART int hp_imagine_asked(struct hp_packet* packet, __u32 link) {
-    if (!packet || !hp_goes_on(packet) || hp_is_outside(link)) return 0;
-    struct hp_tuple* tuple = &packet->tuple;
-    const struct hp_asked backend = {tuple->source, tuple->source_port, tuple->protocol, 0};
-    const struct hp_asked* asked = bpf_map_lookup_elem(&hp_answers, &backend);
-    const struct hp_endpoint* endpoint = asked ? bpf_map_lookup_elem(&hp_endpoints, asked) : 0;
-    const __u32 zero = 0, number = endpoint ? endpoint->rules : 0;
-    const struct hp_rules* rules = bpf_map_lookup_elem(&hp_rules_of, &number);
-    struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
-    if (!asked || !endpoint || !rules || !draft) return 0;
-    draft->answer = *tuple;
-    tuple->source = hp_client_of(&draft->answer, rules);
-    tuple->source_port = draft->answer.destination_port;
-    tuple->destination = asked->address;
-    tuple->destination_port = asked->port;
-    return 1;
-}
-
-HP_APART int hp_answer_again(struct hp_packet* packet) {
-    const __u32 zero = 0;
-    const struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
-    if (packet && draft) packet->tuple = draft->answer;
-    return 0;
-}
-
-/* What a client sends after its SYN has been answered, or else has come out of nowhere. */
-static __always_inline int hp_establishes(const struct hp_packet* packet, const struct hp_half* half) {
-    if (half->marks & HP_ESTABLISHED || half->direction != HP_TO_BACKEND || packet->tcp_flags & HP_TCP_SYN) return 0;
-    const struct hp_half* other = hp_other(&packet->tuple, half);
-    return other && other->bytes;
+/* A client's segment after its SYN says that its address is no invention. Of a flow that was adopted the backend says
+ * it, which would answer an invention with a reset; so a flood of those leaves nothing that lasts. */
+static __always_inline void hp_follow_opening(const struct hp_packet* packet, struct hp_half* half) {
+    const __u8 says_so = half->adopted ? HP_TO_CLIENT : HP_TO_BACKEND;
+    if (half->marks & HP_ESTABLISHED || half->direction != says_so || packet->tcp_flags & HP_TCP_SYN) return;
+    if (half->adopted && packet->tcp_flags & HP_TCP_RST) return;
+    half->marks |= HP_ESTABLISHED;
+    if (!half->adopted) return;
+    struct hp_half* other = hp_other(&packet->tuple, half);
+    if (other) other->marks |= HP_ESTABLISHED;
 }
 
 /* What the flags of a TCP segment say about its flow. */
 static __always_inline void hp_follow(const struct hp_packet* packet, struct hp_half* half) {
     if (packet->tuple.protocol != IPPROTO_TCP) return;
-    if (hp_establishes(packet, half)) half->marks |= HP_ESTABLISHED;
+    hp_follow_opening(packet, half);
     const __u8 ends = packet->tcp_flags & (HP_TCP_FIN | HP_TCP_RST);
     if (!ends && !(half->marks & HP_RESET)) return;
     __u8 add = 0;

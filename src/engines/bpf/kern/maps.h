@@ -18,8 +18,7 @@ HP_TABLE(hp_backends, __u32, struct hp_backend, HP_MOST_BACKENDS);
 HP_TABLE(hp_choices_of, __u32, struct hp_choices, HP_MOST_CHOICES);
 HP_TABLE(hp_own, struct hp_client, struct hp_share, HP_MOST_OWN);
 HP_TABLE(hp_rules_of, __u32, struct hp_rules, HP_MOST_SERVICES);
-HP_TABLE(hp_answers, struct hp_asked, struct hp_asked, HP_MOST_ANSWERS); /* by backend: as which endpoint it answers */
-HP_TABLE(hp_guarded, struct hp_address, __u32, HP_MOST_BACKENDS);        /* backends that only services lead to */
+HP_TABLE(hp_guarded, struct hp_address, __u32, HP_MOST_BACKENDS); /* backends that only services lead to */
 
 struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);

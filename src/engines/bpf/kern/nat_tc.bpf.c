@@ -37,12 +37,30 @@ static __always_inline const struct hp_endpoint* hp_endpoint_of(const struct hp_
     return bpf_map_lookup_elem(&hp_endpoints, &asked);
 }
 
-/* Makes the flow of a backend's packet which this gateway has not seen begin; whether it has. */
-static __always_inline int hp_open_by_answer(struct hp_packet* packet, __u32 link) {
-    if (!hp_imagine_asked(packet, link)) return 0;
-    const int opening = hp_open(packet, link, hp_endpoint_of(&packet->tuple), 1);
-    hp_answer_again(packet);
-    return opening == HP_OPENED;
+/* Whether a connection ends at a socket of this machine: one that was there before there was a service, or that this
+ * machine has begun itself. */
+HP_APART int hp_is_own_connection(struct __sk_buff* skb, const struct hp_packet* packet) {
+    if (!packet) return 0;
+    const struct hp_tuple* tuple = &packet->tuple;
+    struct bpf_sock_tuple ends;
+    const int v4 = hp_is_v4(&tuple->source);
+    if (v4) {
+        ends.ipv4.saddr = tuple->source.word[3];
+        ends.ipv4.daddr = tuple->destination.word[3];
+        ends.ipv4.sport = tuple->source_port;
+        ends.ipv4.dport = tuple->destination_port;
+    } else {
+        __builtin_memcpy(ends.ipv6.saddr, &tuple->source, sizeof ends.ipv6.saddr);
+        __builtin_memcpy(ends.ipv6.daddr, &tuple->destination, sizeof ends.ipv6.daddr);
+        ends.ipv6.sport = tuple->source_port;
+        ends.ipv6.dport = tuple->destination_port;
+    }
+    struct bpf_sock* socket = v4 ? bpf_skc_lookup_tcp(skb, &ends, sizeof ends.ipv4, BPF_F_CURRENT_NETNS, 0)
+                                 : bpf_skc_lookup_tcp(skb, &ends, sizeof ends.ipv6, BPF_F_CURRENT_NETNS, 0);
+    if (!socket) return 0;
+    const int lives = socket->state != BPF_TCP_LISTEN;
+    bpf_sk_release(socket);
+    return lives;
 }
 
 /* Whether this comes from outside and goes to a backend past its service: a beginning of a connection, or a forged
@@ -152,17 +170,14 @@ int hp_arrives(struct __sk_buff* skb) {
     }
     if (!half) {
         const struct hp_endpoint* endpoint = hp_endpoint_of(&packet.tuple);
-        if (endpoint) {
-            const int begins = hp_begins(&packet);
-            if (kind != HP_WHOLE || !(begins || hp_goes_on(&packet))) return TCX_NEXT;
-            const int opening = hp_open(&packet, skb->ifindex, endpoint, 0);
-            if (opening == HP_NOT_SERVED) return hp_refuse(skb, &packet);
-            if (opening == HP_NO_ROOM) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
-            if (opening != HP_OPENED) return begins ? TCX_DROP : TCX_NEXT;
-        } else if (kind != HP_WHOLE || !hp_open_by_answer(&packet, skb->ifindex)) {
-            return hp_bystander(skb, &packet);
-        }
-        half = hp_find(&packet.tuple);
+        if (!endpoint) return hp_bystander(skb, &packet);
+        if (kind != HP_WHOLE) return TCX_NEXT;
+        if (!hp_begins(&packet) && (!hp_goes_on(&packet) || hp_is_own_connection(skb, &packet))) return TCX_NEXT;
+        const int opening = hp_open(&packet, skb->ifindex, endpoint);
+        if (opening == HP_NOT_SERVED) return hp_refuse(skb, &packet);
+        if (opening == HP_NO_ROOM) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
+        if (opening == HP_UNKNOWN) return TCX_NEXT;
+        half = opening == HP_OPENED ? hp_find(&packet.tuple) : 0;
         if (!half) return TCX_DROP;
     }
     if (packet.first) hp_remember_ports(&packet);

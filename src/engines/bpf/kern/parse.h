@@ -35,9 +35,10 @@ static __always_inline int hp_begins(const struct hp_packet* packet) {
     return packet->tuple.protocol == IPPROTO_UDP || (packet->tcp_flags & (HP_TCP_SYN | HP_TCP_ACK)) == HP_TCP_SYN;
 }
 
-/* or belongs to a connection that lives. */
+/* or is a client's of a connection that lives. */
 static __always_inline int hp_goes_on(const struct hp_packet* packet) {
-    return packet->tuple.protocol == IPPROTO_TCP && (packet->tcp_flags & (HP_TCP_ACK | HP_TCP_RST)) == HP_TCP_ACK;
+    const __u8 flags = HP_TCP_ACK | HP_TCP_SYN | HP_TCP_RST;
+    return packet->tuple.protocol == IPPROTO_TCP && (packet->tcp_flags & flags) == HP_TCP_ACK;
 }
 
 #define HP_IP_MORE 0x2000

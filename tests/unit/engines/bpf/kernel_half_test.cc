@@ -93,8 +93,6 @@ protected:
     void open() {
         (void)kernel_->arrives(ext, frame_of(udp_packet(client_, service_, "first")));
         (void)kernel_->arrives(ext, frame_of(tcp_packet(client_, service_, {.syn = true})));
-        (void)kernel_->arrives(
-            3, frame_of(tcp_packet(endpoint("10.0.0.2:80"), client_, {.acknowledged = 1, .syn = true})));
         (void)kernel_->arrives(ext, frame_of(tcp_packet(client_, service_, {.acknowledged = 1})));
     }
 
