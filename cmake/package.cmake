@@ -26,7 +26,7 @@ install(FILES ${generated}/hairpin.zsh DESTINATION share/zsh/vendor-completions 
 install(FILES packaging/hairpin.service DESTINATION lib/systemd/system)
 install(FILES packaging/hairpin.yaml DESTINATION /etc/hairpin)
 install(FILES packaging/debian/copyright ${generated}/changelog.gz README.md CHANGELOG.md docs/config.md docs/glossary.md
-    docs/hairpinning.md docs/reliability.md docs/hairpin.schema.json docs/openapi.json DESTINATION ${doc})
+    docs/hairpinning.md docs/events.md docs/reliability.md docs/hairpin.schema.json docs/openapi.json DESTINATION ${doc})
 install(DIRECTORY examples DESTINATION ${doc})
 install(DIRECTORY packaging/systemd DESTINATION ${doc}/examples)
 

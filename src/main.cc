@@ -18,6 +18,7 @@ constexpr std::array commands = {
     hairpin::Command{"top", "watch the traffic of a running gateway", hairpin::top_command},
     hairpin::Command{"backends", "list the backends of a running gateway, and which are up", hairpin::backends_command},
     hairpin::Command{"flows", "list the connections and sessions of a running gateway", hairpin::flows_command},
+    hairpin::Command{"events", "list what has happened at a running gateway, or follow it", hairpin::events_command},
     hairpin::Command{"who", "say which client is behind a source address", hairpin::who_command},
     hairpin::Command{"drain", "lead no new flow to a backend", hairpin::drain_command},
     hairpin::Command{"undrain", "end that a backend drains", hairpin::undrain_command},

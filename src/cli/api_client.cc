@@ -6,6 +6,7 @@
 #include <CLI/App.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "daemon/api_socket.h"
 
@@ -13,6 +14,7 @@ namespace hairpin {
 namespace {
 
 using Curl = std::unique_ptr<CURL, decltype([](CURL* handle) { curl_easy_cleanup(handle); })>;
+using Multi = std::unique_ptr<CURLM, decltype([](CURLM* handle) { curl_multi_cleanup(handle); })>;
 
 size_t append(const char* bytes, size_t size, size_t count, void* body) {
     static_cast<std::string*>(body)->append(bytes, size * count);
@@ -27,7 +29,9 @@ std::string escaped(CURL* curl, const std::string& text) {
 }
 
 constexpr long connect_ms = 2000;
-constexpr long silence_seconds = 10;  // a list may be long, and a reload that comes first, too
+constexpr long silence_seconds = 10;     // a list may be long, and a reload that comes first, too
+constexpr long silence_of_streams = 60;  // whose gateway shows four times as often that it lives
+constexpr size_t most_refusal = size_t{1024} * 1024;
 
 Error unreachable(const std::string& socket) {
     return {
@@ -40,22 +44,75 @@ Error foreign(const std::string& socket) {
     return {fmt::format("what answers at {} is no hairpin: say where the gateway listens (--socket)", socket)};
 }
 
-Error failure(CURLcode code, const std::string& socket) {
+Error failure(CURLcode code, const std::string& socket, long seconds_of_silence) {
     if (code == CURLE_COULDNT_CONNECT) return unreachable(socket);
     if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY) return foreign(socket);
     if (code == CURLE_OPERATION_TIMEDOUT) {
         return {
             fmt::format("nothing came from {} for {} s: the gateway is busy, or it is no hairpin; ask again, or say "
                         "where the gateway listens (--socket)",
-                        socket, silence_seconds)};
+                        socket, seconds_of_silence)};
     }
     return {fmt::format("asking the gateway at {}: {}", socket, curl_easy_strerror(code))};
+}
+
+// GET or POST of a path at the socket.
+void aim(CURL* curl, const std::string& socket, const std::string& path, const ApiClient::Query& query) {
+    std::string url = "http://hairpin" + path;
+    for (size_t i = 0; i < query.size(); ++i) {
+        url += fmt::format("{}{}={}", i == 0 ? '?' : '&', query[i].first, escaped(curl, query[i].second));
+    }
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
+    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+}
+
+void give_up_after(CURL* curl, long seconds_of_silence) {
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, seconds_of_silence);
 }
 
 bool comes_from_hairpin(CURL* curl) {
     curl_header* server = nullptr;
     return curl_easy_header(curl, "Server", 0, CURLH_HEADER, -1, &server) == CURLHE_OK &&
            std::string_view(server->value).starts_with("hairpin/");
+}
+
+// An answer that goes on, as it is heard.
+struct Heard {
+    CURL* curl;
+    const std::function<bool(std::string_view)>& take;
+    std::string refusal = {};  // all that was said in its place
+};
+
+// Less than all of it ends the transfer.
+size_t hear(const char* bytes, size_t size, size_t count, void* of) {
+    auto& heard = *static_cast<Heard*>(of);
+    const std::string_view piece(bytes, size * count);
+    long status = 0;
+    curl_easy_getinfo(heard.curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200 && comes_from_hairpin(heard.curl)) return heard.take(piece) ? piece.size() : 0;
+    heard.refusal += piece;
+    return heard.refusal.size() <= most_refusal ? piece.size() : 0;
+}
+
+// How a transfer ends; nothing: it is over before, because `is_over` says so.
+std::optional<CURLcode> perform(CURL* curl, const std::function<bool()>& is_over, const std::vector<int>& descriptors) {
+    constexpr int longest_poll_ms = 1000;
+    const Multi multi(curl_multi_init());
+    curl_multi_add_handle(multi.get(), curl);
+    std::vector<curl_waitfd> others;
+    others.reserve(descriptors.size());
+    for (const int descriptor : descriptors) others.push_back({descriptor, CURL_WAIT_POLLIN, 0});
+    int running = 1;
+    while (curl_multi_perform(multi.get(), &running) == CURLM_OK && running > 0 && !is_over()) {
+        curl_multi_poll(multi.get(), others.data(), static_cast<unsigned>(others.size()), longest_poll_ms, nullptr);
+    }
+    int left = 0;
+    const CURLMsg* message = curl_multi_info_read(multi.get(), &left);
+    const auto done = message ? std::optional(message->data.result) : std::nullopt;
+    curl_multi_remove_handle(multi.get(), curl);
+    return done;
 }
 
 }  // namespace
@@ -72,25 +129,20 @@ Result<long> ApiClient::exchange(const std::string& path, const Query& query, co
                                  nlohmann::json& answer) const {
     const Curl curl(curl_easy_init());
     if (!curl) return Error{"libcurl does not start"};
-    std::string url = "http://hairpin" + path;
-    for (size_t i = 0; i < query.size(); ++i) {
-        url += fmt::format("{}{}={}", i == 0 ? '?' : '&', query[i].first, escaped(curl.get(), query[i].second));
-    }
     std::string text;
-    curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+    aim(curl.get(), socket, path, query);
     if (body) {
         curl_easy_setopt(curl.get(), CURLOPT_POST, 1L);
         curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body->size()));
         curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body->c_str());
     } else {  // a change may take its time
-        curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, silence_seconds);
+        give_up_after(curl.get(), silence_seconds);
     }
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &text);
-    curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
-    if (const CURLcode done = curl_easy_perform(curl.get()); done != CURLE_OK) return failure(done, socket);
+    if (const CURLcode done = curl_easy_perform(curl.get()); done != CURLE_OK) {
+        return failure(done, socket, silence_seconds);
+    }
     answer = nlohmann::json::parse(text, nullptr, false);
     if (!comes_from_hairpin(curl.get()) || !answer.is_object()) return foreign(socket);
     long status = 0;
@@ -135,6 +187,26 @@ Result<int> ApiClient::post(const std::string& path, const nlohmann::json& body,
     } catch (const nlohmann::json::exception&) {
         return other_version();
     }
+}
+
+Result<> ApiClient::follow(const std::string& path, const Query& query,
+                           const std::function<bool(std::string_view piece)>& take,
+                           const std::function<bool()>& is_over, const std::vector<int>& descriptors) const {
+    const Curl curl(curl_easy_init());
+    if (!curl) return Error{"libcurl does not start"};
+    Heard heard{curl.get(), take};
+    aim(curl.get(), socket, path, query);
+    give_up_after(curl.get(), silence_of_streams);
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, hear);
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &heard);
+    const auto done = perform(curl.get(), is_over, descriptors);
+    if (!done || *done == CURLE_WRITE_ERROR) return {};
+    if (*done != CURLE_OK) return failure(*done, socket, silence_of_streams);
+    if (!comes_from_hairpin(curl.get())) return foreign(socket);
+    if (heard.refusal.empty()) return {};
+    const auto answer = nlohmann::json::parse(heard.refusal, nullptr, false);
+    const bool is_told = answer.is_object() && answer.contains("error") && answer.at("error").is_string();
+    return is_told ? Error{answer.at("error").get<std::string>()} : foreign(socket);
 }
 
 }  // namespace hairpin

@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,11 +36,19 @@ struct ApiClient {
     Result<int> post(const std::string& path, const nlohmann::json& body,
                      const std::function<Result<int>(long status, const nlohmann::json& answer)>& show) const;
 
+    // Reads an answer that goes on: `take` gets it piece by piece, and says whether to go on. Ends
+    // where that ends, where `is_over` says so, which is asked whenever one of the descriptors has something to say, or
+    // where the gateway has been silent for longer than it ever is.
+    Result<> follow(const std::string& path, const Query& query,
+                    const std::function<bool(std::string_view piece)>& take, const std::function<bool()>& is_over,
+                    const std::vector<int>& descriptors) const;
+
+    Error other_version() const;  // what answers is a hairpin whose answers are others
+
 private:
     // The status. `body`: of a POST; null: it is a GET.
     Result<long> exchange(const std::string& path, const Query& query, const std::string* body,
                           nlohmann::json& answer) const;
-    Error other_version() const;
 };
 
 }  // namespace hairpin

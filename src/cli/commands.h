@@ -34,6 +34,7 @@ Action services_command(CLI::App& app);
 Action top_command(CLI::App& app);
 Action backends_command(CLI::App& app);
 Action flows_command(CLI::App& app);
+Action events_command(CLI::App& app);
 Action who_command(CLI::App& app);
 Action drain_command(CLI::App& app);
 Action undrain_command(CLI::App& app);

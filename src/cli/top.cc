@@ -5,9 +5,7 @@
 #include <CLI/App.hpp>
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
-#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,12 +14,15 @@
 
 #include "cli/api_client.h"
 #include "cli/commands.h"
+#include "cli/interruption.h"
 #include "cli/top_view.h"
 
 namespace hairpin {
 namespace {
 
 using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds look_interval{1000};
 
 struct Options {
     ApiClient api;
@@ -55,39 +56,16 @@ private:
     }
 };
 
-// Blocked, and taken where there is time for it: what must be restored is, however it ends.
-class Ending {
-public:
-    Ending() {
-        sigemptyset(&signals_);
-        for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
-        sigprocmask(SIG_BLOCK, &signals_, &usual_);
-    }
-    ~Ending() { sigprocmask(SIG_SETMASK, &usual_, nullptr); }
-    Ending(const Ending&) = delete;
-    Ending& operator=(const Ending&) = delete;
-
-    // Whether it is asked for within a second.
-    bool comes() const {
-        constexpr timespec second{1, 0};
-        return sigtimedwait(&signals_, nullptr, &second) > 0;
-    }
-
-private:
-    sigset_t signals_{};
-    sigset_t usual_{};
-};
-
 // Two looks, a second apart, then one more look a second; without a terminal only those two.
 Result<int> watch(const ApiClient& api) {
-    const Ending ending;
+    const Interruption interruption;
     const std::string path = "/v1/services";
     auto before = api.get(path);
     if (!before) return before.error();
     auto seen_at = steady_clock::now();
     std::optional<Screen> screen;
     if (isatty(STDOUT_FILENO)) screen.emplace();
-    while (!ending.comes()) {
+    while (!interruption.comes(look_interval)) {
         auto shown = api.ask(path, {}, [&](const nlohmann::json& now) -> Result<int> {
             const auto before_that = std::exchange(seen_at, steady_clock::now());
             const std::string text = top_table(*before, now, seen_at - before_that);

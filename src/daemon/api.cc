@@ -80,6 +80,10 @@ Result<> Api::serve(std::function<Gateway()> gateway) {
     return start(port_, answer_readers);
 }
 
+void Api::wake_streams() {
+    for (const auto& server : servers_) server->wake_streams();
+}
+
 std::vector<int> Api::listening_sockets() const {
     std::vector<int> sockets;
     for (const auto& server : servers_) sockets.push_back(server->listening_socket());

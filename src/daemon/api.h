@@ -1,9 +1,9 @@
 // The HTTP API of a running daemon: on a Unix socket, and read only on a loopback port. What can be asked is the table
 // in operations.cc.
 //
-// Everything says "Server: hairpin/VERSION" and is JSON, but for /metrics; an error is {"error": "..."} with a status
-// of 400 and above. But what libmicrohttpd cannot read, such as a request line of more than its 32 KB, it answers
-// itself, in HTML and without asking us: with status 400, 414 or 431.
+// Everything says "Server: hairpin/VERSION" and is JSON, but for /metrics and streams of events; an error is {"error":
+// "..."} with a status of 400 and above. But what libmicrohttpd cannot read, such as a request line of more than its 32
+// KB, it answers itself, in HTML and without asking us: with status 400, 414 or 431.
 #pragma once
 
 #include <functional>
@@ -29,6 +29,9 @@ public:
 
     // Answers from now on. `gateway` is called on the daemon's thread, through `calls`; both must outlive it. Once.
     Result<> serve(std::function<Gateway()> gateway);
+
+    // Who follows something hears what is new. To be called when there may be something, and about once a second.
+    void wake_streams();
 
     const std::string& path() const { return path_; }  // of the socket; empty: there is none
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/administration.h"
+#include "model/event.h"
 #include "model/service.h"
 #include "model/stats.h"
 
@@ -178,6 +179,23 @@ ordered_json flows() {
                                      "in no order")}});
 }
 
+ordered_json event() {
+    return object({{"number", number("grows by one from event to event, and with each start of the gateway by more")},
+                   {"time", text("when, RFC 3339, in UTC, to the millisecond")},
+                   {"kind", one_of<EventKind>("what has happened; docs/events.md says what each means")},
+                   {"level", one_of<Event::Level>("how bad that is")},
+                   {"message", text("for people")},
+                   {"service", text("that it is about"), true},
+                   {"backend", text("likewise, ADDRESS:PORT or ADDRESS:PORTS"), true},
+                   {"link", text("likewise, on which services listen"), true},
+                   {"name", text("likewise, of backends in DNS"), true},
+                   {"limit", text("likewise, of the service, as in the configuration"), true},
+                   {"reason", text("why"), true},
+                   {"by", text("who has found it out, or has asked for it"), true},
+                   {"addresses", list_of({{"type", "string"}}, "that the link bears, or the name stands for"), true},
+                   {"reasons", list_of({{"type", "string"}}, "against a configuration, the first of them"), true}});
+}
+
 ordered_json explanation() {
     const ordered_json leg =
         object({{"from", text("client, gateway or backend")},
@@ -244,6 +262,8 @@ ordered_json api_schemas() {
             {"Stats", stats()},
             {"Backends", backends()},
             {"Flows", flows()},
+            {"Event", event()},
+            {"Events", object({{"events", list_of({{"$ref", "#/components/schemas/Event"}}, "the oldest first")}})},
             {"Explanation", explanation()},
             {"Order", order()},
             {"Reloaded", object({{"serving", text("what is served now, for people")}})},

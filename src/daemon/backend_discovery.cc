@@ -1,6 +1,6 @@
 #include "daemon/backend_discovery.h"
 
-#include <spdlog/spdlog.h>
+#include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
@@ -39,13 +39,11 @@ std::vector<Service> BackendDiscovery::follow(std::vector<Service> services) con
     return follow_names(std::move(services), answers);
 }
 
-void BackendDiscovery::log_changes() {
+void BackendDiscovery::tell_changes(Events& events) {
     changed_ = false;
     auto now = known();
-    for (const Event& event : name_events(logged_, now)) {
-        spdlog::log(event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info, event.message);
-    }
-    logged_ = std::move(now);
+    for (const Event& event : name_events(told_, now)) events.tell(event);
+    told_ = std::move(now);
 }
 
 std::optional<std::string> BackendDiscovery::trouble(const BackendName& name) const {

@@ -1,4 +1,4 @@
-// Backends by name: asked for, logged, told.
+// Backends by name: asked for, followed, told.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/events.h"
 #include "discovery/resolver.h"
 #include "model/service.h"
 
@@ -32,8 +33,9 @@ public:
     std::vector<Service> follow(std::vector<Service> services) const;
 
     bool changed() const { return changed_; }
-    // Logs what names stand for where that has changed since the last call, and which cannot be resolved, or can again.
-    void log_changes();
+    // Tells what names stand for where that has changed since the last call, and which cannot be resolved, or can
+    // again.
+    void tell_changes(Events& events);
 
     // What ails a service, in words: each of its names that has no good answer now.
     std::vector<std::string> troubles(const Service& service) const;
@@ -47,7 +49,7 @@ private:
 
     const std::function<void()> on_change_;
     std::atomic<bool> changed_ = false;
-    std::map<Question, discovery::Known> logged_;
+    std::map<Question, discovery::Known> told_;
     std::unique_ptr<discovery::Resolver> resolver_;  // last: its thread uses what stands above
 };
 

@@ -20,6 +20,17 @@ std::string describe(const health::Change& change) {
     return standing.in_a_row() <= 1 ? text : text + fmt::format(" ({} in a row)", standing.in_a_row());
 }
 
+Event event_of(const health::Change& change) {
+    const bool up = change.status.standing.up();
+    return {.kind = up ? EventKind::backend_up : EventKind::backend_down,
+            .level = up ? Event::Level::info : Event::Level::warning,
+            .message = describe(change),
+            .service = change.service,
+            .backend = change.backend.str(),
+            .reason = change.status.reason,
+            .by = std::string(name(change.by))};
+}
+
 std::string_view state_of(Duty duty, const std::optional<health::Status>& known) {
     if (duty != Duty::ready) return name(duty);
     if (!known || !known->standing.checked()) return "unchecked";
@@ -53,7 +64,7 @@ Result<> BackendHealth::watch(const Desired& configured, Abilities abilities) {
     lacking_ = std::move(lacking);
     std::set<std::string, std::less<>> still;
     for (const Service& service : services) {
-        if (panicking_.contains(service.name) && panic(service)) still.insert(service.name);
+        if (panicking_.contains(service.name)) still.insert(service.name);
     }
     panicking_ = std::move(still);
     return {};
@@ -74,16 +85,15 @@ bool BackendHealth::is_up(const Service& service, const Backend& backend) const 
     return !known || known->standing.up();
 }
 
-void BackendHealth::log_changes(const std::vector<Service>& services) {
+void BackendHealth::tell_changes(const std::vector<Service>& services, Events& events) {
     changed_ = false;
     std::set<std::string, std::less<>> affected;
     for (const health::Change& change : checker_->take_changes()) {
-        const bool up = change.status.standing.up();
-        spdlog::log(up ? spdlog::level::info : spdlog::level::warn, describe(change));
+        events.tell(event_of(change));
         affected.insert(change.service);
     }
     for (const Service& service : services) {
-        if (affected.contains(service.name)) log_panic(service);
+        if (affected.contains(service.name)) tell_panic(service, events);
     }
 }
 
@@ -123,15 +133,26 @@ std::optional<std::string> BackendHealth::panic(const Service& service) const {
            (all ? "new flows go to all of them, as if they were" : "new flows are refused");
 }
 
-void BackendHealth::log_panic(const Service& service) {
+void BackendHealth::tell_panic(const Service& service, Events& events) {
     const auto now = panic(service);
     if (now.has_value() == panicking_.contains(service.name)) return;
-    if (!now) {
+    if (now) {
+        panicking_.insert(service.name);
+        events.tell(
+            {.kind = EventKind::panic_begun, .level = Event::Level::warning, .message = *now, .service = service.name});
+    } else {
         panicking_.erase(service.name);
-        return spdlog::info("service {}: enough backends are up again", service.name);
+        events.tell({.kind = EventKind::panic_ended,
+                     .message = "service " + service.name + ": enough backends are up again",
+                     .service = service.name});
     }
-    panicking_.insert(service.name);
-    spdlog::warn(*now);
+}
+
+void BackendHealth::tell_what_is_over(const std::vector<Service>& services, Events& events) {
+    if (panicking_.empty()) return;
+    for (const Service& service : services) {
+        if (panicking_.contains(service.name)) tell_panic(service, events);
+    }
 }
 
 void BackendHealth::log_backends(const std::vector<Service>& services, const std::vector<Service>& serving) const {

@@ -1,4 +1,4 @@
-// The health of the backends of a configuration: checked, logged, told.
+// The health of the backends of a configuration: checked, told.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/administration.h"
+#include "daemon/events.h"
 #include "engines/engine.h"
 #include "health/checker.h"
 #include "model/in_service.h"
@@ -46,11 +47,13 @@ public:
     void clients_failed(const std::vector<BackendFailure>& failures);
 
     bool changed() const { return changed_; }
-    // Logs each backend that went up or down since the last call, and each service that has too few now, or again
-    // enough. `services`: those that are watched.
-    void log_changes(const std::vector<Service>& services);
+    // Tells of each backend that went up or down since the last call, and of each service that has too few now, or
+    // again enough. `services`: those that are watched.
+    void tell_changes(const std::vector<Service>& services, Events& events);
     // Likewise of one service, whose backends an operator has taken out or brought back.
-    void log_panic(const Service& service);
+    void tell_panic(const Service& service, Events& events);
+    // Of those that had too few, and have enough with what is configured now.
+    void tell_what_is_over(const std::vector<Service>& services, Events& events);
 
     // In both, `serving` are the same services with those backends alone that take new flows.
     // A line for each backend that is checked, as to_json() tells it.

@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "daemon/api.h"
 #include "daemon/calls.h"
 #include "daemon/engine_choice.h"
+#include "daemon/events.h"
 #include "daemon/judgement.h"
 #include "daemon/loads.h"
 #include "daemon/memory.h"
@@ -62,6 +64,16 @@ int fail(const Error& error) {
     return failed;
 }
 
+// Every reason is in the log; who asks later on finds them all in the status.
+Event refusal_event(std::string_view serves, const std::vector<std::string>& reasons) {
+    constexpr size_t most_told = 8;
+    return {
+        .kind = EventKind::reload_refused,
+        .level = Event::Level::error,
+        .message = fmt::format("reload refused: still serving {}", serves),
+        .reasons = {reasons.begin(), reasons.begin() + static_cast<ptrdiff_t>(std::min(reasons.size(), most_told))}};
+}
+
 class Daemon {
 public:
     explicit Daemon(const DaemonOptions& options) : options_(options) {}
@@ -73,6 +85,7 @@ public:
         auto tend_at = steady_clock::now() + tend_interval_;
         for (;;) {
             const auto follow_at = serving_.follow();
+            api_->wake_streams();
             if (steady_clock::now() >= tend_at) {
                 tend();
                 tend_at = steady_clock::now() + tend_interval_;
@@ -126,7 +139,8 @@ private:
         if (const auto served = api_->serve([this] { return gateway(); }); !served) return fail(served.error());
 
         const std::string serves = extent(serving_.ruleset());
-        spdlog::info("ready: {}, engine {}, {} ms", serves, serving_.engine()->name(), since(began).count());
+        tell(EventKind::ready,
+             fmt::format("ready: {}, engine {}, {} ms", serves, serving_.engine()->name(), since(began).count()));
         notify_systemd("READY=1\nSTATUS=serving " + serves);
         if (predecessor_) predecessor_->tell_that_we_serve();
         predecessor_.reset();
@@ -173,11 +187,11 @@ private:
         within_memory("reload", [&] { applied = replace(); });
         const std::string serves = extent(serving_.ruleset());
         if (applied) {
-            spdlog::info("reloaded: {}, {} ms, of which the engine took {} ms", serves, since(began).count(),
-                         applied->count());
+            tell(EventKind::reloaded, fmt::format("reloaded: {}, {} ms, of which the engine took {} ms", serves,
+                                                  since(began).count(), applied->count()));
         } else {
             loads_.refuse();
-            spdlog::error("reload refused: still serving {}", serves);
+            events_.tell(refusal_event(serves, loads_.refused()->reasons));
         }
         notify_systemd("READY=1\nSTATUS=serving " + serves);
         give_back_memory();
@@ -207,6 +221,18 @@ private:
     // serve on. Which process that is.
     Result<pid_t> upgrade() {
         if (stopping_) return Error{std::string(stops)};
+        tell(EventKind::upgrade_begun, "upgrade: the program's file is started anew");
+        auto next = start_next();
+        if (!next) {
+            events_.tell({.kind = EventKind::upgrade_failed,
+                          .level = Event::Level::error,
+                          .message = next.error().within("upgrade failed, this process serves on").message,
+                          .reason = next.error().message});
+        }
+        return next;
+    }
+
+    Result<pid_t> start_next() {
         Engine& engine = *serving_.engine();
         if (next_engine(options_.load(), serving_.topology(), engine) != engine.name()) {
             return Error{"the configuration has another engine by now: that takes `systemctl restart hairpin`"};
@@ -235,15 +261,15 @@ private:
     }
 
     // The next one takes over: no connection notices.
-    static int leave() {
-        spdlog::info("SIGQUIT: ended; the kernel goes on for the next one, or until `hairpin clear`");
+    int leave() {
+        tell(EventKind::stopping, "SIGQUIT: ended; the kernel goes on for the next one, or until `hairpin clear`");
         notify_systemd("STOPPING=1");
         return ok;
     }
 
     // Another one serves. What lives here goes on until it ends by itself, or we are told to stop.
     int retire() {
-        spdlog::info("upgraded: process {} serves from now on", successor_->pid());
+        tell(EventKind::upgraded, fmt::format("upgraded: process {} serves from now on", successor_->pid()));
         notify_systemd(fmt::format("MAINPID={}", successor_->pid()));
         stopping_ = true;
         calls_.close();
@@ -272,15 +298,15 @@ private:
         }
         const uint64_t before = serving_.active();
         const milliseconds drain_timeout = serving_.settings().drain_timeout;
-        spdlog::info("{}: no new connections; {} may finish within {}", signal_name(signal), count(before, "live one"),
-                     span(drain_timeout));
+        tell(EventKind::stopping, fmt::format("{}: no new connections; {} may finish within {}", signal_name(signal),
+                                              count(before, "live one"), span(drain_timeout)));
         notify_systemd(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=waiting for {}",
                                    std::chrono::microseconds(drain_timeout + stop_takes).count(),
                                    count(before, "live connection")));
 
         const uint64_t cut = drain(before, drain_timeout);
         if (const auto cleared = engine.clear(); !cleared) spdlog::warn(cleared.error().message);
-        spdlog::info("stopped: {} finished, {} cut", before - std::min(before, cut), cut);
+        tell(EventKind::stopped, fmt::format("stopped: {} finished, {} cut", before - std::min(before, cut), cut));
         return ok;
     }
 
@@ -290,6 +316,7 @@ private:
         milliseconds pause = shortest_pause;
         auto next_care = steady_clock::now();
         while (alive > 0 && steady_clock::now() < deadline) {
+            api_->wake_streams();
             const auto signal = wait_for_signal(std::min(time_until(deadline), pause));
             if (signal && asks_to_stop(*signal)) {
                 told_to_stop_ = true;
@@ -308,6 +335,8 @@ private:
         return alive;
     }
 
+    void tell(EventKind kind, std::string message) { events_.tell({.kind = kind, .message = std::move(message)}); }
+
     const DaemonOptions& options_;
     const std::optional<milliseconds> watchdog_ = watchdog_interval();
     const milliseconds tend_interval_ = std::min(tend_interval, watchdog_.value_or(tend_interval));
@@ -318,7 +347,8 @@ private:
     bool stopping_ = false;
     bool told_to_stop_ = false;  // while draining
     Loads loads_;
-    Serving serving_;
+    Events events_;
+    Serving serving_{events_};
     Calls calls_;
     std::unique_ptr<Api> api_;  // last: it uses what stands above
 };

@@ -70,7 +70,7 @@ std::vector<ServiceBackend> Departures::due(Time now) {
     return names;
 }
 
-void Departures::end_due(Engine& engine, Time now) {
+void Departures::end_due(Engine& engine, Time now, Events& events) {
     const std::vector<ServiceBackend> names = due(now);
     if (names.empty()) return;
     std::map<ServiceBackend, uint64_t> ended;
@@ -81,7 +81,11 @@ void Departures::end_due(Engine& engine, Time now) {
         return true;
     });
     for (const auto& [name, count] : ended) {
-        spdlog::info("{}: {} live connection{} reset", name.str(), count, count == 1 ? " was" : "s were");
+        events.tell({.kind = EventKind::connections_reset,
+                     .message = fmt::format("{}: {} live connection{} reset", name.str(), count,
+                                            count == 1 ? " was" : "s were"),
+                     .service = name.service,
+                     .backend = name.backend.str()});
     }
     if (!done) spdlog::warn(done.error().within("ending live connections").message);
 }

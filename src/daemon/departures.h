@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/administration.h"
+#include "daemon/events.h"
 #include "engines/engine.h"
 
 namespace hairpin {
@@ -30,8 +31,8 @@ public:
 
     // Those whose time has come, each for as long as something late may come.
     std::vector<ServiceBackend> due(Time now);
-    // Ends what lives there; logged.
-    void end_due(Engine& engine, Time now);
+    // Ends what lives there, and tells of it.
+    void end_due(Engine& engine, Time now, Events& events);
 
 private:
     struct Departure {

@@ -15,10 +15,15 @@ Result<> can_begin(const ToServe& what) {
     return can->engine->check(*what.desired);
 }
 
-Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_ptr<InheritedSockets> inherited) {
+Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_ptr<InheritedSockets> inherited,
+                                              Events& events) {
+    const auto tell = [&events](const Event& event) {
+        events.tell(event);
+        if (event.kind) wake_daemon();  // somebody may follow them
+    };
     const EngineOptions options{.threads = what.settings.threads,
                                 .set_sysctls = what.settings.set_sysctls,
-                                .on_event = log_event,
+                                .on_event = tell,
                                 .on_failure = wake_daemon,
                                 .inherited = std::move(inherited)};
     auto selected = select_engine(what.settings.engine, options, what.written, [&what](Engine& engine) -> Result<> {
@@ -48,11 +53,6 @@ bool is_in_kernel(const Engine& engine) { return !find_engine(engine.name())->ke
 
 bool takes_over(std::string_view next, const Engine& ours) {
     return is_in_kernel(ours) && find_engine(next)->kernel_state == find_engine(ours.name())->kernel_state;
-}
-
-void log_event(const Event& event) {
-    const auto level = event.level == Event::Level::warning ? spdlog::level::warn : spdlog::level::info;
-    spdlog::log(level, event.message);
 }
 
 }  // namespace hairpin

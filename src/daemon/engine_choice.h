@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "config/config.h"
+#include "daemon/events.h"
 #include "engines/engine.h"
 
 namespace hairpin {
@@ -21,9 +22,10 @@ struct ToServe {
 // Whether an engine could begin, as far as that can be told without changing anything.
 Result<> can_begin(const ToServe& what);
 
-// The engine, which logs its events; why not a better one is logged, too. With `auto` it is taken only if it does
-// serve: it has begun then. `inherited` may be null.
-Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_ptr<InheritedSockets> inherited);
+// The engine, which tells `events`, that outlive it, and wakes the daemon then; why not a better one is logged. With
+// `auto` it is taken only if it does serve: it has begun then. `inherited` may be null.
+Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_ptr<InheritedSockets> inherited,
+                                              Events& events);
 
 // Serves. What a failed attempt has set is put back, but not what an earlier daemon left.
 Result<> begin(Engine& engine, const std::shared_ptr<const Desired>& desired);
@@ -34,7 +36,5 @@ std::string next_engine(const Config& config, const Topology& topology, const En
 // Whether the kernel serves, and with this engine goes on doing so.
 bool is_in_kernel(const Engine& engine);
 bool takes_over(std::string_view next, const Engine& ours);
-
-void log_event(const Event& event);
 
 }  // namespace hairpin

@@ -12,6 +12,7 @@
 #include "daemon/administration.h"
 #include "daemon/backend_discovery.h"
 #include "daemon/backend_health.h"
+#include "daemon/events.h"
 #include "daemon/loads.h"
 #include "engines/engine.h"
 
@@ -25,6 +26,7 @@ struct Gateway {
     const Desired& configured;  // all backends
     const Desired& serving;     // the same services, each with those backends alone that take new flows
     const Loads& loads;
+    const Events& events;  // any thread may use them, for as long as the API answers
     std::chrono::steady_clock::time_point started;
     std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
     // Another process serves in our place when it returns: which one.

@@ -11,9 +11,10 @@
 namespace hairpin {
 namespace {
 
-constexpr unsigned most_connections = 16;
+constexpr unsigned most_connections = 2 * HttpStreams::most;
 constexpr unsigned idle_seconds = 30;
 constexpr std::chrono::seconds longest_finish{2};
+constexpr std::chrono::milliseconds last_words{200};
 constexpr std::chrono::milliseconds look_interval{5};
 
 // A request that is being read. The library keeps it from the headers until it has been answered.
@@ -41,9 +42,14 @@ MHD_Result add_argument(void* query, MHD_ValueKind, const char* key, const char*
     return MHD_YES;
 }
 
-MHD_Result send(MHD_Connection* connection, const HttpResponse& answer) {
-    MHD_Response* response = MHD_create_response_from_buffer(answer.body.size(), const_cast<char*>(answer.body.data()),
-                                                             MHD_RESPMEM_MUST_COPY);
+// Waits, but not for long. The library tells nobody when a connection or a stream has gone.
+void wait_until(const std::function<bool()>& condition, std::chrono::milliseconds longest) {
+    const auto deadline = std::chrono::steady_clock::now() + longest;
+    while (!condition() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(look_interval);
+}
+
+// `response`: null where there is no memory for it.
+MHD_Result send(MHD_Connection* connection, const HttpResponse& answer, MHD_Response* response) {
     if (!response) return MHD_NO;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
     MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, "hairpin/" HAIRPIN_VERSION);
@@ -51,6 +57,24 @@ MHD_Result send(MHD_Connection* connection, const HttpResponse& answer) {
     const MHD_Result queued = MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
     MHD_destroy_response(response);
     return queued;
+}
+
+MHD_Result send(MHD_Connection* connection, const HttpResponse& answer) {
+    return send(connection, answer,
+                MHD_create_response_from_buffer(answer.body.size(), const_cast<char*>(answer.body.data()),
+                                                MHD_RESPMEM_MUST_COPY));
+}
+
+// Readers of the same may come again, so nobody in between is to keep it.
+MHD_Result send_stream(MHD_Connection* connection, const HttpResponse& answer, HttpStreams& streams) {
+    MHD_Response* response = streams.open(connection, *answer.stream);
+    if (!response) {
+        return send(connection, error_response(503, fmt::format("{} readers follow already, and more there may not be: "
+                                                                "end one, or ask again later",
+                                                                HttpStreams::most)));
+    }
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return send(connection, answer, response);
 }
 
 }  // namespace
@@ -76,9 +100,17 @@ struct HttpCallbacks {
             return send(connection,
                         error_response(413, fmt::format("a body may have up to {} bytes", most_body_bytes)));
         }
-        HttpRequest request{method, path, {}, header(connection, "Host"), std::move(reading.body), peer_of(connection)};
+        HttpRequest request{method,
+                            path,
+                            {},
+                            header(connection, "Host"),
+                            header(connection, "Last-Event-ID"),
+                            std::move(reading.body),
+                            peer_of(connection)};
         MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, &request);
-        return send(connection, static_cast<HttpServer*>(server)->respond(request));
+        auto& ours = *static_cast<HttpServer*>(server);
+        const HttpResponse answer = ours.respond(request);
+        return answer.stream ? send_stream(connection, answer, ours.streams_) : send(connection, answer);
     } catch (const std::exception&) {
         return MHD_NO;
     }
@@ -104,28 +136,31 @@ HttpResponse error_response(int status, const std::string& message) {
 Result<std::unique_ptr<HttpServer>> HttpServer::start(Fd listening, Answer answer) {
     std::unique_ptr<HttpServer> server(new HttpServer(std::move(answer)));
     server->daemon_ =
-        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, nullptr, nullptr,
-                         HttpCallbacks::on_request, server.get(), MHD_OPTION_LISTEN_SOCKET, listening.get(),
-                         MHD_OPTION_CONNECTION_LIMIT, most_connections, MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds,
-                         MHD_OPTION_NOTIFY_COMPLETED, HttpCallbacks::on_end, nullptr, MHD_OPTION_END);
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME, 0,
+                         nullptr, nullptr, HttpCallbacks::on_request, server.get(), MHD_OPTION_LISTEN_SOCKET,
+                         listening.get(), MHD_OPTION_CONNECTION_LIMIT, most_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+                         idle_seconds, MHD_OPTION_NOTIFY_COMPLETED, HttpCallbacks::on_end, nullptr, MHD_OPTION_END);
     if (!server->daemon_) return system_error("starting the HTTP server");
     listening.release();  // the library closes it
     return server;
 }
 
 HttpServer::~HttpServer() {
-    if (daemon_) MHD_stop_daemon(daemon_);
+    if (!daemon_) return;
+    streams_.end();
+    wait_until([this] { return streams_.count() == 0; }, last_words);
+    MHD_stop_daemon(daemon_);
 }
 
 int HttpServer::listening_socket() const { return MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd; }
 
 void HttpServer::finish() {
     const Fd listening(MHD_quiesce_daemon(daemon_));  // ours from now on
-    const auto deadline = std::chrono::steady_clock::now() + longest_finish;
-    while (MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections > 0 &&
-           std::chrono::steady_clock::now() < deadline) {
-        std::this_thread::sleep_for(look_interval);  // the library tells nobody when the last one has gone
-    }
+    streams_.end();
+    const auto idle = [this] {
+        return MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections == 0;
+    };
+    wait_until(idle, longest_finish);
 }
 
 HttpResponse HttpServer::respond(const HttpRequest& request) const {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "daemon/http_streams.h"
 
 struct MHD_Daemon;
 
@@ -30,7 +32,8 @@ struct HttpRequest {
     std::string method;  // "GET"
     std::string path;    // "/v1/flows"
     std::map<std::string, std::string, std::less<>> query = {};
-    std::string host = {};  // the header, "localhost:8053"; empty: there is none
+    std::string host = {};           // the header, "localhost:8053"; empty: there is none
+    std::string last_event_id = {};  // likewise
     std::string body = {};
     std::optional<Peer> peer = {};  // nothing: it came over TCP
 };
@@ -42,7 +45,8 @@ struct HttpResponse {
     int status = 200;
     std::string body = {};
     std::string content_type = "application/json";
-    std::string allow = {};  // the header of that name; empty: none
+    std::string allow = {};                 // the header of that name; empty: none
+    std::optional<HttpStream> stream = {};  // in place of the body
 };
 
 // What is no UTF-8 in a text is replaced.
@@ -50,24 +54,29 @@ HttpResponse json_response(int status, const nlohmann::ordered_json& json);
 // {"error": message}
 HttpResponse error_response(int status, const std::string& message);
 
-// Serves until it is destroyed, on one thread of its own, one request at a time.
+// Serves until it is destroyed, on one thread of its own, one request at a time, and beside them the readers of
+// streams.
 class HttpServer {
 public:
     using Answer = std::function<HttpResponse(const HttpRequest&)>;
 
     // `answer` is called on the server's thread. What it throws becomes a response of status 503.
     static Result<std::unique_ptr<HttpServer>> start(Fd listening, Answer answer);
-    ~HttpServer();
+    ~HttpServer();  // readers of streams hear what there still is, if they take it at once
 
     int listening_socket() const;
-    // Takes no new request; returns once those under way are answered, or after 2 s. Another process may listen on.
+    // Takes no new request and ends streams; returns once those under way are answered, or after 2 s. Another process
+    // may listen on.
     void finish();
+    // As HttpStreams has it. Any thread.
+    void wake_streams() { streams_.wake(); }
 
 private:
     explicit HttpServer(Answer answer) : answer_(std::move(answer)) {}
     HttpResponse respond(const HttpRequest& request) const;
 
     const Answer answer_;
+    HttpStreams streams_;
     MHD_Daemon* daemon_ = nullptr;
     friend struct HttpCallbacks;
 };

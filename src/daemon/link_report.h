@@ -4,7 +4,9 @@
 #include <span>
 #include <vector>
 
-#include "engines/engine.h"
+#include "model/event.h"
+#include "model/service.h"
+#include "model/topology.h"
 
 namespace hairpin {
 

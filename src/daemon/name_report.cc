@@ -7,13 +7,24 @@ namespace {
 
 using discovery::Known;
 
-std::string text(const std::vector<Server>& servers) {
+Event resolved(const Question& question, const std::vector<Server>& servers) {
     std::vector<std::string> texts;
     texts.reserve(servers.size());
     for (const Server& server : servers) {
         texts.push_back(Endpoint{server.ip, server.port}.str_open());
     }
-    return fmt::format("{}", fmt::join(texts, ", "));
+    return {.kind = EventKind::name_resolved,
+            .message = fmt::format("the name {} stands for {}", question.name, fmt::join(texts, ", ")),
+            .name = question.name,
+            .addresses = std::move(texts)};
+}
+
+Event unresolved(const Question& question, const Known& known) {
+    return {.kind = EventKind::name_unresolved,
+            .level = Event::Level::warning,
+            .message = trouble_text(question, known),
+            .name = question.name,
+            .reason = known.trouble};
 }
 
 }  // namespace
@@ -32,12 +43,11 @@ std::vector<Event> name_events(const std::map<Question, Known>& before, const st
             if (found != before.end()) continue;
             Known unheard = known;
             unheard.trouble = "no DNS server has answered yet";
-            events.push_back({Event::Level::warning, trouble_text(question, unheard)});
+            events.push_back(unresolved(question, unheard));
         } else if (!known.trouble.empty() && known.trouble != earlier.trouble) {
-            events.push_back({Event::Level::warning, trouble_text(question, known)});
+            events.push_back(unresolved(question, known));
         } else if (known.servers != earlier.servers || (known.trouble.empty() && !earlier.trouble.empty())) {
-            events.push_back(
-                {Event::Level::info, fmt::format("the name {} stands for {}", question.name, text(known.servers))});
+            events.push_back(resolved(question, known.servers));
         }
     }
     return events;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "discovery/known.h"
-#include "engines/engine.h"
+#include "model/event.h"
 
 namespace hairpin {
 

@@ -52,6 +52,9 @@ ordered_json responses(const Operation& operation) {
     ordered_json all = {{"200",
                          {{"description", operation.summary},
                           {"content", content(is_json ? "application/json" : "text/plain", operation.answer)}}}};
+    if (!operation.stream.empty()) {
+        all["200"]["content"]["text/event-stream"]["schema"] = {{"type", "string"}, {"description", operation.stream}};
+    }
     for (const Failure& failure : operation.failures) all[std::to_string(failure.status)] = error(failure.why);
     all["default"] = error(
         "400: a parameter or a body that cannot be understood; 500: the engine cannot say or do it; "
@@ -63,7 +66,7 @@ ordered_json describe(const Operation& operation) {
     ordered_json told = {{"operationId", name_of(operation)}, {"summary", operation.summary}};
     for (const Parameter& parameter : operation.parameters) {
         told["parameters"].push_back({{"name", parameter.name},
-                                      {"in", "query"},
+                                      {"in", parameter.is_header ? "header" : "query"},
                                       {"required", parameter.required},
                                       {"description", parameter.description},
                                       {"schema", {{"type", "string"}}}});

@@ -11,6 +11,7 @@
 #include "config/values.h"
 #include "daemon/backends_json.h"
 #include "daemon/changes.h"
+#include "daemon/event_stream.h"
 #include "daemon/live_explanation.h"
 #include "daemon/metrics.h"
 #include "daemon/openapi.h"
@@ -125,6 +126,16 @@ constexpr auto explain_parameters = std::to_array<Parameter>({
     {"backend", "only this one, ADDRESS; default: all that take new flows"},
 });
 
+constexpr auto event_parameters = std::to_array<Parameter>({
+    {"after",
+     "the number of an event: those after it; `last`: those that are still to come; default: all that are kept"},
+    {"follow", "`false`: those that are there by now, as JSON; default: `true`, a stream that goes on"},
+    {"Last-Event-ID", "as `after`, which it overrules: where a reader that comes again has stopped", false, true},
+});
+
+constexpr auto event_failures = std::to_array<Failure>({
+    {503, "as many readers follow as there may be, or the gateway begins, ends or hands over: ask again"},
+});
 constexpr auto explain_failures = std::to_array<Failure>({
     {404, "the service has no such backend"},
 });
@@ -160,6 +171,17 @@ constexpr auto table = std::to_array<Operation>({
      {},
      backends},
     {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, {}, "Flows", {}, flows},
+    {"GET",
+     "/v1/events",
+     "what has happened, and goes on happening",
+     event_parameters,
+     {},
+     "Events",
+     event_failures,
+     events,
+     "an event each: its number is the `id`, its kind the `event`, and its `data` a line of JSON, as of the schema "
+     "Event; "
+     "a comment shows now and then that the gateway lives"},
     {"GET",
      "/v1/explain",
      "what would happen to a client's new flow, leg by leg, and why",
@@ -231,9 +253,11 @@ HttpResponse no_operation(std::span<const Operation> operations, const HttpReque
 // Nothing: the operation knows all of the request's parameters.
 std::optional<std::string> unknown_parameter(const Operation& operation, const HttpRequest& request) {
     for (const auto& [key, value] : request.query) {
-        if (std::ranges::count(operation.parameters, key, &Parameter::name) > 0) continue;
         std::vector<std::string_view> known;
-        for (const Parameter& parameter : operation.parameters) known.push_back(parameter.name);
+        for (const Parameter& parameter : operation.parameters) {
+            if (!parameter.is_header) known.push_back(parameter.name);
+        }
+        if (std::ranges::count(known, key) > 0) continue;
         return known.empty() ? request.path + " takes no parameters: there is no " + key
                              : fmt::format("there is no parameter {}, only {}", key, either(known));
     }

@@ -10,11 +10,11 @@
 
 namespace hairpin {
 
-// In the query of a URL.
 struct Parameter {
     std::string_view name;
     std::string_view description;
     bool required = false;
+    bool is_header = false;  // else it stands in the query of the URL
 };
 
 // A status that only some operations have.
@@ -33,6 +33,7 @@ struct Operation {
     std::span<const Failure> failures;
     // On the HTTP server's thread, with parameters of the table alone.
     HttpResponse (*handle)(const HttpRequest& request, const WithGateway& with_gateway);
+    std::string_view stream = {};  // what it sends as text/event-stream, unless `answer` is asked for; empty: nothing
 };
 
 std::span<const Operation> operations();

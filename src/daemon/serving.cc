@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "daemon/advice.h"
 #include "daemon/desired.h"
@@ -11,6 +12,7 @@
 #include "daemon/link_report.h"
 #include "daemon/memory.h"
 #include "daemon/process.h"
+#include "daemon/serving_report.h"
 #include "daemon/stats_json.h"
 #include "daemon/status.h"
 #include "daemon/wording.h"
@@ -40,7 +42,7 @@ std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topo
 
 }  // namespace
 
-Serving::Serving() : health_(wake_daemon, administration_), names_(wake_daemon) {}
+Serving::Serving(Events& events) : events_(events), health_(wake_daemon, administration_), names_(wake_daemon) {}
 
 Result<> Serving::watch_network() {
     auto watch = TopologyWatch::open();
@@ -62,7 +64,7 @@ Result<> Serving::prepare(const Config& config, const Topology& topology, OrderF
 Result<> Serving::can_begin(const Ruleset& written) const { return hairpin::can_begin({settings_, written, desired_}); }
 
 Result<> Serving::choose_engine(const Ruleset& written, std::shared_ptr<InheritedSockets> inherited) {
-    auto chosen = hairpin::choose_engine({settings_, written, desired_}, std::move(inherited));
+    auto chosen = hairpin::choose_engine({settings_, written, desired_}, std::move(inherited), events_);
     if (!chosen) return chosen.error();
     engine_ = *std::move(chosen);
     return {};
@@ -102,7 +104,7 @@ Result<milliseconds> Serving::replace(const Config& config, const Topology& topo
     if (const auto asked = names_.watch(services(), settings_.resolvers); !asked) spdlog::warn(asked.error().message);
     if (!replaced) return replaced.error();
     if (config.settings != settings_) {
-        spdlog::warn("a change of engine, threads, sysctls or api needs a restart: `systemctl restart hairpin`");
+        events_.tell(restart_event());
     }
     return took;
 }
@@ -122,14 +124,14 @@ Result<> Serving::administer(Order order, const std::vector<ServiceBackend>& nam
     for (const ServiceBackend& name : names) administration.carry_out(order, name);
     if (auto applied = serve(configured_, std::move(administration)); !applied) return applied;
     for (const ServiceBackend& name : names) {
-        const Duty duty = administration_.duty(name);
         const auto service = std::ranges::find(services(), name.service, &Service::name);
-        spdlog::info("{} is {} ({}): {} asked for that", name.str(), hairpin::name(duty), hairpin::name(order), who);
+        const Duty duty = administration_.duty(name);
+        events_.tell(order_event(order, name, duty, who));
         departures_.follow(duty, name, *service, steady_clock::now());
-        health_.log_panic(*service);
+        health_.tell_panic(*service, events_);
     }
     check_health();
-    departures_.end_due(*engine_, steady_clock::now());
+    departures_.end_due(*engine_, steady_clock::now(), events_);
     return {};
 }
 
@@ -152,59 +154,60 @@ std::optional<Serving::Time> Serving::follow() {
     std::optional<Time> next;
     for (Task* task : {&network_, &health_change_, &name_change_}) {
         if (task->at && *task->at <= steady_clock::now()) {
-            task->at = steady_clock::now() + until_another_try;
-            within_memory(task->what, [&] {
-                if ((this->*task->follow)()) task->at.reset();
-            });
+            follow(*task);
         }
         if (task->at) next = std::min(*task->at, next.value_or(*task->at));
     }
     return next;
 }
 
+void Serving::follow(Task& task) {
+    task.at = steady_clock::now() + until_another_try;
+    within_memory(task.what, [&] {
+        const auto done = (this->*task.follow)();
+        if (done) task.at.reset();
+        tell_outcome(task, done);
+    });
+}
+
+// A failure is told of once, and so is its end.
+void Serving::tell_outcome(Task& task, const Result<>& done) {
+    std::string failure = done ? "" : done.error().message;
+    if (failure == task.failure) return;
+    events_.tell(outcome_event(task.what, done));
+    task.failure = std::move(failure);
+}
+
 // Names stand for something else, or cannot be resolved, or can again.
-bool Serving::follow_names() {
+Result<> Serving::follow_names() {
     const auto before = configured_;
     auto now = standing(services(), topology());
     if (now->ruleset.services() != services()) {
-        const auto applied = serve(std::move(now), administration_);
-        if (!applied) {
-            spdlog::warn(applied.error().within("a change of names").message);
-            return false;
-        }
+        if (auto applied = serve(std::move(now), administration_); !applied) return applied;
         departures_.follow(before->ruleset.services(), services(), administration_, steady_clock::now());
         check_health();
     }
     tell_of_names(before->ruleset);
-    return true;
+    return {};
 }
 
 // Backends went up or down.
-bool Serving::follow_health() {
-    health_.log_changes(services());
-    const auto applied = serve(configured_, administration_);
-    if (!applied) spdlog::warn(applied.error().within("a change of health").message);
-    return static_cast<bool>(applied);
+Result<> Serving::follow_health() {
+    health_.tell_changes(services(), events_);
+    return serve(configured_, administration_);
 }
 
-// The same services, where the gateway stands now. A failure is told of once.
-bool Serving::serve_here() {
-    const auto moved = move_to(read_topology());
-    if (!moved && moved.error().message != network_failure_) spdlog::warn(moved.error().message);
-    network_failure_ = moved ? "" : moved.error().message;
-    give_back_memory();
-    return static_cast<bool>(moved);
-}
-
-Result<> Serving::move_to(const Result<Topology>& topology) {
+// The same services, where the gateway stands now.
+Result<> Serving::serve_here() {
+    const auto topology = read_topology();
     if (!topology) return topology.error();
     if (*topology == desired_->topology) return {};
     const auto before = configured_;
     if (auto applied = serve(standing(services(), *topology), administration_); !applied) return applied;
     check_health();  // checks may come from elsewhere
     tell_of_links(&before->topology);
-    spdlog::info("the network changed: {} addresses, {} routes", desired_->topology.addresses().size(),
-                 desired_->topology.routes().size());
+    events_.tell(network_event(*topology));
+    give_back_memory();
     return {};
 }
 
@@ -212,7 +215,7 @@ void Serving::tend() {
     within_memory("the engine's care", [this] {
         engine_->tend();
         if (orders_unsaved_) keep_orders();
-        departures_.end_due(*engine_, steady_clock::now());
+        departures_.end_due(*engine_, steady_clock::now(), events_);
     });
 }
 
@@ -245,11 +248,11 @@ uint64_t Serving::active() {
 }
 
 Gateway Serving::gateway(const Loads& loads, Time started) {
-    Gateway seen{*engine_, health_, names_, *configured_, *desired_, loads, started};
+    Gateway seen{*engine_, health_, names_, *configured_, *desired_, loads, events_, started};
     seen.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
         return administer(order, names, who);
     };
-    seen.network_failure = network_failure_;
+    seen.network_failure = network_.failure;
     return seen;
 }
 
@@ -261,9 +264,7 @@ void Serving::remember_orders() {
     administration_.keep(services());
     if (administration_ != *kept) keep_orders();
     for (const auto& [name, duty] : administration_.duties()) {
-        spdlog::warn("{} is {}, as it was before: `hairpin {} {} --service {}` ends that", name.str(),
-                     hairpin::name(duty), duty == Duty::draining ? "undrain" : "enable", name.backend.str(),
-                     name.service);
+        events_.tell(kept_order_event(name, duty));
     }
 }
 
@@ -274,17 +275,16 @@ Result<> Serving::ask_for_names(const std::vector<Service>& services, const std:
 }
 
 // The services where links and names stand now, but for what is wrong with these just here and now.
-// Of that, what has not been said before is logged.
+// Of that, what has not been said before is told, and what is so no more.
 std::shared_ptr<const Desired> Serving::standing(std::vector<Service> services, Topology topology) {
     auto now = names_.follow(follow_links(std::move(services), topology));
     const std::vector<Problem> problems = validate(now, &topology);
-    std::set<std::string> wrong;
+    Wrongs wrong;
     for (const Problem& problem : problems) {
-        wrong.insert("service " + now[problem.place.service].name + ": " + problem.message);
+        const std::string& service = now[problem.place.service].name;
+        wrong.emplace("service " + service + ": " + problem.message, service);
     }
-    for (const std::string& text : wrong) {
-        if (!wrong_here_.contains(text)) spdlog::warn("as things stand: {}", text);
-    }
+    for (const Event& event : wrong_events(wrong_here_, wrong)) events_.tell(event);
     wrong_here_ = std::move(wrong);
     return configured_as(without(std::move(now), problems), std::move(topology));
 }
@@ -339,22 +339,22 @@ void Serving::lead_on(const Desired& before) {
 void Serving::check_health() {
     const auto watched = health_.watch(*configured_, engine_->abilities());
     if (!watched) spdlog::warn(watched.error().message);
+    health_.tell_what_is_over(services(), events_);
 }
 
 // And of what the engine cannot do with what they stand for, unless it could not do so before.
 void Serving::tell_of_names(const Ruleset& before) {
-    names_.log_changes();
+    names_.tell_changes(events_);
     std::set<std::string> known;
     for (const Gap& gap : engine_->gaps(before)) known.insert(gap.service + ": " + gap.message);
     for (const Gap& gap : engine_->gaps(configured_->ruleset)) {
-        const std::string text = gap.service + ": " + gap.message;
-        if (!known.contains(text)) spdlog::warn("engine {}: service {}", engine_->name(), text);
+        if (!known.contains(gap.service + ": " + gap.message)) events_.tell(gap_event(engine_->name(), gap));
     }
 }
 
 // With what stood before, or null: of those that are not served.
-void Serving::tell_of_links(const Topology* before) const {
-    for (const Event& event : link_events(services(), before, configured_->topology)) log_event(event);
+void Serving::tell_of_links(const Topology* before) {
+    for (const Event& event : link_events(services(), before, configured_->topology)) events_.tell(event);
 }
 
 }  // namespace hairpin

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +13,10 @@
 #include "daemon/backend_discovery.h"
 #include "daemon/backend_health.h"
 #include "daemon/departures.h"
+#include "daemon/events.h"
 #include "daemon/gateway.h"
 #include "daemon/order_file.h"
+#include "daemon/serving_report.h"
 #include "net/topology_watch.h"
 
 namespace hairpin {
@@ -29,7 +30,7 @@ class Serving {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    Serving();
+    explicit Serving(Events& events);  // which outlive it
 
     // Before the network is first read: what changes from now on is not missed.
     Result<> watch_network();
@@ -76,16 +77,18 @@ private:
     // Something to be followed.
     struct Task {
         std::string_view what;
-        bool (Serving::*follow)();  // whether that is done
-        std::optional<Time> at;     // nothing: there is nothing to do
+        Result<> (Serving::*follow)();
+        std::optional<Time> at = {};  // nothing: there is nothing to do
+        std::string failure = {};     // why it could not be followed, the last time; empty: it was
     };
 
     const std::vector<Service>& services() const { return configured_->ruleset.services(); }
-    bool follow_names();
-    bool follow_health();
-    bool serve_here();
+    Result<> follow_names();
+    Result<> follow_health();
+    Result<> serve_here();
+    void follow(Task& task);
+    void tell_outcome(Task& task, const Result<>& done);
     Result<> replace(const std::vector<Service>& next, const Topology& topology);
-    Result<> move_to(const Result<Topology>& topology);
     void remember_orders();
     void keep_orders();
     void lead_on(const Desired& before);
@@ -96,8 +99,9 @@ private:
     Result<> serve(std::shared_ptr<const Desired> configured, Administration administration);
     void check_health();
     void tell_of_names(const Ruleset& before);
-    void tell_of_links(const Topology* before) const;
+    void tell_of_links(const Topology* before);
 
+    Events& events_;
     Settings settings_;
     std::optional<TopologyWatch> watch_;
     std::unique_ptr<Engine> engine_;
@@ -109,11 +113,10 @@ private:
     Departures departures_;
     BackendHealth health_;
     BackendDiscovery names_;
-    std::set<std::string> wrong_here_;  // of links and names, just now
-    std::string network_failure_;       // why the network was not followed, the last time; empty: it was
-    Task network_{"a change of the network", &Serving::serve_here, {}};
-    Task health_change_{"a change of health", &Serving::follow_health, {}};
-    Task name_change_{"a change of names", &Serving::follow_names, {}};
+    Wrongs wrong_here_;  // of links and names
+    Task network_{"a change of the network", &Serving::serve_here};
+    Task health_change_{"a change of health", &Serving::follow_health};
+    Task name_change_{"a change of names", &Serving::follow_names};
 };
 
 }  // namespace hairpin

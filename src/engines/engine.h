@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/event.h"
 #include "model/ruleset.h"
 #include "model/stats.h"
 #include "model/topology.h"
@@ -31,12 +32,11 @@ struct Desired {
     Topology topology;
 };
 
-// Something that happened and that an operator may want to know of. Engines rate-limit what traffic can cause.
-struct Event {
-    enum class Level { info, warning };
-    Level level = Level::info;
-    std::string message;
-};
+// What an engine tells of itself: what is wrong, and for the log alone, what it has done.
+inline Event engine_warning(std::string message) {
+    return {.kind = EventKind::engine, .level = Event::Level::warning, .message = std::move(message)};
+}
+inline Event engine_note(std::string message) { return {.message = std::move(message)}; }
 
 // A backend at which so many connections of clients in a row have failed as `passive` of its health says.
 struct BackendFailure {
@@ -82,7 +82,9 @@ public:
 struct EngineOptions {
     int threads = 0;           // 0: one per core
     bool set_sysctls = false;  // sets what it needs of the kernel, and puts it back in clear()
-    std::function<void(const Event&)> on_event = [](const Event&) {};  // called from any thread; must not wait
+    // What an operator may want to know of; engines rate-limit what traffic can cause. Called from any thread; must not
+    // wait.
+    std::function<void(const Event&)> on_event = [](const Event&) {};
     std::function<void()> on_failure = [] {};          // there is one to take; called from any thread; must not wait
     std::shared_ptr<InheritedSockets> inherited = {};  // null: we are nobody's successor
 };

@@ -3,6 +3,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <string>
+
+#include "model/event.h"
+#include "model/limits.h"
 
 namespace hairpin {
 
@@ -23,5 +27,14 @@ private:
     static constexpr Ticks never = 0;
     std::atomic<Ticks> last_{never};
 };
+
+// What is told then. `more`: what else is known, in words.
+inline Event limit_event(const std::string& service, Limit limit, uint32_t most, const std::string& more = "") {
+    return {.kind = EventKind::limit_met,
+            .level = Event::Level::warning,
+            .message = "service " + service + ": " + reached(limit, most) + more,
+            .service = service,
+            .limit = std::string(name(limit))};
+}
 
 }  // namespace hairpin

@@ -331,7 +331,7 @@ void Checker::record(uint64_t number, const Outcome& outcome, std::chrono::nanos
         if (passed) status.reason.clear();
         back.reset();
         status.since = Clock::now();
-        changes_.push_back({target.service, target.backend, status});
+        changes_.push_back({target.service, target.backend, status, Witness::check});
     }
     on_change_();
 }
@@ -348,7 +348,7 @@ void Checker::fail(const std::string& service, const EndpointRange& backend, con
         status.since = Clock::now();
         back = status.since + passive->hold;
         failed_.push_back(number->second);
-        changes_.push_back({target.service, target.backend, status});
+        changes_.push_back({target.service, target.backend, status, Witness::clients});
     }
     on_change_();
     eventfd_write(wake_.get(), 1);
@@ -365,7 +365,7 @@ void Checker::bring_back(uint64_t number, Clock::time_point now) {
         status.reason.clear();
         status.since = now;
         back.reset();
-        changes_.push_back({target.service, target.backend, status});
+        changes_.push_back({target.service, target.backend, status, Witness::time});
     }
     on_change_();
 }

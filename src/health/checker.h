@@ -1,6 +1,7 @@
 // Checks backends, each at its interval, and knows which are down.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/names.h"
 #include "health/probe.h"
 #include "health/schedule.h"
 #include "health/standing.h"
@@ -30,12 +32,29 @@ struct Status {
     std::optional<std::chrono::nanoseconds> took = {};  // by the last check that said something
 };
 
+// Who found out that a backend went up or down.
+enum class Witness : uint8_t {
+    check,
+    clients,  // so many of them failed there as `passive` says
+    time,     // it was held down for as long as `passive` says
+};
+
 // A backend that went up or down.
 struct Change {
     std::string service;
     EndpointRange backend;
     Status status;
+    Witness by = Witness::check;
 };
+
+}  // namespace hairpin::health
+
+namespace hairpin {
+template <>
+inline constexpr auto names_of<health::Witness> = std::to_array<std::string_view>({"check", "clients", "time"});
+}  // namespace hairpin
+
+namespace hairpin::health {
 
 // Has one thread, which runs all checks in one loop and never waits for one of them. Everything here may be called from
 // any other thread.

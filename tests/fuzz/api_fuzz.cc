@@ -62,6 +62,12 @@ void check(const HttpRequest& request, const HttpResponse& response) {
     const auto json = nlohmann::json::parse(response.body, nullptr, false);
     if (response.status == 200) {
         require(request.method == "GET" || request.method == "HEAD" || request.method == "POST");
+        if (response.stream) {
+            require(response.content_type == "text/event-stream" && response.body.empty());
+            while (!response.stream->next().empty()) {
+            }
+            return;
+        }
         require(response.content_type == "application/json" ? json.is_object() : request.path == "/metrics");
         return;
     }
@@ -78,12 +84,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static const BackendHealth health([] {}, administration);
     static const BackendDiscovery discovery([] {});
     static const Loads loads;
+    static Events events;
     static const Desired desired{some_services(), {}};
-    if (engine.told_flows.empty()) engine.told_flows.push_back(some_flow());
+    if (engine.told_flows.empty()) {
+        engine.told_flows.push_back(some_flow());
+        events.tell({.kind = EventKind::ready, .message = "ready"});
+    }
 
     const HttpRequest request = request_of({reinterpret_cast<const char*>(data), size});
     const HttpResponse response = answer(operations(), request, [](const auto& work) {
-        Gateway gateway{engine, health, discovery, desired, desired, loads, {}};
+        Gateway gateway{engine, health, discovery, desired, desired, loads, events, {}};
         gateway.administer = [](auto...) { return Result<>(); };
         gateway.upgrade = [] { return Result<pid_t>(1); };
         work(gateway);

@@ -193,7 +193,7 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         if (auto able = check(*desired); !able) return able;
         if (auto taken = take_over(); !taken) return taken;
     } else if (auto served = check_links(desired->topology); !served) {  // what was served goes on being served
-        options_.on_event({Event::Level::warning, served.error().message + "; its clients are not served"});
+        options_.on_event(engine_warning(served.error().message + "; its clients are not served"));
     }
     if (auto set = set_sysctls(*desired); !set) return set;
     auto taken = listening_ports();
@@ -230,14 +230,13 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     }
     tables_ = std::move(now);
     if (auto counted = came_.count(maps, *desired, slot_of); !counted) {
-        options_.on_event({Event::Level::warning, "what comes to backends is not counted: " + counted.error().message});
+        options_.on_event(engine_warning("what comes to backends is not counted: " + counted.error().message));
     }
     const auto replaced = std::exchange(desired_, std::move(desired));
     for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
-        if (auto removed = remove_pins(old); !removed)
-            options_.on_event({Event::Level::warning, removed.error().message});
-        options_.on_event({Event::Level::warning,
-                           "live flows of another version of hairpin have ended: its tables have another layout"});
+        if (auto removed = remove_pins(old); !removed) options_.on_event(engine_warning(removed.error().message));
+        options_.on_event(
+            engine_warning("live flows of another version of hairpin have ended: its tables have another layout"));
     }
     if (lane_ == Lane::driver) {
         const auto& topology = desired_->topology;
@@ -265,7 +264,7 @@ void BpfEngine::end_stale_udp(const Desired* replaced) {
         if (!same) stale.push_back(flow);
     });
     for (const FlowState& flow : stale) kernel_->flows().remove(flow.asked, flow.forth.began);
-    if (!done) options_.on_event({Event::Level::warning, done.error().message});
+    if (!done) options_.on_event(engine_warning(done.error().message));
 }
 
 Result<Stats> BpfEngine::stats() {

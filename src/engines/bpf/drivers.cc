@@ -57,7 +57,7 @@ void Drivers::use(const Kernel& kernel, Table<uint32_t, hp_link>& known, const s
     for (const auto& [link, why] : obstacles) {
         const auto told = obstacles_.find(link);
         if (told != obstacles_.end() && told->second == why) continue;
-        on_event({Event::Level::warning, fmt::format("{}: {}", link, why)});
+        on_event(engine_warning(fmt::format("{}: {}", link, why)));
     }
     obstacles_ = std::move(obstacles);
 }

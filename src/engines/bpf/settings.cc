@@ -30,8 +30,7 @@ Result<> set_until_clear(const Kernel& kernel, const Setting& setting, const std
         if (auto put = kernel.maps().sysctls.put(note(setting.key), note(setting.value)); !put) return put;
     }
     if (auto set = write_sysctl(setting.key, "1"); !set) return set;
-    tell({Event::Level::info,
-          fmt::format("{} was {} and is now 1, until the gateway stops", setting.key, setting.value)});
+    tell(engine_note(fmt::format("{} was {} and is now 1, until the gateway stops", setting.key, setting.value)));
     return {};
 }
 

@@ -27,7 +27,7 @@ public:
 private:
     Result<> refuse(bool missed, const Desired& desired, PortRange ports);
     void warn_of(const std::set<Pool>& pools, const Desired& desired, PortRange ports);
-    void warn(std::string message) const { on_event_({Event::Level::warning, std::move(message)}); }
+    void warn(std::string message) const { on_event_(engine_warning(std::move(message))); }
 
     Netfilter& netfilter_;
     Conntrack& conntrack_;

@@ -1,7 +1,5 @@
 #include "engines/nft/limit_watch.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "engines/nft/counts.h"
@@ -28,10 +26,10 @@ void LimitWatch::tend(const Desired& desired) {
         if (!met_[{service.name, limit}].episode.begins(now)) return;
         const uint32_t most = service.limits[limit];
         if (most == 0) return;  // a reload has just taken it away
-        on_event_({Event::Level::warning, fmt::format("service {}: {}", service.name, reached(limit, most))});
+        on_event_(limit_event(service.name, limit, most));
     });
     if (!seen && !std::exchange(blind_, true)) {
-        on_event_({Event::Level::warning, seen.error().within("who meets limits is refused, and not told").message});
+        on_event_(engine_warning(seen.error().within("who meets limits is refused, and not told").message));
     }
 }
 

@@ -155,8 +155,8 @@ bool NftEngine::can_change(const Desired& desired, const Difference& difference,
 
 Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surroundings) {
     if (desired_ && !watch_.is_whole() && !std::exchange(told_of_loss_, true)) {
-        options_.on_event({Event::Level::warning,
-                           fmt::format("somebody removed the table {}, or a part of it: it is made anew", table)});
+        options_.on_event(
+            engine_warning(fmt::format("somebody removed the table {}, or a part of it: it is made anew", table)));
     }
     const std::vector<Service>& services = desired->ruleset.services();
     const auto listening = listening_ports();
@@ -258,15 +258,14 @@ void NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& be
         return was_ours && flow.translated ? Fate::forget : Fate::keep;
     });
     if (!done) {
-        options_.on_event(
-            {Event::Level::warning,
-             done.error().within("UDP flows that began earlier keep their backend until they rest").message});
+        options_.on_event(engine_warning(
+            done.error().within("UDP flows that began earlier keep their backend until they rest").message));
     }
 }
 
 void NftEngine::warn_of_hindrances() {
     for (std::string& hindrance : hindrances(netfilter_, *desired_)) {
-        options_.on_event({Event::Level::warning, std::move(hindrance)});
+        options_.on_event(engine_warning(std::move(hindrance)));
     }
 }
 
@@ -279,11 +278,10 @@ Result<std::vector<Chain>> NftEngine::our_chains() {
 Result<std::vector<Count>> NftEngine::counts(const std::string& set, size_t most) {
     auto counts = read_counts(set);
     if (counts && counts->size() >= most && !std::exchange(told_of_full_counts_, true)) {
-        options_.on_event(
-            {Event::Level::warning,
-             fmt::format("the counters hold {} endpoints at most: those that come now are served, but their "
-                         "connections and bytes are not counted",
-                         most_counts)});
+        options_.on_event(engine_warning(
+            fmt::format("the counters hold {} endpoints at most: those that come now are served, but their "
+                        "connections and bytes are not counted",
+                        most_counts)));
     }
     return counts;
 }
@@ -389,7 +387,7 @@ void NftEngine::tend() {
     if (!watch_.is_whole()) {
         const bool told = told_of_loss_;
         const auto done = take_over(desired_, surroundings_);
-        if (!done && !told) options_.on_event({Event::Level::warning, done.error().message});
+        if (!done && !told) options_.on_event(engine_warning(done.error().message));
     }
     exhaustion_.tend(*desired_, ports_);
     limit_watch_.tend(*desired_);

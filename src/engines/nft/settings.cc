@@ -34,7 +34,7 @@ void Settings::keep_count() {
     for (const char* key : {"net.netfilter.nf_conntrack_acct", "net.netfilter.nf_conntrack_timestamp"}) {
         const auto value = read_sysctl(key);
         if (!value || *value != "0") continue;
-        if (const auto set = set_until_clear({key, *value}); !set) on_event_({Event::Level::info, set.error().message});
+        if (const auto set = set_until_clear({key, *value}); !set) on_event_(engine_note(set.error().message));
     }
 }
 
@@ -43,8 +43,7 @@ Result<> Settings::set_until_clear(const Setting& setting) {
     if (auto done = netfilter_.apply(fmt::format("table {} {{ chain {} {{ }}\n}}\n", table, name)); !done) return done;
     kept_.insert(name);
     if (auto set = write_sysctl(setting.key, "1"); !set) return set;
-    on_event_({Event::Level::info,
-               fmt::format("{} was {} and is now 1, until the gateway stops", setting.key, setting.value)});
+    on_event_(engine_note(fmt::format("{} was {} and is now 1, until the gateway stops", setting.key, setting.value)));
     return {};
 }
 

@@ -81,7 +81,7 @@ ServiceStats ServiceRecord::total() const {
 void ServiceRecord::report(Limit limit, uint32_t most, const Ip& client) {
     if (!episodes_[static_cast<size_t>(limit)].begins(std::chrono::steady_clock::now())) return;
     try {
-        tell(reached(limit, most) + " (" + client.str() + " was the first)", 0);
+        on_event_(limit_event(name_, limit, most, " (" + client.str() + " was the first)"));
     } catch (const std::bad_alloc&) {
     }
 }
@@ -89,7 +89,7 @@ void ServiceRecord::report(Limit limit, uint32_t most, const Ip& client) {
 void ServiceRecord::tell(const std::string& message, uint64_t held_back) const {
     std::string text = "service " + name_ + ": " + message;
     if (held_back > 0) text += " (and " + std::to_string(held_back) + " more like this before)";
-    on_event_({Event::Level::warning, text});
+    on_event_({.level = Event::Level::warning, .message = std::move(text)});
 }
 
 }  // namespace hairpin::proxy

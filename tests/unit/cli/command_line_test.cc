@@ -25,6 +25,7 @@ constexpr Command commands[] = {
     {"top", "watch", top_command},           {"reload", "read", reload_command},
     {"drain", "spare", drain_command},       {"undrain", "end that", undrain_command},
     {"disable", "end", disable_command},     {"enable", "end that", enable_command},
+    {"events", "list", events_command},
 };
 
 struct Outcome {
@@ -109,8 +110,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{{"drain", "10.0.0.2", "--wait=1"}, "--wait: '1' lacks a unit"},
                     Wrong{{"who"}, "SOURCE is required"}, Wrong{{"who", "1.0.0.1"}, "'1.0.0.1' lacks a port"},
                     Wrong{{"who", "1.0.0.1:80", "--at", "srv1"}, "'srv1' is neither an address nor ADDRESS:PORT"},
-                    Wrong{{"flows", "srv1"}, "srv1"}, Wrong{{"clear", "all"}, "all"}, Wrong{{"version", "now"}, "now"},
-                    Wrong{{"explain"}, "CLIENT is required"}, Wrong{{"explain", "10.0.0.2"}, "ENDPOINT is required"},
+                    Wrong{{"events", "--after", "-1"}, "'-1' is neither the number of an event nor last"},
+                    Wrong{{"events", "--after", "now"}, "'now' is neither the number of an event nor last"},
+                    Wrong{{"events", "web"}, "web"}, Wrong{{"flows", "srv1"}, "srv1"}, Wrong{{"clear", "all"}, "all"},
+                    Wrong{{"version", "now"}, "now"}, Wrong{{"explain"}, "CLIENT is required"},
+                    Wrong{{"explain", "10.0.0.2"}, "ENDPOINT is required"},
                     Wrong{{"explain", "10.0.0", "1.0.0.1:80"}, "'10.0.0' is neither an address nor ADDRESS:PORT"},
                     Wrong{{"explain", "10.0.0.2", "1.0.0.1"}, "ENDPOINT"},
                     Wrong{{"explain", "10.0.0.2", "[fd00::1]:80"}, "address family"},

@@ -75,7 +75,8 @@ TEST(Departures, EndWhatLivesThereAndNothingElse) {
     engine.told_flows = {flow("web", "10.0.0.2:80"), flow("web", "10.0.0.3:80"), flow("api", "10.0.0.2:80")};
     Departures departures;
     departures.leave(first, start, 3s);
-    departures.end_due(engine, start);
+    Events events;
+    departures.end_due(engine, start, events);
     ASSERT_EQ(engine.told_flows.size(), 2u);
     EXPECT_EQ(engine.told_flows[0].backend.destination, endpoint("10.0.0.3:80"));
     EXPECT_EQ(engine.told_flows[1].service, "api");

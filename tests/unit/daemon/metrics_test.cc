@@ -34,8 +34,9 @@ TEST(Metrics, CarryServicePathBackendAndReason) {
     const BackendHealth health{[] {}, administration};
     const BackendDiscovery discovery{[] {}};
     Loads loads;
+    const Events events;
     loads.refuse();
-    Gateway gateway{engine, health, discovery, configured, serving, loads, std::chrono::steady_clock::now()};
+    Gateway gateway{engine, health, discovery, configured, serving, loads, events, std::chrono::steady_clock::now()};
 
     const auto text = metrics_text(gateway);
     ASSERT_TRUE(text) << text.error().message;

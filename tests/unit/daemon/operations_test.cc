@@ -20,7 +20,7 @@ protected:
     HttpResponse ask(const HttpRequest& request, std::span<const Operation> table = operations()) {
         return answer(table, request, [this](const auto& work) {
             const Desired desired{Ruleset(services_), {}};
-            Gateway gateway{engine_, health_, discovery_, desired, desired, loads_, {}};
+            Gateway gateway{engine_, health_, discovery_, desired, desired, loads_, events_, {}};
             gateway.reload = reload_;
             gateway.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
                 for (const ServiceBackend& backend : names) administration_.carry_out(order, backend);
@@ -36,6 +36,7 @@ protected:
     const BackendHealth health_{[] {}, administration_};
     const BackendDiscovery discovery_{[] {}};
     Loads loads_;
+    Events events_;
     std::vector<Service> services_;
     std::function<Reload()> reload_;
     Result<> administered_;
@@ -64,6 +65,50 @@ TEST_F(Operations, RefuseWhatIsNotInTheTable) {
     parameter.path = "/v1/flows";
     EXPECT_EQ(ask(parameter).status, 400);
     EXPECT_EQ(ask(parameter).body, R"({"error":"there is no parameter sauce, only source or backend"})");
+}
+
+TEST_F(Operations, TellOfEventsAsAListOrAsAStream) {
+    events_.tell({.kind = EventKind::ready, .message = "first"});
+    events_.tell({.kind = EventKind::reloaded, .message = "second"});
+    const auto listed = [this](const std::string& after) {
+        HttpRequest request = get("/v1/events");
+        request.query = {{"follow", "false"}};
+        if (!after.empty()) request.query["after"] = after;
+        std::string messages;
+        const auto answer = nlohmann::json::parse(ask(request).body);
+        for (const auto& event : answer.at("events")) messages += event.at("message").get<std::string>() + " ";
+        return messages;
+    };
+    const std::string first = std::to_string(events_.last() - 1);
+    EXPECT_EQ(listed(""), "first second ");
+    EXPECT_EQ(listed(first), "second ");
+    EXPECT_EQ(listed("last"), "");
+
+    HttpRequest again = get("/v1/events");
+    again.query["after"] = "last";
+    again.last_event_id = first;
+    const HttpResponse response = ask(again);
+    EXPECT_EQ(response.content_type, "text/event-stream");
+    ASSERT_TRUE(response.stream);
+    EXPECT_EQ(response.stream->next().find("id: " + std::to_string(events_.last()) + "\nevent: reloaded\n"), 0u)
+        << "the header overrules";
+    EXPECT_EQ(response.stream->next(), "");
+    events_.tell({.kind = EventKind::stopping});
+    EXPECT_NE(response.stream->next().find("event: stopping"), std::string::npos);
+}
+
+TEST_F(Operations, RefuseToTellOfEventsAfterWhatIsNone) {
+    HttpRequest request = get("/v1/events");
+    request.query["after"] = "-1";
+    EXPECT_EQ(ask(request).status, 400);
+    EXPECT_EQ(ask(request).body, R"({"error":"after: '-1' is neither the number of an event nor last"})");
+    request.query = {{"follow", "no"}};
+    EXPECT_EQ(ask(request).body, R"({"error":"follow: 'no' is neither true nor false"})");
+    request.query = {{"Last-Event-ID", "1"}};
+    EXPECT_EQ(ask(request).body, R"({"error":"there is no parameter Last-Event-ID, only after or follow"})");
+    request.query = {};
+    request.last_event_id = "18446744073709551616";
+    EXPECT_EQ(ask(request).body, R"({"error":"Last-Event-ID: '18446744073709551616' is not the number of an event"})");
 }
 
 TEST_F(Operations, AnswerHeadAsGet) {

@@ -23,7 +23,7 @@ Service service(const std::string& name, const std::string& listen, Protocols pr
 class Status : public testing::Test {
 protected:
     Gateway gateway() {
-        return {engine_, health_, discovery_, desired_, desired_, loads_, std::chrono::steady_clock::now()};
+        return {engine_, health_, discovery_, desired_, desired_, loads_, events_, std::chrono::steady_clock::now()};
     }
 
     FakeEngine engine_;
@@ -31,6 +31,7 @@ protected:
     const BackendHealth health_{[] {}, administration_};
     const BackendDiscovery discovery_{[] {}};
     Loads loads_;
+    Events events_;
     Desired desired_{Ruleset({service("web", "127.0.0.1:80"), service("dns", "127.0.0.1:53", Protocols::both)}), {}};
 };
 
