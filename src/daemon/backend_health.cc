@@ -202,6 +202,12 @@ ordered_json BackendHealth::backends_of(const Service& service, const Service& s
     return list;
 }
 
+std::optional<std::chrono::nanoseconds> BackendHealth::check_took(const Service& service,
+                                                                  const Backend& backend) const {
+    const auto known = status(service, backend);
+    return known ? known->took : std::nullopt;
+}
+
 std::optional<health::Status> BackendHealth::status(const Service& service, const Backend& backend) const {
     if (!checker_ || !service.health) return std::nullopt;
     return checker_->status(service, backend);

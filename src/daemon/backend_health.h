@@ -33,6 +33,9 @@ public:
     // Whether a backend may get new flows, for all that is known.
     bool is_up(const Service& service, const Backend& backend) const;
 
+    // How long its last check took, whether it passed or not; nothing: there was none yet.
+    std::optional<std::chrono::nanoseconds> check_took(const Service& service, const Backend& backend) const;
+
     // How many backends of a service are up, for all that is known, and not disabled.
     size_t up(const Service& service) const;
 

@@ -112,16 +112,22 @@ void add_what_came(const Stats& stats, std::vector<MetricFamily>& all) {
 void add_backends(const Gateway& gateway, std::vector<MetricFamily>& all) {
     auto up = gauge("hairpin_backend_up", "0: the backend fails its checks. One that nobody checks is up.");
     auto serving = gauge("hairpin_backend_serving", "Whether new flows are led to the backend.");
+    auto took = gauge("hairpin_backend_check_duration_seconds",
+                      "How long the backend's last health check took, passed or not.");
     const std::vector<Service>& serving_services = gateway.serving.ruleset.services();
     for (size_t i = 0; i < gateway.services().size(); ++i) {
         const Service& service = gateway.services()[i];
         for (const Backend& backend : service.backends) {
             const Labels labels = {{"service", service.name}, {"backend", backend.endpoint.str()}};
+            if (const auto last = gateway.health.check_took(service, backend)) {
+                add(took, labels, std::chrono::duration<double>(*last).count());
+            }
             add(up, labels, gateway.health.is_up(service, backend) ? 1 : 0);
             add(serving, labels, std::ranges::count(serving_services[i].backends, backend) > 0 ? 1 : 0);
         }
     }
     all.insert(all.end(), {up, serving});
+    if (!took.metric.empty()) all.push_back(took);
 }
 
 }  // namespace

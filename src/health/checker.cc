@@ -64,6 +64,7 @@ public:
 private:
     struct Question {
         uint64_t check = 0;
+        Clock::time_point since{};         // when the check began, which may ask twice
         std::optional<CheckOrigin> from;   // whence it asks
         std::optional<CheckOrigin> after;  // whence it has met silence
     };
@@ -128,7 +129,7 @@ private:
             return timers_.push({now + until_a_place_is_free, Timer::Kind::begin, check});
         }
         timers_.push({now + std::max(how.longest(), until_next(how.interval, generator_)), Timer::Kind::begin, check});
-        ask({check, target->origin, {}}, *target);
+        ask({check, now, target->origin, {}}, *target);
     }
 
     void ask(const Question& question, Target target) {
@@ -150,17 +151,18 @@ private:
 
     // With the answer to a question, or with why there is none.
     void conclude(const Question& question, const Outcome& outcome) {
+        const auto took = Clock::now() - question.since;
         if (question.from && outcome.verdict == Outcome::Verdict::undecided) return ask_again(question, {});
         if (question.after && outcome.verdict == Outcome::Verdict::passed) {
-            return checker_.record(question.check, Outcome::failed(bypass(*question.after)));
+            return checker_.record(question.check, Outcome::failed(bypass(*question.after)), took);
         }
-        checker_.record(question.check, outcome);
+        checker_.record(question.check, outcome, took);
     }
 
     void ask_again(const Question& question, const std::optional<CheckOrigin>& after) {
         const auto target = checker_.target(question.check);
         // The gateway may have lost that address meanwhile, and the answer with it.
-        if (target && target->origin == question.from) ask({question.check, {}, after}, *target);
+        if (target && target->origin == question.from) ask({question.check, question.since, {}, after}, *target);
     }
 
     void time_out(uint64_t number) {
@@ -312,7 +314,7 @@ std::optional<Target> Checker::target(uint64_t number) const {
     return entry == entries_.end() ? std::nullopt : std::optional(entry->second.target);
 }
 
-void Checker::record(uint64_t number, const Outcome& outcome) {
+void Checker::record(uint64_t number, const Outcome& outcome, std::chrono::nanoseconds took) {
     if (outcome.verdict == Outcome::Verdict::undecided) return;
     {
         const std::lock_guard lock(mutex_);
@@ -320,6 +322,7 @@ void Checker::record(uint64_t number, const Outcome& outcome) {
         if (entry == entries_.end()) return;
         auto& [target, status, back] = entry->second;
         const bool passed = outcome.verdict == Outcome::Verdict::passed;
+        status.took = took;
         const bool clients_failed = back.has_value();
         if (!passed) back.reset();
         // What clients have met stays the reason until it is up again.

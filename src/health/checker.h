@@ -27,8 +27,9 @@ namespace hairpin::health {
 // What is known of a backend.
 struct Status {
     Standing standing;
-    std::string reason;                           // why the last check has not passed; empty: it has
-    std::chrono::steady_clock::time_point since;  // when it went up or down, or was first to be checked
+    std::string reason;                                 // why the last check has not passed; empty: it has
+    std::chrono::steady_clock::time_point since;        // when it went up or down, or was first to be checked
+    std::optional<std::chrono::nanoseconds> took = {};  // by the last check that said something
 };
 
 // Who found out that a backend went up or down.
@@ -94,7 +95,7 @@ private:
 
     Checker(std::function<void()> on_change) : on_change_(std::move(on_change)) {}
     std::optional<Target> target(uint64_t number) const;
-    void record(uint64_t number, const Outcome& outcome);
+    void record(uint64_t number, const Outcome& outcome, std::chrono::nanoseconds took);
     void bring_back(uint64_t number, std::chrono::steady_clock::time_point now);
 
     const std::function<void()> on_change_;

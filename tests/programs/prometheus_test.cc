@@ -71,6 +71,8 @@ TEST_P(Prometheus, ScrapesWhatTheGatewayCounts) {
     })) << last;
     EXPECT_TRUE(wait_for([&] { return value(R"(hairpin_backend_up{backend="10.0.0.3:80"})") == "0"; })) << last;
     EXPECT_EQ(value(R"(hairpin_backend_up{backend="10.0.0.2:80"})"), "1") << last;
+    const std::string took = value(R"(hairpin_backend_check_duration_seconds{backend="10.0.0.2:80"} > 0)");
+    EXPECT_FALSE(took.empty()) << last;
     EXPECT_EQ(value("up"), "1") << last;
     EXPECT_EQ(value("hairpin_build_info{engine=\"" + GetParam() + "\"}"), "1") << last;
 }
