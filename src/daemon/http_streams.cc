@@ -39,8 +39,8 @@ struct HttpStreams::Reader {
         sent = 0;
         return !piece.empty();
     }
-    size_t take(char* buffer, size_t most) {
-        const size_t size = piece.copy(buffer, most, sent);
+    size_t take(char* buffer, size_t room) {
+        const size_t size = piece.copy(buffer, room, sent);
         sent += size;
         last = steady_clock::now();
         return size;
@@ -49,12 +49,12 @@ struct HttpStreams::Reader {
 
 // What the library calls, on its thread. No exception may pass through it.
 struct HttpStreamCallbacks {
-    static ssize_t read(void* of, uint64_t, char* buffer, size_t most) try {
+    static ssize_t read(void* of, uint64_t, char* buffer, size_t room) try {
         auto& reader = *static_cast<HttpStreams::Reader*>(of);
         const std::lock_guard lock(reader.all.mutex_);
         if (reader.has_gone) return MHD_CONTENT_READER_END_WITH_ERROR;
         if (reader.sent < reader.piece.size() || reader.load(reader.stream.next())) {
-            return static_cast<ssize_t>(reader.take(buffer, most));
+            return static_cast<ssize_t>(reader.take(buffer, room));
         }
         if (reader.all.ended_) return MHD_CONTENT_READER_END_OF_STREAM;
         reader.waits = true;
