@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -83,12 +84,14 @@ struct Heard {
     CURL* curl;
     const std::function<bool(std::string_view)>& take;
     std::string refusal = {};  // all that was said in its place
+    std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
 
 // Less than all of it ends the transfer.
 size_t hear(const char* bytes, size_t size, size_t count, void* of) {
     auto& heard = *static_cast<Heard*>(of);
     const std::string_view piece(bytes, size * count);
+    heard.last = std::chrono::steady_clock::now();
     long status = 0;
     curl_easy_getinfo(heard.curl, CURLINFO_RESPONSE_CODE, &status);
     if (status == 200 && comes_from_hairpin(heard.curl)) return heard.take(piece) ? piece.size() : 0;
@@ -97,13 +100,16 @@ size_t hear(const char* bytes, size_t size, size_t count, void* of) {
 }
 
 // How a transfer ends; nothing: it is over before, because `is_over` says so.
-std::optional<CURLcode> perform(CURL* curl, const std::function<bool()>& is_over, const std::vector<int>& descriptors) {
+std::optional<CURLcode> perform(CURL* curl, const std::function<bool()>& is_over,
+                                const std::vector<pollfd>& descriptors) {
     constexpr int longest_poll_ms = 1000;
     const Multi multi(curl_multi_init());
     curl_multi_add_handle(multi.get(), curl);
     std::vector<curl_waitfd> others;
     others.reserve(descriptors.size());
-    for (const int descriptor : descriptors) others.push_back({descriptor, CURL_WAIT_POLLIN, 0});
+    for (const pollfd& other : descriptors) {
+        others.push_back({other.fd, static_cast<short>(other.events & POLLIN ? CURL_WAIT_POLLIN : 0), 0});
+    }
     int running = 1;
     while (curl_multi_perform(multi.get(), &running) == CURLM_OK && running > 0 && !is_over()) {
         curl_multi_poll(multi.get(), others.data(), static_cast<unsigned>(others.size()), longest_poll_ms, nullptr);
@@ -191,15 +197,20 @@ Result<int> ApiClient::post(const std::string& path, const nlohmann::json& body,
 
 Result<> ApiClient::follow(const std::string& path, const Query& query,
                            const std::function<bool(std::string_view piece)>& take,
-                           const std::function<bool()>& is_over, const std::vector<int>& descriptors) const {
+                           const std::function<bool()>& is_over, const std::vector<pollfd>& descriptors) const {
     const Curl curl(curl_easy_init());
     if (!curl) return Error{"libcurl does not start"};
     Heard heard{curl.get(), take};
     aim(curl.get(), socket, path, query);
-    give_up_after(curl.get(), silence_of_streams);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, hear);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &heard);
-    const auto done = perform(curl.get(), is_over, descriptors);
+    // By our own clock: libcurl takes some bytes now and then for none (CURLOPT_LOW_SPEED_LIMIT).
+    const auto is_silent = [&heard] {
+        return std::chrono::steady_clock::now() - heard.last >= std::chrono::seconds(silence_of_streams);
+    };
+    const auto done = perform(
+        curl.get(), [&] { return is_over() || is_silent(); }, descriptors);
+    if (!done && is_silent()) return failure(CURLE_OPERATION_TIMEDOUT, socket, silence_of_streams);
     if (!done || *done == CURLE_WRITE_ERROR) return {};
     if (*done != CURLE_OK) return failure(*done, socket, silence_of_streams);
     if (!comes_from_hairpin(curl.get())) return foreign(socket);

@@ -1,6 +1,8 @@
 // Asks the API of a running daemon: the border to libcurl.
 #pragma once
 
+#include <poll.h>
+
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -41,7 +43,7 @@ struct ApiClient {
     // where the gateway has been silent for longer than it ever is.
     Result<> follow(const std::string& path, const Query& query,
                     const std::function<bool(std::string_view piece)>& take, const std::function<bool()>& is_over,
-                    const std::vector<int>& descriptors) const;
+                    const std::vector<pollfd>& descriptors) const;
 
     Error other_version() const;  // what answers is a hairpin whose answers are others
 

@@ -4,7 +4,6 @@
 
 #include <CLI/App.hpp>
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
 #include <chrono>
@@ -13,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/api_client.h"
 #include "cli/arguments.h"
@@ -77,7 +77,7 @@ private:
         if (!after_.empty()) query.emplace_back("after", after_);
         return options_.api.follow(
             path, query, [&](std::string_view bytes) { return take(stream, bytes); }, [this] { return is_over(); },
-            {interruption_.descriptor(), STDOUT_FILENO});
+            ends());
     }
 
     // False: that is enough.
@@ -117,9 +117,11 @@ private:
 
     // A signal has come, or whoever read the output has gone.
     bool is_over() const {
-        std::array<pollfd, 2> ends = {{{interruption_.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+        std::vector<pollfd> ends = this->ends();
         return poll(ends.data(), ends.size(), 0) > 0;
     }
+    // Of the output that it has gone is all there is to hear: a file could always be read.
+    std::vector<pollfd> ends() const { return {{interruption_.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}; }
 
     const Options& options_;
     const Interruption interruption_;

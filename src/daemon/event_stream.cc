@@ -70,8 +70,9 @@ HttpResponse stream(const Events& events, uint64_t number) {
     const auto next = [&events, number]() mutable -> std::string {
         const auto event = events.after(number);
         if (!event) return {};
-        number = event->number;
-        return stream_text(*event);
+        std::string text = stream_text(*event);
+        number = event->number;  // not before: there may be no memory for the text
+        return text;
     };
     return {.content_type = "text/event-stream", .stream = HttpStream{.next = next, .heartbeat = ":\n\n"}};
 }

@@ -79,10 +79,12 @@ MHD_Response* HttpStreams::open(MHD_Connection* connection, HttpStream stream) {
     const auto here = std::ranges::count_if(readers_, [](const auto& reader) { return !has_closed(reader->socket); });
     if (static_cast<size_t>(here) >= most) return nullptr;
     const int socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    auto& reader = readers_.emplace_back(new Reader{*this, connection, socket, std::move(stream)});
+    auto made = std::unique_ptr<Reader>(new Reader{*this, connection, socket, std::move(stream)});
+    Reader* const reader = made.get();
     reader->load(reader->stream.heartbeat);
+    readers_.push_back(std::move(made));
     MHD_Response* response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, HttpStreamCallbacks::read,
-                                                               reader.get(), HttpStreamCallbacks::close);
+                                                               reader, HttpStreamCallbacks::close);
     if (!response) {
         readers_.pop_back();
         throw std::bad_alloc();

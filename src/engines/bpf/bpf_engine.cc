@@ -357,6 +357,7 @@ Result<> BpfEngine::clear() {
     desired_.reset();
     tables_ = {};
     slots_ = {};
+    came_ = {};
     drivers_.forget();
     return cleared;
 }

@@ -122,7 +122,7 @@ TEST_F(Server, SendsAStreamPieceByPiece) {
     }
     const auto began = std::chrono::steady_clock::now();
     server_.reset();
-    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
     EXPECT_TRUE(heard_by(client).ends_with("0\r\n\r\n")) << "it ends in order";
 }
 
@@ -146,7 +146,7 @@ TEST_F(Server, DoesNotWaitForAReaderThatTakesNothing) {
     EXPECT_TRUE(answer_to(post("this")).ends_with("got this"));
     const auto began = std::chrono::steady_clock::now();
     server_.reset();
-    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(2));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10)) << "the library would wait for 30";
 }
 
 }  // namespace
