@@ -46,9 +46,7 @@ public:
     }
 
     Result<> connect_to(const Leg& asked) const {
-        set_option(fd(), SOL_IP, IP_BIND_ADDRESS_NO_PORT);
-        const SockAddr from(asked.source);
-        if (bind(fd(), from.get(), from.size()) != 0) return system_error("bind to " + asked.source.ip.str());
+        if (!bind_source(fd(), asked.source)) return system_error("bind to " + asked.source.ip.str());
         const SockAddr to(asked.destination);
         if (connect(fd(), to.get(), to.size()) == 0) return {};
         if (errno != EINPROGRESS) return system_error("connect");

@@ -77,15 +77,19 @@ int pending_error(int fd) {
     return error_number;
 }
 
+bool bind_source(int fd, const Endpoint& source) {
+    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+    const SockAddr address(source);
+    return bind(fd, address.get(), address.size()) == 0;
+}
+
 bool come_from(int fd, const Ip& source, const std::string& link) {
     if (!link.empty() &&
         setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link.c_str(), static_cast<socklen_t>(link.size())) != 0) {
         return false;
     }
     set_option(fd, SOL_SOCKET, SO_REUSEADDR);  // a new endpoint may take the port
-    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
-    const SockAddr address({source, 0});
-    return bind(fd, address.get(), address.size()) == 0;
+    return bind_source(fd, {source, 0});
 }
 
 int unacknowledged_bytes(int fd) {

@@ -24,6 +24,10 @@ Endpoint local_endpoint(int fd);                // getsockname
 std::optional<Endpoint> peer_endpoint(int fd);  // getpeername; nothing: it is not, or no more, connected
 int pending_error(int fd);                      // SO_ERROR, cleared by reading it
 
+// Has a socket that is to be connected come from this address. With port 0 its port is chosen at connect(), when the
+// destination is known, so that many destinations can share one. False: errno says why not.
+bool bind_source(int fd, const Endpoint& source);
+
 // Has a socket that is to be connected come from this address of ours, at any port that is free towards its peer, and
 // send and receive by the link of that name alone; empty: by any. False: errno says why not.
 bool come_from(int fd, const Ip& source, const std::string& link);

@@ -78,10 +78,8 @@ std::optional<ConnectFailure> DatagramSession::try_connect(const Leg& leg) {
     if (!backend_) return ConnectFailure::of(errno);
     allow_fragments(backend_.get(), leg.destination.ip.family());
     join_received(backend_.get());
-    if (!leg.source.ip.is_unspecified()) {
-        set_option(backend_.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
-        const SockAddr source(leg.source);
-        if (bind(backend_.get(), source.get(), source.size()) != 0) return ConnectFailure::of_source(errno);
+    if (!leg.source.ip.is_unspecified() && !bind_source(backend_.get(), leg.source)) {
+        return ConnectFailure::of_source(errno);
     }
     const SockAddr destination(leg.destination);
     if (connect(backend_.get(), destination.get(), destination.size()) != 0) return ConnectFailure::of(errno);

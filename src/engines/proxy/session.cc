@@ -244,11 +244,8 @@ std::optional<ConnectFailure> Session::try_connect(const Leg& leg) {
     set_option(backend_.fd, SOL_SOCKET, SO_KEEPALIVE);
     set_option(backend_.fd, SOL_SOCKET, SO_OOBINLINE);
     set_option(backend_.fd, SOL_SOCKET, SO_REUSEADDR);  // a new endpoint may take the port that this one calls from
-    if (!leg.source.ip.is_unspecified()) {
-        // The port is chosen at connect(), when the destination is known, so that many destinations can share it.
-        set_option(backend_.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
-        const SockAddr source(leg.source);
-        if (bind(backend_.fd, source.get(), source.size()) != 0) return ConnectFailure::of_source(errno);
+    if (!leg.source.ip.is_unspecified() && !bind_source(backend_.fd, leg.source)) {
+        return ConnectFailure::of_source(errno);
     }
     const SockAddr destination(leg.destination);
     if (connect(backend_.fd, destination.get(), destination.size()) != 0 && errno != EINPROGRESS) {
