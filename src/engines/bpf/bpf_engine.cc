@@ -166,6 +166,7 @@ Result<> BpfEngine::take_over() {
     const auto counts = kernel->maps().counts.all();
     if (!counts) return counts.error();
     slots_ = ServiceSlots(*counts);
+    if (auto taken = came_.take_over(kernel->maps()); !taken) return taken;
     for (const auto& old : folders_of_other_versions(*folder)) {
         if (auto inherited = inherit_notes(*kernel, old); !inherited) return inherited;
     }
@@ -229,10 +230,8 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         return done;
     }
     tables_ = std::move(now);
-    if (auto counted = came_.count(maps, *desired, slot_of); !counted) {
-        options_.on_event(engine_warning("what comes to backends is not counted: " + counted.error().message));
-    }
     const auto replaced = std::exchange(desired_, std::move(desired));
+    came_.count(maps, *desired_, slot_of);
     for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
         if (auto removed = remove_pins(old); !removed) options_.on_event(engine_warning(removed.error().message));
         options_.on_event(

@@ -4,22 +4,22 @@
 
 namespace hairpin::bpf {
 
-Result<> Came::count(const Maps& maps, const Desired& desired, const std::function<uint32_t(const Service&)>& slot_of) {
-    const auto there = maps.came.all();
-    if (!there) return there.error();
+Result<> Came::take_over(const Maps& maps) {
+    return maps.came.visit_all([&](const hp_place& place, const hp_came&) { places_.emplace(place, EndpointRange()); });
+}
+
+void Came::count(const Maps& maps, const Desired& desired, const std::function<uint32_t(const Service&)>& slot_of) {
     Table<hp_place, EndpointRange> places;
     for (const Service& service : desired.ruleset.services()) {
         for (const Backend& backend : service.backends) {
             const hp_place place{slot_of(service), backend.endpoint.ports.first, 0, to_wire(backend.endpoint.ip)};
-            places.emplace(place, backend.endpoint);
-            if (!there->contains(place)) (void)maps.came.put(place, {});
+            if (places_.contains(place) || maps.came.put(place, {})) places.emplace(place, backend.endpoint);
         }
     }
-    for (const auto& [place, came] : *there) {
+    for (const auto& [place, backend] : places_) {
         if (!places.contains(place)) maps.came.remove(place);
     }
     places_ = std::move(places);
-    return {};
 }
 
 Result<std::map<uint32_t, std::vector<BackendStats>>> Came::tell(const Maps& maps) const {
