@@ -45,6 +45,12 @@ Error foreign(const std::string& socket) {
     return {fmt::format("what answers at {} is no hairpin: say where the gateway listens (--socket)", socket)};
 }
 
+// What the gateway says in place of an answer.
+Error told_error(const nlohmann::json& answer, const std::string& socket) {
+    const auto error = answer.find("error");
+    return error != answer.end() && error->is_string() ? Error{error->get<std::string>()} : foreign(socket);
+}
+
 Error failure(CURLcode code, const std::string& socket, long seconds_of_silence) {
     if (code == CURLE_COULDNT_CONNECT) return unreachable(socket);
     if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY) return foreign(socket);
@@ -66,11 +72,6 @@ void aim(CURL* curl, const std::string& socket, const std::string& path, const A
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
     curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
-}
-
-void give_up_after(CURL* curl, long seconds_of_silence) {
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, seconds_of_silence);
 }
 
 bool comes_from_hairpin(CURL* curl) {
@@ -142,7 +143,8 @@ Result<long> ApiClient::exchange(const std::string& path, const Query& query, co
         curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body->size()));
         curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body->c_str());
     } else {  // a change may take its time
-        give_up_after(curl.get(), silence_seconds);
+        curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, silence_seconds);
     }
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &text);
@@ -159,9 +161,7 @@ Result<long> ApiClient::exchange(const std::string& path, const Query& query, co
 Result<nlohmann::json> ApiClient::get(const std::string& path, const Query& query) const {
     nlohmann::json answer;
     if (const auto status = exchange(path, query, nullptr, answer); !status) return status.error();
-    const auto error = answer.find("error");
-    if (error == answer.end()) return answer;
-    return error->is_string() ? Error{error->get<std::string>()} : foreign(socket);
+    return answer.contains("error") ? told_error(answer, socket) : Result(std::move(answer));
 }
 
 Error ApiClient::other_version() const {
@@ -215,9 +215,7 @@ Result<> ApiClient::follow(const std::string& path, const Query& query,
     if (*done != CURLE_OK) return failure(*done, socket, silence_of_streams);
     if (!comes_from_hairpin(curl.get())) return foreign(socket);
     if (heard.refusal.empty()) return {};
-    const auto answer = nlohmann::json::parse(heard.refusal, nullptr, false);
-    const bool is_told = answer.is_object() && answer.contains("error") && answer.at("error").is_string();
-    return is_told ? Error{answer.at("error").get<std::string>()} : foreign(socket);
+    return told_error(nlohmann::json::parse(heard.refusal, nullptr, false), socket);
 }
 
 }  // namespace hairpin

@@ -117,8 +117,8 @@ private:
 
     // A signal has come, or whoever read the output has gone.
     bool is_over() const {
-        std::vector<pollfd> ends = this->ends();
-        return poll(ends.data(), ends.size(), 0) > 0;
+        std::vector<pollfd> both = ends();
+        return poll(both.data(), both.size(), 0) > 0;
     }
     // Of the output that it has gone is all there is to hear: a file could always be read.
     std::vector<pollfd> ends() const { return {{interruption_.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}; }

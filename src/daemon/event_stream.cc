@@ -61,9 +61,7 @@ HttpResponse list(const Events& events, uint64_t number) {
         all.push_back(to_json(*next));
         number = next->number;
     }
-    return {
-        .body =
-            ordered_json({{"events", std::move(all)}}).dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
+    return json_response(200, {{"events", std::move(all)}});
 }
 
 HttpResponse stream(const Events& events, uint64_t number) {

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -187,6 +189,49 @@ TEST_P(EventsOf, AreFollowedUntilCtrlC) {
     ASSERT_TRUE(status);
     EXPECT_TRUE(WIFEXITED(*status));
     EXPECT_EQ(WEXITSTATUS(*status), 0) << reader->output();
+}
+
+// The time that a process has had of the processors (proc(5)).
+std::chrono::milliseconds processor_time(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string stat;
+    std::getline(file, stat);
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    for (int skipped = 0; skipped < 11; ++skipped) fields >> stat;
+    int64_t user = 0;
+    int64_t system = 0;
+    fields >> user >> system;
+    return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
+}
+
+// A file can always be read and written: nobody is to wait for its reader to go.
+TEST_P(EventsOf, AreFollowedAtRestIntoAFile) {
+    const TemporaryFile file("");
+    const auto reader = start(
+        {"sh", "-c", fmt::format("exec {} events -f --socket {} > {}", hairpin_binary(), lab_.socket(), file.path())});
+    const auto written = [&] {
+        std::ifstream stream(file.path());
+        return std::string(std::istreambuf_iterator<char>(stream), {});
+    };
+    const auto holds = [&](std::string_view kind, int times) {
+        const std::string word = fmt::format("  {}  ", kind);
+        return wait_for([&] {
+            int found = 0;
+            const std::string text = written();
+            for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++found;
+            return found == times;
+        });
+    };
+    ASSERT_TRUE(wait_for([&] { return written().find("  ready  ") != std::string::npos; })) << reader->output();
+    const auto used = processor_time(reader->pid());
+    const auto began = steady_clock::now();
+    for (int time = 1; time <= 5; ++time) {
+        ASSERT_EQ(hairpin({"drain", "10.0.0.2:80"}).status, 0);
+        ASSERT_TRUE(holds("backend_drained", time)) << written();
+        ASSERT_EQ(hairpin({"undrain", "10.0.0.2:80"}).status, 0);
+        ASSERT_TRUE(holds("backend_undrained", time)) << written();
+    }
+    EXPECT_LT(processor_time(reader->pid()) - used, (steady_clock::now() - began) / 4);
 }
 
 // No event comes: it is the end of its reader that it notices.
