@@ -10,9 +10,11 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <semaphore>
 #include <set>
 #include <span>
 #include <string_view>
+#include <thread>
 
 #include "engines/bpf/convert.h"
 
@@ -30,6 +32,7 @@ int hp_in_driver(xdp_md* frame);
 int hp_insert(hp_direction direction);
 int hp_look_up(hp_request* request);
 int hp_remove(const hp_tuple* key, uint32_t now);
+long host_update(host_table table, const void* key, const void* value, uint64_t flags);
 // The tables, by other names, since entries have some of these; what they look like is the affair of the programs.
 extern char endpoints_table asm("hp_endpoints");
 extern char backends_table asm("hp_backends");
@@ -106,8 +109,48 @@ private:
     std::vector<std::unique_ptr<char[]>> removed_;
 };
 
+// Processors that take turns.
+class Turns {
+public:
+    Turns(size_t processors, uint32_t seed) : random_(seed), done_(processors) {
+        for (size_t i = 0; i < processors; ++i) waiting_.push_back(std::make_unique<std::binary_semaphore>(0));
+    }
+    void begin() { waiting_[draw()]->release(); }
+    void enter(size_t processor) {
+        waiting_[processor]->acquire();
+        running_ = processor;
+    }
+    void pass_on() {
+        const size_t self = running_;
+        const size_t next = draw();
+        if (next == self) return;
+        waiting_[next]->release();
+        enter(self);
+    }
+    void leave() {
+        done_[running_] = true;
+        if (std::ranges::find(done_, false) != done_.end()) begin();
+    }
+    size_t running() const { return running_; }
+
+private:
+    size_t draw() {
+        size_t next = 0;
+        do {
+            next = random_() % done_.size();
+        } while (done_[next]);
+        return next;
+    }
+
+    std::mt19937 random_;
+    std::vector<bool> done_;
+    std::vector<std::unique_ptr<std::binary_semaphore>> waiting_;
+    size_t running_ = 0;
+};
+
 struct State {
     std::map<const void*, HostTable> tables;
+    std::optional<Turns> turns;  // while processors do something at once
     HostKernel::Routing routing;
     std::unique_ptr<char[]> memory;  // ends where the frame ends
     size_t size = 0;
@@ -133,6 +176,13 @@ struct State {
     bool holds(uint32_t offset, size_t bytes) const { return offset <= size && bytes <= size - offset; }
 };
 std::unique_ptr<State> state;
+
+// Of a table that has an entry for each processor, the key of the one that runs.
+std::string key_here(const host_table& table, const void* key) {
+    std::string bytes = HostTable::bytes(key, table.key_size);
+    if (table.kind == BPF_MAP_TYPE_PERCPU_ARRAY && state->turns) bytes += static_cast<char>(state->turns->running());
+    return bytes;
+}
 
 constexpr int tc_redirect = 7;
 constexpr int tc_drop = 2;
@@ -243,8 +293,14 @@ std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
 }
 
 int HostKernel::insert(const hp_tuple& key, const hp_half& half) {
+    const uint32_t zero = 0;
     const hp_draft draft{.half = {{.key = key, .half = half}, {}}};
-    state->tables[&drafts_table].put(number(uint32_t{0}), &draft, sizeof draft);
+    host_update({.of = &drafts_table,
+                 .kind = BPF_MAP_TYPE_PERCPU_ARRAY,
+                 .key_size = sizeof zero,
+                 .value_size = sizeof draft,
+                 .most = 1},
+                &zero, &draft, BPF_ANY);
     return hp_insert(HP_TO_BACKEND);
 }
 
@@ -273,6 +329,22 @@ void HostKernel::connect_own(const Endpoint& from, const Endpoint& to) {
     state->connections.insert(HostTable::bytes(&ends, sizeof ends.ipv4));
 }
 
+void HostKernel::at_once(const std::vector<std::function<void()>>& processors, uint32_t seed) {
+    state->turns.emplace(processors.size(), seed);
+    {
+        std::vector<std::jthread> threads;
+        for (size_t i = 0; i < processors.size(); ++i) {
+            threads.emplace_back([&, i] {
+                state->turns->enter(i);
+                processors[i]();
+                state->turns->leave();
+            });
+        }
+        state->turns->begin();
+    }
+    state->turns.reset();
+}
+
 void HostKernel::pass_time(std::chrono::nanoseconds time) { state->now += static_cast<uint64_t>(time.count()); }
 
 }  // namespace hairpin::bpf
@@ -288,8 +360,9 @@ void* host_data() { return state->data(); }
 void* host_data_end() { return state->data() + state->size; }
 
 void* host_lookup(host_table table, const void* key) {
+    if (state->turns) state->turns->pass_on();
     HostTable& entries = state->tables[table.of];
-    const std::string bytes = HostTable::bytes(key, table.key_size);
+    const std::string bytes = hairpin::bpf::key_here(table, key);
     if (table.kind == BPF_MAP_TYPE_LPM_TRIE) return entries.find_prefix(bytes);
     char* found = entries.find(bytes);
     const bool is_array = table.kind == BPF_MAP_TYPE_ARRAY || table.kind == BPF_MAP_TYPE_PERCPU_ARRAY;
@@ -303,7 +376,7 @@ void* host_lookup(host_table table, const void* key) {
 
 long host_update(host_table table, const void* key, const void* value, uint64_t flags) {
     HostTable& entries = state->tables[table.of];
-    const std::string bytes = HostTable::bytes(key, table.key_size);
+    const std::string bytes = hairpin::bpf::key_here(table, key);
     if (flags == BPF_NOEXIST && entries.find(bytes)) return -EEXIST;
     entries.put(bytes, value, table.value_size);
     return 0;

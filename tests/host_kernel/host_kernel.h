@@ -7,12 +7,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "kernel_half.h"
 
 namespace hairpin::bpf {
 
-// One thread uses it, and there is one at a time: the programs know of no other.
+// There is one at a time: the programs know of no other. One thread uses it, or those that at_once() makes.
 class HostKernel final : public KernelHalf {
 public:
     // Where the kernel would route a packet to, and what that link takes. Nothing: nowhere.
@@ -39,6 +40,10 @@ public:
     // A socket of this machine has the connection of which such packets arrive, over IPv4.
     void connect_own(const Endpoint& from, const Endpoint& to);
     void pass_time(std::chrono::nanoseconds time);
+
+    // Runs what processors do at the same moment: each goes on up to its next look into a table, in turns that `seed`
+    // draws. So what a race makes of the tables is the same each time.
+    static void at_once(const std::vector<std::function<void()>>& processors, uint32_t seed);
 };
 
 }  // namespace hairpin::bpf

@@ -193,7 +193,8 @@ struct hp_half {
 struct hp_slot {
     struct hp_half half; /* first, so that a pointer to it is one to the slot: the verifier counts on that */
     struct hp_tuple key;
-    __u32 state;  /* HP_LIVE, HP_BUSY, or the tick since which it is free, shifted to the left by HP_STATE_BITS */
+    __u32 state;  /* HP_LIVE, HP_BUSY, HP_ENTERING, or the tick since which it is free, shifted to the left by
+                     HP_STATE_BITS */
     __u32 around; /* where to look for the other halves whose own slot this is: a bit for each of the slots that follow,
                      and above those how many there are in hp_beyond */
 };
@@ -208,7 +209,8 @@ struct hp_draft {
 
 enum {
     HP_LIVE = 1,
-    HP_BUSY = 2, /* it is being filled or vacated */
+    HP_BUSY = 2,                     /* it is being filled or vacated */
+    HP_ENTERING = HP_LIVE | HP_BUSY, /* it is filled, and may be taken back */
     HP_STATE_BITS = 2,
     HP_ONE_BEYOND = 1 << HP_AROUND,
     HP_MANY_BEYOND = HP_ONE_BEYOND * 0xfff0U,

@@ -6,7 +6,8 @@
 #define HP_TAKEN -17 /* EEXIST */
 #define HP_FULL -7   /* E2BIG */
 
-#define HP_RESTS 3 /* ticks: longer than any packet takes */
+#define HP_RESTS 3  /* ticks: longer than any packet takes */
+#define HP_RIVALS 4 /* processors that put in the same key at once, as far as anybody looks */
 
 static __always_inline int hp_claim(struct hp_slot* slot, __u32 now) {
     const __u32 state = slot->state;
@@ -36,6 +37,20 @@ static __always_inline void hp_vacate(struct hp_slot* own, __u32 home, struct hp
     __sync_lock_test_and_set(&slot->state, now << HP_STATE_BITS);
 }
 
+/* Whether the half that enters by `index` may stay, and not one of its key that is live or enters elsewhere. Of those
+ * that enter the first in the table beats the others: it makes their slots HP_BUSY, which their owners notice. */
+HP_APART int hp_prevails(const struct hp_tuple* key, __u32 index) {
+    for (int i = 0; i < HP_RIVALS; ++i) {
+        const __u32 other = hp_search(key, index);
+        if (other == HP_NOWHERE) return 1;
+        if (other == HP_BEYOND || other < index) return 0;
+        struct hp_slot* rival = hp_slot_at(other);
+        if (!rival) return 0;
+        __sync_bool_compare_and_swap(&rival->state, HP_ENTERING, HP_BUSY); /* or it is live: it is found again */
+    }
+    return 0;
+}
+
 /* The half that is drafted for this direction. HP_TAKEN where there is one of its key, or is about to be; HP_FULL and
  * other errors of the kernel where there is no memory. */
 HP_APART int hp_insert(enum hp_direction direction) {
@@ -58,10 +73,10 @@ HP_APART int hp_insert(enum hp_direction direction) {
         slot->half = *half;
         if (i) __sync_fetch_and_or(&own->around, 1U << (i - 1));
         hp_tell_in_use(index, 1);
-        __sync_lock_test_and_set(&slot->state, HP_LIVE); /* orders all that, and the search after it */
-        if (hp_search(key, index) == HP_NOWHERE) return 0;
-        if (__sync_bool_compare_and_swap(&slot->state, HP_LIVE, HP_BUSY))
-            hp_vacate(own, home, slot, index, how->slots, now);
+        __sync_lock_test_and_set(&slot->state, HP_ENTERING); /* orders all that, and the search after it */
+        if (hp_prevails(key, index) && __sync_bool_compare_and_swap(&slot->state, HP_ENTERING, HP_LIVE)) return 0;
+        __sync_lock_test_and_set(&slot->state, HP_BUSY); /* not found from here on */
+        hp_vacate(own, home, slot, index, how->slots, now);
         return HP_TAKEN;
     }
     if (own->around >= HP_MANY_BEYOND) return HP_FULL;

@@ -5,9 +5,10 @@
  * where these are taken too, into hp_beyond, a map of the kernel's, and its own slot counts it. So most halves are
  * where they are looked for first, and what is nowhere is missed there, too.
  *
- * Nobody locks. A slot is claimed by whoever makes it HP_BUSY. Who has put a half in looks whether somebody else put
- * one of the same key elsewhere at the same time, and withdraws: of two that race one holds at most, and a packet of
- * either may be lost. A slot that was vacated rests, so that whoever still reads it reads what it was. */
+ * Nobody locks. A slot is claimed by whoever makes it HP_BUSY. A half that was put in is HP_ENTERING: it is found, and
+ * may be beaten yet by one of the same key that another processor puts elsewhere at the same time (insert.h). Of those
+ * that race one becomes HP_LIVE, and the others find it; where one of them goes beyond, none may. A slot that was
+ * vacated rests, so that whoever still reads it reads what it was. */
 #pragma once
 
 #include "engines/bpf/kern/maps.h"
@@ -62,28 +63,37 @@ static __always_inline __u32 hp_home(const struct hp_tuple* key, const struct hp
 
 static __always_inline struct hp_slot* hp_slot_at(__u32 index) { return bpf_map_lookup_elem(&hp_slots, &index); }
 
-static __always_inline int hp_holds(const struct hp_slot* slot, const struct hp_tuple* key) {
-    return slot->state == HP_LIVE && hp_same_tuple(&slot->key, key);
+/* HP_LIVE, HP_ENTERING, or 0. */
+static __always_inline __u32 hp_holds(const struct hp_slot* slot, const struct hp_tuple* key) {
+    const __u32 state = slot->state;
+    return state & HP_LIVE && hp_same_tuple(&slot->key, key) ? state : 0;
 }
 
-/* The slot of a half other than the one in `except`; HP_BEYOND, HP_NOWHERE. */
+/* The slot of a half other than the one in `except`, of one that enters if none is live; HP_BEYOND, HP_NOWHERE. */
 HP_APART __u32 hp_search(const struct hp_tuple* key, __u32 except) {
     const struct hp_hashing* how = hp_how_to_hash();
     if (!key || !how) return HP_NOWHERE;
     const __u32 home = hp_home(key, how);
     const struct hp_slot* own = hp_slot_at(home);
     if (!own) return HP_NOWHERE;
-    if (home != except && hp_holds(own, key)) return home;
+    __u32 entering = HP_NOWHERE;
+    if (home != except) {
+        const __u32 held = hp_holds(own, key);
+        if (held == HP_LIVE) return home;
+        if (held) entering = home;
+    }
     const __u32 around = own->around;
     for (__u32 i = 0; i < HP_AROUND; ++i) {
         const __u32 index = (home + 1 + i) & (how->slots - 1);
         if (!(around >> i & 1) || index == except) continue;
         const struct hp_slot* slot = hp_slot_at(index);
-        if (slot && hp_holds(slot, key)) return index;
+        const __u32 held = slot ? hp_holds(slot, key) : 0;
+        if (held == HP_LIVE) return index;
+        if (held) entering = index;
     }
-    if (around < HP_ONE_BEYOND) return HP_NOWHERE;
+    if (around < HP_ONE_BEYOND) return entering;
     const struct hp_tuple copy = *key;
-    return bpf_map_lookup_elem(&hp_beyond, &copy) ? HP_BEYOND : HP_NOWHERE;
+    return bpf_map_lookup_elem(&hp_beyond, &copy) ? HP_BEYOND : entering;
 }
 
 /* Null where there is none. */
@@ -92,8 +102,9 @@ static __always_inline struct hp_half* hp_find(const struct hp_tuple* key) {
     if (!how) return 0;
     struct hp_slot* slot = hp_slot_at(hp_home(key, how));
     if (!slot) return 0;
-    if (hp_holds(slot, key)) return &slot->half;
-    if (!slot->around) return 0;
+    const __u32 held = hp_holds(slot, key);
+    if (held == HP_LIVE) return &slot->half;
+    if (!held && !slot->around) return 0;
     const __u32 index = hp_search(key, HP_NOWHERE);
     if (index == HP_NOWHERE) return 0;
     if (index == HP_BEYOND) return bpf_map_lookup_elem(&hp_beyond, key);

@@ -2,9 +2,13 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <functional>
 #include <random>
 #include <unordered_map>
+#include <vector>
 
 #include "engines/bpf/convert.h"
 #include "engines/bpf/flow_table.h"
@@ -85,6 +89,45 @@ TEST(BpfTable, IsAMap) {
         if (half) {
             ASSERT_EQ(half->service, found->second);
         }
+    }
+}
+
+// Two processors that have a client's first packets make its flow once, and none of them loses its packet.
+TEST(BpfTable, OfTwoThatEnterAtOnceOneStaysAndTheOtherFindsIt) {
+    for (uint32_t seed = 0; seed < 500; ++seed) {
+        auto kernel = kernel_of(64);
+        std::array<int, 2> failed{};
+        std::array<std::optional<hp_half>, 2> found;
+        const auto enter = [&](uint32_t number) {
+            failed.at(number) = kernel.insert(key_of(1), half_of(number));
+            found.at(number) = kernel.half(key_of(1));
+        };
+        HostKernel::at_once({[&] { enter(0); }, [&] { enter(1); }}, seed);
+        ASSERT_TRUE((failed == std::array{0, -EEXIST} || failed == std::array{-EEXIST, 0}))
+            << testing::PrintToString(failed) << ", seed " << seed;
+        const uint32_t stayed = failed[0] == 0 ? 0 : 1;
+        for (const auto& half : found) {
+            ASSERT_TRUE(half) << "seed " << seed;
+            ASSERT_EQ(half->service, stayed) << "seed " << seed;
+        }
+        ASSERT_EQ(kernel.slots_in_use().size(), 1) << "seed " << seed;
+    }
+}
+
+TEST(BpfTable, OfManyThatEnterAtOnceOneStays) {
+    for (uint32_t seed = 0; seed < 300; ++seed) {
+        auto kernel = kernel_of(64);
+        std::vector<int> failed(4);
+        std::vector<std::function<void()>> processors;
+        for (uint32_t i = 0; i < failed.size(); ++i) {
+            processors.emplace_back([&, i] { failed[i] = kernel.insert(key_of(1), half_of(i)); });
+        }
+        HostKernel::at_once(processors, seed);
+        ASSERT_EQ(std::ranges::count(failed, 0), 1) << testing::PrintToString(failed) << ", seed " << seed;
+        const auto half = kernel.half(key_of(1));
+        ASSERT_TRUE(half) << "seed " << seed;
+        ASSERT_EQ(failed[half->service], 0) << "seed " << seed;
+        ASSERT_EQ(kernel.slots_in_use().size(), 1) << "seed " << seed;
     }
 }
 
