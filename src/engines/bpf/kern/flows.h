@@ -13,8 +13,9 @@
 #include "engines/bpf/kern/choose.h"
 #include "engines/bpf/kern/insert.h"
 
-#define HP_LOOPBACK 1 /* the index of `lo`, in every network namespace */
-#define HP_TRIES 256  /* of ports, in a row from a random one */
+#define HP_LOOPBACK 1   /* the index of `lo`, in every network namespace */
+#define HP_DRAWS 256    /* of ports at random, which find one soon as long as some are free; */
+#define HP_IN_A_ROW 256 /* and after those from a random one on, so that of few the last is found */
 
 static __always_inline struct hp_settings* hp_told(void) {
     const __u32 zero = 0;
@@ -128,7 +129,8 @@ struct hp_search {
 /* Tries one port. In a loop of the kernel's, for the verifier would walk through one of ours. */
 static long hp_try_port(__u32 number, struct hp_search* search) {
     struct hp_drafted* back = search->back;
-    const __u32 port = search->first_port + (search->start + number) % search->ports;
+    const __u32 offset = number < HP_DRAWS ? bpf_get_prandom_u32() : search->start + number;
+    const __u32 port = search->first_port + offset % search->ports;
     back->key.destination_port = bpf_htons((__u16)port);
     back->half.ports_changed = hp_fold16(hp_ports_change(&back->key, &back->half.translated));
     search->failed = hp_insert(HP_TO_CLIENT);
@@ -156,7 +158,7 @@ static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_t
                                .ports = settings->ports,
                                .start = bpf_get_prandom_u32(),
                                .failed = HP_TAKEN};
-    bpf_loop(settings->ports < HP_TRIES ? settings->ports : HP_TRIES, hp_try_port, &search, 0);
+    bpf_loop(HP_DRAWS + HP_IN_A_ROW, hp_try_port, &search, 0);
     return search.failed;
 }
 
