@@ -56,14 +56,15 @@ bool stay_silent(std::span<const Fd> connections, std::chrono::milliseconds time
     return poll(all.data(), all.size(), static_cast<int>(time.count())) == 0;
 }
 
-// The memory of a process in user space, shared pages counted by the share.
+// The memory that a process has made for itself. What it shares of files with other processes changes as those come and
+// go, by more than the connections take.
 size_t user_bytes_of(pid_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/smaps_rollup");
     for (std::string line; std::getline(file, line);) {
         size_t kilobytes = 0;
-        if (std::sscanf(line.c_str(), "Pss: %zu kB", &kilobytes) == 1) return kilobytes * 1024;
+        if (std::sscanf(line.c_str(), "Pss_Anon: %zu kB", &kilobytes) == 1) return kilobytes * 1024;
     }
-    ADD_FAILURE() << "no Pss of process " << pid;
+    ADD_FAILURE() << "no Pss_Anon of process " << pid;
     return 0;
 }
 
