@@ -279,7 +279,7 @@ Result<std::vector<Count>> NftEngine::counts(const std::string& set, size_t most
     auto counts = read_counts(set);
     if (counts && counts->size() >= most && !std::exchange(told_of_full_counts_, true)) {
         options_.on_event(engine_warning(
-            fmt::format("the counters hold {} endpoints at most: those that come now are served, but their "
+            fmt::format("the counters hold {} endpoints and their backends at most: what comes now is served, but its "
                         "connections and bytes are not counted",
                         most_counts)));
     }
@@ -330,8 +330,8 @@ Result<Stats> NftEngine::stats() {
     const auto flows = accepted();
     if (!flows) return flows.error();
     for (const Count& count : *flows) {
-        ServiceStats* row = rows.find(count.protocol, count.endpoint);
-        if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
+        const auto path = path_marked(count.mark);
+        if (path) rows.add_accepted(count.protocol, count.endpoint, count.backend, *path, count.packets);
     }
     const auto reviewed = conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         if (flow.translated && flow.alive) {

@@ -1,7 +1,9 @@
 // What is reported of each service, found by the external endpoint that a flow asked.
 #pragma once
 
+#include <map>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -29,14 +31,20 @@ public:
     // The row of the service that an endpoint belongs to, or last belonged to; null where it is none of ours.
     ServiceStats* find(Protocol protocol, const Endpoint& asked);
 
+    // Counts flows that came from an endpoint to a backend.
+    void add_accepted(Protocol protocol, const Endpoint& asked, const Endpoint& backend, Path path, uint64_t flows);
+
     // Without those that went of which nothing lives. Once.
     Stats take();
 
 private:
+    ServiceStats& row_of(const Service& service);
+
     const Desired& desired_;
     const Desired* const former_;
     Stats stats_;  // first the services of `desired`, in their order
-    std::unordered_map<std::string_view, size_t> row_of_;
+    std::unordered_map<std::string_view, size_t> row_numbers_;
+    std::map<std::tuple<std::string_view, EndpointRange, Path>, uint64_t> came_;  // to backends of services
 };
 
 }  // namespace hairpin::nft
