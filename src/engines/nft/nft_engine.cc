@@ -28,7 +28,6 @@
 #include "engines/nft/exhaustion.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/hindrances.h"
-#include "engines/nft/limit_watch.h"
 #include "engines/nft/links.h"
 #include "engines/nft/netfilter.h"
 #include "engines/nft/ports.h"
@@ -103,7 +102,7 @@ private:
     bool told_of_loss_ = false;
     bool told_of_full_counts_ = false;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
-    LimitWatch limit_watch_{options_.on_event};
+    LimitWatch limit_watch_{refused_by_limits, options_.on_event};
 };
 
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {

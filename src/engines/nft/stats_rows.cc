@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "engines/nft/counts.h"
+#include "engines/nft/frame.h"
 #include "model/listen_index.h"
 
 namespace hairpin::nft {
@@ -42,6 +44,22 @@ const Service* service_asked(const Desired& desired, const Desired* former, Prot
                              const Endpoint& endpoint) {
     const Service* service = service_asked(desired, protocol, endpoint);
     return service || !former ? service : service_asked(*former, protocol, endpoint);
+}
+
+Result<LimitWatch::Refused> refused_by_limits(const Desired& desired) {
+    LimitWatch::Refused refused;
+    for (const Family family : all_families) {
+        const auto counts = read_counts(refused_set(family));
+        if (!counts) return counts.error();
+        for (const Count& count : *counts) {
+            const auto limit = limit_marked(count.mark);
+            if (!limit) continue;
+            if (const Service* service = service_asked(desired, count.protocol, count.endpoint)) {
+                refused[{service, *limit}] += count.packets;
+            }
+        }
+    }
+    return refused;
 }
 
 StatsRows::StatsRows(const Desired& desired, const Desired* former) : desired_(desired), former_(former) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engines/engine.h"
+#include "engines/limit_watch.h"
 #include "model/stats.h"
 
 namespace hairpin::nft {
@@ -21,6 +22,9 @@ const Service* service_asked(const Desired& desired, const Desired* former, Prot
 // few thousand of those that went earlier, but for endpoints that somebody else has had since, in `gone` or `now`.
 // `earlier` may be null. `topology`: where the gateway stood.
 Desired remember(std::vector<Service> gone, const Topology& topology, const Desired* earlier, const Ruleset& now);
+
+// How many each limit of a service has kept out, as the table has counted.
+Result<LimitWatch::Refused> refused_by_limits(const Desired& desired);
 
 // Both configurations must last as long. One thread.
 class StatsRows {
