@@ -294,7 +294,8 @@ std::optional<hp_half> HostKernel::half(const hp_tuple& key) const {
 
 int HostKernel::insert(const hp_tuple& key, const hp_half& half) {
     const uint32_t zero = 0;
-    const hp_draft draft{.half = {{.key = key, .half = half}, {}}};
+    hp_draft draft{};
+    draft.half[HP_TO_BACKEND] = {.key = key, .half = half};
     host_update({.of = &drafts_table,
                  .kind = BPF_MAP_TYPE_PERCPU_ARRAY,
                  .key_size = sizeof zero,
@@ -359,8 +360,12 @@ extern "C" {
 void* host_data() { return state->data(); }
 void* host_data_end() { return state->data() + state->size; }
 
-void* host_lookup(host_table table, const void* key) {
+void host_turn() {
     if (state->turns) state->turns->pass_on();
+}
+
+void* host_lookup(host_table table, const void* key) {
+    host_turn();
     HostTable& entries = state->tables[table.of];
     const std::string bytes = hairpin::bpf::key_here(table, key);
     if (table.kind == BPF_MAP_TYPE_LPM_TRIE) return entries.find_prefix(bytes);
@@ -375,6 +380,7 @@ void* host_lookup(host_table table, const void* key) {
 }
 
 long host_update(host_table table, const void* key, const void* value, uint64_t flags) {
+    host_turn();
     HostTable& entries = state->tables[table.of];
     const std::string bytes = hairpin::bpf::key_here(table, key);
     if (flags == BPF_NOEXIST && entries.find(bytes)) return -EEXIST;
@@ -383,6 +389,7 @@ long host_update(host_table table, const void* key, const void* value, uint64_t 
 }
 
 long host_delete(host_table table, const void* key) {
+    host_turn();
     return state->tables[table.of].remove(HostTable::bytes(key, table.key_size)) ? 0 : -ENOENT;
 }
 

@@ -41,8 +41,8 @@ public:
     void connect_own(const Endpoint& from, const Endpoint& to);
     void pass_time(std::chrono::nanoseconds time);
 
-    // Runs what processors do at the same moment: each goes on up to its next look into a table, in turns that `seed`
-    // draws. So what a race makes of the tables is the same each time.
+    // Runs what processors do at the same moment: each goes on up to its next look into a table or its next
+    // exchange with the others, in turns that `seed` draws. So what a race makes of the tables is the same each time.
     static void at_once(const std::vector<std::function<void()>>& processors, uint32_t seed);
 };
 

@@ -34,6 +34,14 @@ long host_delete(struct host_table table, const void* key);
 #define bpf_map_update_elem(map, key, value, flags) host_update(HOST_TABLE(map), key, value, flags)
 #define bpf_map_delete_elem(map, key) host_delete(HOST_TABLE(map), key)
 
+/* Where another processor may be quicker. */
+void host_turn(void);
+#define __sync_bool_compare_and_swap(at, old, new) (host_turn(), __sync_bool_compare_and_swap(at, old, new))
+#define __sync_lock_test_and_set(at, value) (host_turn(), __sync_lock_test_and_set(at, value))
+#define __sync_fetch_and_add(at, value) (host_turn(), __sync_fetch_and_add(at, value))
+#define __sync_fetch_and_and(at, value) (host_turn(), __sync_fetch_and_and(at, value))
+#define __sync_fetch_and_or(at, value) (host_turn(), __sync_fetch_and_or(at, value))
+
 __u64 bpf_ktime_get_coarse_ns(void);
 __u64 bpf_ktime_get_ns(void);
 __u32 bpf_get_prandom_u32(void);

@@ -7,7 +7,7 @@
 #define HP_FULL -7   /* E2BIG */
 
 #define HP_RESTS 3  /* ticks: longer than any packet takes */
-#define HP_RIVALS 4 /* processors that put in the same key at once, as far as anybody looks */
+#define HP_RIVALS 4 /* as many halves of one key as are beaten in a row */
 
 static __always_inline int hp_claim(struct hp_slot* slot, __u32 now) {
     const __u32 state = slot->state;
@@ -37,18 +37,19 @@ static __always_inline void hp_vacate(struct hp_slot* own, __u32 home, struct hp
     __sync_lock_test_and_set(&slot->state, now << HP_STATE_BITS);
 }
 
-/* Whether the half that enters by `index` may stay, and not one of its key that is live or enters elsewhere. Of those
- * that enter the first in the table beats the others: it makes their slots HP_BUSY, which their owners notice. */
-HP_APART int hp_prevails(const struct hp_tuple* key, __u32 index) {
+/* Whether the half that enters at `place` may stay, and not one of its key that is live or enters elsewhere. Of those
+ * that enter, what is in hp_beyond beats what is in a slot, and what is in an earlier slot beats what is in a later
+ * one: it makes that HP_BUSY, which its owner notices. */
+HP_APART int hp_prevails(const struct hp_tuple* key, __u32 place) {
     for (int i = 0; i < HP_RIVALS; ++i) {
-        const __u32 other = hp_search(key, index);
+        const __u32 other = hp_search(key, place);
         if (other == HP_NOWHERE) return 1;
-        if (other == HP_BEYOND || other < index) return 0;
+        if (other == HP_BEYOND || (place != HP_BEYOND && other < place)) return 0;
         struct hp_slot* rival = hp_slot_at(other);
-        if (!rival) return 0;
-        __sync_bool_compare_and_swap(&rival->state, HP_ENTERING, HP_BUSY); /* or it is live: it is found again */
+        if (!rival || rival->state == HP_LIVE) return 0;
+        __sync_bool_compare_and_swap(&rival->state, HP_ENTERING, HP_BUSY);
     }
-    return 0;
+    return hp_search(key, place) == HP_NOWHERE;
 }
 
 /* The half that is drafted for this direction. HP_TAKEN where there is one of its key, or is about to be; HP_FULL and
@@ -82,7 +83,7 @@ HP_APART int hp_insert(enum hp_direction direction) {
     if (own->around >= HP_MANY_BEYOND) return HP_FULL;
     __sync_fetch_and_add(&own->around, HP_ONE_BEYOND); /* first, so that it is never missed */
     long failed = bpf_map_update_elem(&hp_beyond, key, half, BPF_NOEXIST);
-    if (!failed && hp_search(key, HP_NOWHERE) != HP_BEYOND) {
+    if (!failed && !hp_prevails(key, HP_BEYOND)) {
         bpf_map_delete_elem(&hp_beyond, key);
         failed = HP_TAKEN;
     }

@@ -7,8 +7,8 @@
  *
  * Nobody locks. A slot is claimed by whoever makes it HP_BUSY. A half that was put in is HP_ENTERING: it is found, and
  * may be beaten yet by one of the same key that another processor puts elsewhere at the same time (insert.h). Of those
- * that race one becomes HP_LIVE, and the others find it; where one of them goes beyond, none may. A slot that was
- * vacated rests, so that whoever still reads it reads what it was. */
+ * that race one stays, and the others find it. A slot that was vacated rests, so that whoever still reads it reads what
+ * it was. */
 #pragma once
 
 #include "engines/bpf/kern/maps.h"
@@ -69,7 +69,7 @@ static __always_inline __u32 hp_holds(const struct hp_slot* slot, const struct h
     return state & HP_LIVE && hp_same_tuple(&slot->key, key) ? state : 0;
 }
 
-/* The slot of a half other than the one in `except`, of one that enters if none is live; HP_BEYOND, HP_NOWHERE. */
+/* The place of a half other than `except`, of one that enters if none is live: a slot, HP_BEYOND, HP_NOWHERE. */
 HP_APART __u32 hp_search(const struct hp_tuple* key, __u32 except) {
     const struct hp_hashing* how = hp_how_to_hash();
     if (!key || !how) return HP_NOWHERE;
@@ -91,7 +91,7 @@ HP_APART __u32 hp_search(const struct hp_tuple* key, __u32 except) {
         if (held == HP_LIVE) return index;
         if (held) entering = index;
     }
-    if (around < HP_ONE_BEYOND) return entering;
+    if (around < HP_ONE_BEYOND || except == HP_BEYOND) return entering;
     const struct hp_tuple copy = *key;
     return bpf_map_lookup_elem(&hp_beyond, &copy) ? HP_BEYOND : entering;
 }
