@@ -88,8 +88,9 @@ ClientMetric histogram_of(Labels labels, const Durations& durations) {
 
 // What came to each backend, of engines that tell.
 void add_what_came(const Stats& stats, std::vector<MetricFamily>& all) {
-    auto accepted = counter("hairpin_backend_flows_accepted_total",
-                            "Connections and sessions that reached the backend since it last began to take flows.");
+    auto accepted =
+        counter("hairpin_backend_flows_accepted_total",
+                "Connections and sessions that reached the backend, from 0 once it was out of service (not with nft).");
     MetricFamily took{"hairpin_backend_connect_duration_seconds",
                       "How long the backend took to accept a connection of the gateway's, over TCP.",
                       MetricType::Histogram,

@@ -64,8 +64,10 @@ services:
 // RFC 6191: a connection that has ended does not make the next one through its port wait. (Where its server ended it
 // and remembers it yet, for a minute, the next one may wait a second: the server's own TCP finds its timestamps too
 // old.)
-TEST(NftSourcePorts, AThousandShortConnectionsThroughFewDoNotStall) {
-    const TestLab lab(few_ports, "nft", TestLab::Backends::none);
+class SourcePorts : public testing::TestWithParam<std::string> {};
+
+TEST_P(SourcePorts, AThousandShortConnectionsThroughFewDoNotStall) {
+    const TestLab lab(few_ports, GetParam(), TestLab::Backends::none);
     ASSERT_TRUE(lab);
     const Fd server = listen_on(lab->host("server1"), backend_endpoint);
     for (int i = 0; i < 1000; ++i) {
@@ -81,6 +83,9 @@ TEST(NftSourcePorts, AThousandShortConnectionsThroughFewDoNotStall) {
         ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(900)) << "a SYN was sent again";
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, SourcePorts, testing::Values("nft", "tc", "xdp"),
+                         [](const auto& engine) { return engine.param; });
 
 constexpr std::string_view usual = R"(
 services:

@@ -97,7 +97,6 @@ private:
     Came came_;
     Sweeper sweeper_;
     Drivers drivers_;
-    Buckets buckets_;
     LimitWatch limit_watch_{
         [this](const Desired& desired) { return refused_by_rates(kernel_->maps(), desired, slots_); },
         options_.on_event};
@@ -230,7 +229,6 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         }
     }
     const Maps& maps = kernel_->maps();
-    if (auto made = Buckets::make(maps, *desired, slots_); !made) return made;
     auto done = settle(maps, tables_, now);
     if (done) done = attach(Hook::arrives, kernel_->program(Hook::arrives), links, folder_);
     if (!done) {
@@ -349,7 +347,6 @@ void BpfEngine::tend() {
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
     sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.idle_timeout(slot); });
     if (!desired_) return;
-    buckets_.sweep(kernel_->maps(), *desired_);
     limit_watch_.tend(*desired_);
 }
 

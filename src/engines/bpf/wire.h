@@ -15,8 +15,8 @@ enum {
     HP_MOST_OWN = 1 << 18,
     HP_MOST_SERVICES = 1 << 18,
     HP_MOST_NETWORKS = 1 << 20,
-    HP_MOST_BUCKETS = 1 << 17,
-    HP_MOST_BEYOND = 1 << 21, /* halves of flows, two each, for which hp_slots has no room */
+    HP_MOST_BUCKETS = 1 << 16, /* the clients that came last */
+    HP_MOST_BEYOND = 1 << 21,  /* halves of flows, two each, for which hp_slots has no room */
     HP_FEWEST_SLOTS = 1 << 14,
     HP_MOST_SLOTS = 1 << 22,
     HP_AROUND = 16, /* slots after its own in which a half may lie */
@@ -122,25 +122,26 @@ struct hp_rules {
     __u8 balance;
 };
 
+/* Of tokens, one for each flow that may begin; it holds those of a second. */
+struct hp_bucket {
+    __u64 full_at; /* ns of CLOCK_MONOTONIC_COARSE; once that is past, it is full */
+};
+
 /* What a service's ended flows leave behind, and what began. */
 struct hp_counts {
     __u64 turn; /* of round robin */
     __u64 accepted[HP_PATHS];
     __u64 refused[HP_REFUSALS];
-    __u64 over[HP_RATES]; /* of those refused, whom which rate kept out */
-    __u64 bytes[2];       /* of flows that are gone, by direction */
+    __u64 over[HP_RATES];    /* of those refused, whom which rate kept out */
+    struct hp_bucket bucket; /* of all clients */
+    __u64 bytes[2];          /* of flows that are gone, by direction */
     char name[HP_NAME];
 };
 
-/* What a rate counts: a client of a service, or with no address all of them. */
+/* A client of a service, as its rate counts it. */
 struct hp_counted {
     __u32 service;
     struct hp_address client;
-};
-
-/* Of tokens, one for each flow that may begin; it holds those of a second. */
-struct hp_bucket {
-    __u64 full_at; /* ns of CLOCK_MONOTONIC_COARSE; once that is past, the bucket may as well be gone */
 };
 
 /* A backend of a service, and what came to it. */
@@ -226,6 +227,18 @@ struct hp_draft {
         struct hp_tuple key;
         struct hp_half half;
     } half[2]; /* by direction */
+    struct hp_place backend;
+    __u32 keeps_port; /* the client's own */
+    struct hp_search {
+        __u32 first_port; /* of the free ones */
+        __u32 ports;
+        __u32 start;
+        __u32 now;
+        __u32 rested; /* ticks, of the flow that has ended the longest ago of those met, */
+        __be16 ended; /* and its port; 0: none was met */
+        int failed;
+        struct hp_tuple reversed; /* the other key of that flow: it does not fit on the stack either */
+    } search;                     /* for a source port */
 };
 
 enum {
@@ -297,6 +310,7 @@ HP_ASSERT_SIZE(hp_endpoint, 28);
 HP_ASSERT_SIZE(hp_client, 20);
 HP_ASSERT_SIZE(hp_backend, 40);
 HP_ASSERT_SIZE(hp_rules, 92);
+HP_ASSERT_SIZE(hp_counted, 20);
 HP_ASSERT_SIZE(hp_place, 24);
 HP_ASSERT_SIZE(hp_network, 24);
 HP_ASSERT_SIZE(hp_ends, 36);

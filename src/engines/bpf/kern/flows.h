@@ -16,6 +16,8 @@
 #define HP_LOOPBACK 1   /* the index of `lo`, in every network namespace */
 #define HP_DRAWS 256    /* of ports at random, which find one soon as long as some are free; */
 #define HP_IN_A_ROW 256 /* and after those from a random one on, so that of few the last is found */
+#define HP_ENOUGH 32    /* tries, where one met a port whose flow has ended */
+#define HP_ROUNDS 4     /* where another processor took that as well */
 
 static __always_inline struct hp_settings* hp_told(void) {
     const __u32 zero = 0;
@@ -89,77 +91,95 @@ static __always_inline void hp_count_ended(const struct hp_half* half) {
     if (counts) __sync_fetch_and_add(&counts->bytes[half->direction & 1], half->bytes);
 }
 
-/* Both halves of a flow, by the key of either. The half to the client goes last: it holds the port. */
-HP_APART int hp_forget(const struct hp_tuple* key, const struct hp_half* half, __u32 now) {
-    if (!key || !half) return 0;
-    struct hp_tuple reversed;
+/* Both halves of a flow, by the key of either. The half to the client goes last: it holds the port. `reversed`: gets
+ * the other key. */
+static __always_inline void hp_forget_both(const struct hp_tuple* key, const struct hp_half* half, __u32 now,
+                                           struct hp_tuple* reversed) {
     const int to_backend = half->direction == HP_TO_BACKEND;
-    const struct hp_half* other = hp_other_at(key, half, &reversed);
+    const struct hp_half* other = hp_other_at(key, half, reversed);
     hp_count_ended(half);
     if (other) hp_count_ended(other);
     if (to_backend || !other) hp_remove(key, now);
-    if (other) hp_remove(&reversed, now);
+    if (other) hp_remove(reversed, now);
     if (other && !to_backend) hp_remove(key, now);
+}
+
+HP_APART int hp_forget(const struct hp_tuple* key, const struct hp_half* half, __u32 now) {
+    if (!key || !half) return 0;
+    struct hp_tuple reversed;
+    hp_forget_both(key, half, now, &reversed);
     return 0;
 }
 
-/* Whether the half to the client that is in the way of a new flow may be overwritten. */
-static __always_inline int hp_may_replace(const struct hp_tuple* key, const struct hp_ends* translated) {
-    const struct hp_half* there = hp_find(key);
-    if (!there) return 1;
-    if (hp_closed(there)) {
-        hp_count_ended(there);
-        return 1;
-    }
-    /* A half of the very same flow, whose other half is gone or is being made. */
-    return hp_same(&there->translated.destination, &translated->destination) &&
-           hp_same(&there->translated.source, &translated->source) &&
-           there->translated.destination_port == translated->destination_port &&
-           there->translated.source_port == translated->source_port;
+static __always_inline void hp_draft_port(struct hp_drafted* back, __be16 port) {
+    back->key.destination_port = port;
+    back->half.ports_changed = hp_fold16(hp_ports_change(&back->key, &back->half.translated));
 }
-
-struct hp_search {
-    struct hp_drafted* back;
-    __u32 first_port; /* of the free ones */
-    __u32 ports;
-    __u32 start;
-    int failed;
-};
 
 /* Tries one port. In a loop of the kernel's, for the verifier would walk through one of ours. */
-static long hp_try_port(__u32 number, struct hp_search* search) {
-    struct hp_drafted* back = search->back;
+static long hp_try_port(__u32 number, void* unused) {
+    (void)unused;
+    const __u32 zero = 0;
+    struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
+    if (!draft || !draft->search.ports) return 1;
+    struct hp_drafted* back = &draft->half[HP_TO_CLIENT];
+    struct hp_search* search = &draft->search;
     const __u32 offset = number < HP_DRAWS ? bpf_get_prandom_u32() : search->start + number;
-    const __u32 port = search->first_port + offset % search->ports;
-    back->key.destination_port = bpf_htons((__u16)port);
-    back->half.ports_changed = hp_fold16(hp_ports_change(&back->key, &back->half.translated));
+    hp_draft_port(back, bpf_htons((__u16)(search->first_port + offset % search->ports)));
     search->failed = hp_insert(HP_TO_CLIENT);
-    return search->failed != HP_TAKEN;
+    if (search->failed != HP_TAKEN) return 1;
+    const struct hp_half* there = hp_find(&back->key);
+    if (there && hp_closed(there) && search->now - there->seen >= search->rested) {
+        search->rested = search->now - there->seen;
+        search->ended = back->key.destination_port;
+    }
+    return number >= HP_ENOUGH && search->ended;
 }
 
-/* Makes the half to the client, with a source port that no other flow to this backend has: the client's own, where it
- * keeps that, or another one, where it need not. */
-static __always_inline int hp_reserve(struct hp_drafted* back, const struct hp_tuple* asked, int keeps_port,
-                                      int needs_port, __u32 link, __u32 now) {
-    back->key.destination_port = asked->source_port;
-    hp_fill_half(&back->half, &back->key, link, now);
-    if (keeps_port) {
-        int failed = hp_insert(HP_TO_CLIENT);
-        if (failed == HP_TAKEN && hp_may_replace(&back->key, &back->half.translated)) {
-            hp_remove(&back->key, now);
-            failed = hp_insert(HP_TO_CLIENT);
-        }
-        if (failed != HP_TAKEN || needs_port) return failed;
-    }
+/* A free port, or else that of a flow that has ended: it would rest for minutes yet (RFC 7857 2.2), but whoever begins
+ * needs it now (RFC 6191). */
+HP_APART int hp_find_port(__u32 now) {
+    const __u32 zero = 0;
+    struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
     const struct hp_settings* settings = hp_told();
-    if (!settings || !settings->ports) return HP_TAKEN;
-    struct hp_search search = {.back = back,
-                               .first_port = settings->first_port,
-                               .ports = settings->ports,
-                               .start = bpf_get_prandom_u32(),
-                               .failed = HP_TAKEN};
-    bpf_loop(HP_DRAWS + HP_IN_A_ROW, hp_try_port, &search, 0);
-    return search.failed;
+    if (!draft || !settings || !settings->ports) return HP_TAKEN;
+    struct hp_drafted* back = &draft->half[HP_TO_CLIENT];
+    struct hp_search* search = &draft->search;
+    search->first_port = settings->first_port;
+    search->ports = settings->ports;
+    search->now = now;
+    for (int i = 0; i < HP_ROUNDS; ++i) {
+        search->start = bpf_get_prandom_u32();
+        search->rested = 0;
+        search->ended = 0;
+        bpf_loop(HP_DRAWS + HP_IN_A_ROW, hp_try_port, 0, 0);
+        if (search->failed != HP_TAKEN || !search->ended) break;
+        hp_draft_port(back, search->ended);
+        const struct hp_half* there = hp_find(&back->key);
+        if (there && hp_closed(there)) hp_forget_both(&back->key, there, now, &search->reversed);
+        search->failed = hp_insert(HP_TO_CLIENT);
+        if (search->failed != HP_TAKEN) break;
+    }
+    return search->failed;
+}
+
+/* Makes the half to the client with the client's own port. Another processor may be making it for the same flow: then
+ * it is that one. */
+static __always_inline int hp_keep_port(struct hp_drafted* back, __u32 now) {
+    const int failed = hp_insert(HP_TO_CLIENT);
+    if (failed != HP_TAKEN) return failed;
+    const struct hp_half* there = hp_find(&back->key);
+    if (there && !hp_closed(there)) {
+        const struct hp_ends* to = &back->half.translated;
+        const int same = hp_same(&there->translated.destination, &to->destination) &&
+                         hp_same(&there->translated.source, &to->source) &&
+                         there->translated.destination_port == to->destination_port &&
+                         there->translated.source_port == to->source_port;
+        return same ? 0 : HP_TAKEN;
+    }
+    if (there) hp_count_ended(there);
+    hp_remove(&back->key, now);
+    return hp_insert(HP_TO_CLIENT);
 }
 
 /* Whether the flow of a client's packet, by whichever processor it was made, is answered by such packets. */
@@ -182,18 +202,18 @@ static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, e
     return refusal == HP_REFUSED_PORTS || refusal == HP_REFUSED_MEMORY ? HP_NO_ROOM : HP_NOT_SERVED;
 }
 
-static __always_inline void hp_count_accepted(struct hp_counts* counts, __u32 service, const struct hp_backend* backend,
+static __always_inline void hp_count_accepted(struct hp_counts* counts, const struct hp_place* backend,
                                               enum hp_path path) {
-    const struct hp_place place = {service, backend->first_port, 0, backend->address};
-    struct hp_came* came = bpf_map_lookup_elem(&hp_came_to, &place);
+    struct hp_came* came = bpf_map_lookup_elem(&hp_came_to, backend);
+    if ((int)path >= HP_PATHS) return; /* never: for the verifier */
     if (came) __sync_fetch_and_add(&came->accepted[path], 1);
     __sync_fetch_and_add(&counts->accepted[path], 1);
 }
 
-/* Makes the flow of a client's packet, or counts why not. Either it begins one; or it goes on with one that this
+/* Drafts the flow of a client's packet, or counts why not. Either it begins one; or it goes on with one that this
  * gateway has not seen begin, for another did or its table was lost. Then the configuration alone must say all of it:
  * by its address the client's backend, and that it keeps its port. */
-HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
+HP_APART int hp_draft_flow(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
     if (!packet || !endpoint) return HP_IGNORED;
     const int begins = hp_begins(packet);
     const __u32 zero = 0, number = endpoint->rules, service = endpoint->service;
@@ -209,10 +229,10 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     if (link != HP_LOOPBACK && hp_lies_in(HP_OWN, &asked->source)) return HP_IGNORED; /* so is ours, from a wire */
     if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED, begins);
     if (!endpoint->share.choices) return hp_not_opened(counts, HP_REFUSED_BACKEND, begins);
-    if (begins && !hp_is_within_rates(&asked->source, service, rules, counts))
-        return hp_not_opened(counts, HP_REFUSED_LIMITS, begins);
     const struct hp_share* share = hp_share_of(endpoint, &asked->source);
     if (!share->choices) return hp_not_opened(counts, HP_REFUSED_DENIED, begins);
+    if (begins && !hp_is_within_rates(&asked->source, service, rules))
+        return hp_not_opened(counts, HP_REFUSED_LIMITS, begins);
     if (!begins && share->choices > 1 && rules->balance == HP_ROUND_ROBIN) return HP_UNKNOWN;
     const struct hp_backend* backend = hp_choose(asked, share, rules, counts);
     if (!backend) return HP_IGNORED;
@@ -221,7 +241,6 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     hp_show(&shown, asked, path, backend, rules);
     if (!begins && !shown.keeps_port) return HP_UNKNOWN;
 
-    const __u32 now = hp_now();
     struct hp_half* forth = &draft->half[HP_TO_BACKEND].half;
     struct hp_half* half = &draft->half[HP_TO_CLIENT].half;
     half->translated.source = asked->destination;
@@ -246,8 +265,40 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     back->source = backend->address;
     back->source_port = bpf_htons(backend->first_port + endpoint->offset);
     back->destination = shown.address;
-    const int failed = hp_reserve(&draft->half[HP_TO_CLIENT], asked, shown.keeps_port, !begins, link, now);
-    if (failed) return hp_not_opened(counts, failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY, begins);
+    draft->keeps_port = shown.keeps_port;
+    draft->backend.service = endpoint->service;
+    draft->backend.first_port = backend->first_port;
+    draft->backend.address = backend->address;
+    return HP_OPENED;
+}
+
+/* Makes the half to the client of the flow that is drafted, or counts why not. It gets a source port that no other flow
+ * to this backend has: the client's own, where it keeps that, or another one, where it need not. */
+HP_APART int hp_reserve(__u32 link) {
+    const __u32 zero = 0, now = hp_now();
+    struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
+    if (!draft) return HP_IGNORED;
+    struct hp_drafted* back = &draft->half[HP_TO_CLIENT];
+    const int begins = !back->half.adopted;
+    back->key.destination_port = back->half.translated.destination_port;
+    hp_fill_half(&back->half, &back->key, link, now);
+    int failed = draft->keeps_port ? hp_keep_port(back, now) : HP_TAKEN;
+    if (failed == HP_TAKEN && begins) failed = hp_find_port(now);
+    if (!failed) return HP_OPENED;
+    const __u32 service = back->half.service;
+    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &service);
+    if (!counts) return HP_IGNORED;
+    return hp_not_opened(counts, failed == HP_TAKEN ? HP_REFUSED_PORTS : HP_REFUSED_MEMORY, begins);
+}
+
+/* Makes the half to the backend. */
+HP_APART int hp_enter(void) {
+    const __u32 zero = 0, now = hp_now();
+    struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
+    if (!draft) return HP_IGNORED;
+    struct hp_tuple* asked = &draft->half[HP_TO_BACKEND].key;
+    struct hp_tuple* back = &draft->half[HP_TO_CLIENT].key;
+    struct hp_half* forth = &draft->half[HP_TO_BACKEND].half;
     forth->translated.source = back->destination;
     forth->translated.source_port = back->destination_port;
     forth->translated.destination = back->source;
@@ -255,9 +306,19 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     hp_fill_half(forth, asked, 0, now);
     const int lost = hp_insert(HP_TO_BACKEND);
     if (lost && !hp_leads_to(asked, back)) hp_remove(back, now);
-    if (lost && lost != HP_TAKEN) return hp_not_opened(counts, HP_REFUSED_MEMORY, begins);
-    if (!lost) hp_count_accepted(counts, endpoint->service, backend, path);
+    if (lost == HP_TAKEN) return HP_OPENED;
+    const __u32 service = forth->service;
+    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &service);
+    if (!counts) return HP_IGNORED;
+    if (lost) return hp_not_opened(counts, HP_REFUSED_MEMORY, !forth->adopted);
+    hp_count_accepted(counts, &draft->backend, forth->path);
     return HP_OPENED;
+}
+
+static __always_inline int hp_open(const struct hp_packet* packet, __u32 link, const struct hp_endpoint* endpoint) {
+    int opening = hp_draft_flow(packet, link, endpoint);
+    if (opening == HP_OPENED) opening = hp_reserve(link);
+    return opening == HP_OPENED ? hp_enter() : opening;
 }
 
 /* A client's segment after its SYN says that its address is no invention. Of a flow that was adopted the backend says

@@ -52,7 +52,6 @@ struct {
 
 /* Made by the daemon, counted up here. */
 HP_TABLE(hp_counts, __u32, struct hp_counts, HP_MOST_SERVICES);
-HP_TABLE(hp_buckets, struct hp_counted, struct hp_bucket, HP_MOST_BUCKETS); /* made here, swept by the daemon */
 HP_TABLE(hp_came_to, struct hp_place, struct hp_came, HP_MOST_BACKENDS);
 
 /* The flows; table.h. How many slots there are the daemon says when it makes them. */
@@ -88,6 +87,14 @@ struct {
     __type(key, struct hp_fragment);
     __type(value, struct hp_ports);
 } hp_fragments SEC(".maps");
+
+/* Of clients; rates.h. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, HP_MOST_BUCKETS);
+    __type(key, struct hp_counted);
+    __type(value, struct hp_bucket);
+} hp_buckets SEC(".maps");
 
 /* The daemon's own notes, here because what is pinned outlives it. */
 HP_TABLE(hp_sysctls, struct hp_sysctl, struct hp_sysctl, 16);

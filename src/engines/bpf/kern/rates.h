@@ -2,7 +2,8 @@
  *
  * Theory of operation. A bucket of tokens is one number: when it will be full again. Who takes a token puts that off by
  * the time in which one is gained, and may do so while it lies no more than a second ahead (the virtual scheduling of
- * ITU-T I.371). So processors agree by one exchange, and a bucket that nobody asks needs no care. */
+ * ITU-T I.371). So processors agree by one exchange, and a bucket that nobody asks needs no care: one that is forgotten
+ * is full. Those of the clients that came last are kept. */
 #pragma once
 
 #include "engines/bpf/kern/choose.h"
@@ -17,18 +18,9 @@ static __always_inline void hp_count_as(const struct hp_address* client, struct 
     counted->word[2] = counted->word[3] = 0;
 }
 
-/* Whether there was one. Where no memory is left for another bucket, there is no bound. */
-HP_APART int hp_take_token(const struct hp_counted* counted, __u32 per_second) {
-    if (!counted || !per_second) return 1;
-    const struct hp_counted key = *counted;
+/* Whether there was one. */
+static __always_inline int hp_take_token(struct hp_bucket* bucket, __u32 per_second) {
     const __u64 now = bpf_ktime_get_coarse_ns(), each = HP_SECOND / per_second;
-    struct hp_bucket* bucket = bpf_map_lookup_elem(&hp_buckets, &key);
-    if (!bucket) {
-        const struct hp_bucket full = {now};
-        bpf_map_update_elem(&hp_buckets, &key, &full, BPF_NOEXIST);
-        bucket = bpf_map_lookup_elem(&hp_buckets, &key);
-        if (!bucket) return 1;
-    }
     for (int i = 0; i < HP_EXCHANGES; ++i) {
         const __u64 full_at = bucket->full_at;
         const __u64 then = (full_at > now ? full_at : now) + each;
@@ -38,17 +30,30 @@ HP_APART int hp_take_token(const struct hp_counted* counted, __u32 per_second) {
     return 0;
 }
 
+/* Null where the kernel has no memory for another one. */
+static __always_inline struct hp_bucket* hp_bucket_of(__u32 service, const struct hp_address* client) {
+    struct hp_counted key = {.service = service};
+    hp_count_as(client, &key.client);
+    struct hp_bucket* bucket = bpf_map_lookup_elem(&hp_buckets, &key);
+    if (bucket) return bucket;
+    const struct hp_bucket full = {0};
+    bpf_map_update_elem(&hp_buckets, &key, &full, BPF_NOEXIST);
+    return bpf_map_lookup_elem(&hp_buckets, &key);
+}
+
 /* Whether one more may begin. A client's own rate comes first: whoever is beyond it takes nothing of what all share. */
-HP_APART int hp_is_within_rates(const struct hp_address* client, __u32 service, const struct hp_rules* rules,
-                                struct hp_counts* counts) {
+HP_APART int hp_is_within_rates(const struct hp_address* client, __u32 service, const struct hp_rules* rules) {
+    struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &service);
     if (!client || !rules || !counts) return 1;
-    for (int rate = 0; rate < HP_RATES; ++rate) {
-        if (!rules->per_second[rate]) continue;
-        struct hp_counted counted = {.service = service};
-        if (rate == HP_RATE_OF_CLIENT) hp_count_as(client, &counted.client);
-        if (hp_take_token(&counted, rules->per_second[rate])) continue;
-        __sync_fetch_and_add(&counts->over[rate], 1);
-        return 0;
+    enum hp_rate over = HP_RATES;
+    if (rules->per_second[HP_RATE_OF_CLIENT]) {
+        struct hp_bucket* bucket = hp_bucket_of(service, client);
+        if (bucket && !hp_take_token(bucket, rules->per_second[HP_RATE_OF_CLIENT])) over = HP_RATE_OF_CLIENT;
     }
-    return 1;
+    if (over == HP_RATES && rules->per_second[HP_RATE_OF_SERVICE] &&
+        !hp_take_token(&counts->bucket, rules->per_second[HP_RATE_OF_SERVICE]))
+        over = HP_RATE_OF_SERVICE;
+    if (over == HP_RATES) return 1;
+    __sync_fetch_and_add(&counts->over[over], 1);
+    return 0;
 }

@@ -82,6 +82,12 @@ TEST_F(BpfRates, OfAServiceAreThoseOfAllClientsInBothFamilies) {
     EXPECT_EQ(begin("1.0.0.100", 2) + begin("10.0.0.50", 2) + begin("2001:db8:1::1", 2), 5);
 }
 
+TEST_F(BpfRates, OfAClientNextToTheUnspecifiedAddressAreNotThoseOfAll) {
+    serve(2, 10);
+    EXPECT_EQ(begin("::5", 100), 2);
+    EXPECT_EQ(begin("10.0.0.50", 5), 2);
+}
+
 TEST_F(BpfRates, WhoIsBeyondItsOwnTakesNothingOfWhatAllShare) {
     serve(1, 3);
     EXPECT_EQ(begin("1.0.0.100", 10), 1);
@@ -90,9 +96,9 @@ TEST_F(BpfRates, WhoIsBeyondItsOwnTakesNothingOfWhatAllShare) {
     EXPECT_EQ(begin("10.0.0.52", 10), 0);
 }
 
-TEST_F(BpfRates, OfAMillionAreNoBoundInPractice) {
-    serve(1'000'000, 0);
-    EXPECT_EQ(begin("1.0.0.100", 1000), 1000);
+TEST_F(BpfRates, OfThousandsAreExact) {
+    serve(3000, 0);
+    EXPECT_EQ(begin("1.0.0.100", 4000), 3000);
 }
 
 }  // namespace

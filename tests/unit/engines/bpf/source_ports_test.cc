@@ -21,9 +21,9 @@ HostKernel serving(PortRange ports) {
 }
 
 // How many of so many flows of a peer on the backend's wire find a port.
-int served(HostKernel& kernel, int flows) {
+int served(HostKernel& kernel, int flows, uint16_t first = 1024) {
     int count = 0;
-    for (uint16_t port = 1024; flows > 0; ++port, --flows) {
+    for (uint16_t port = first; flows > 0; ++port, --flows) {
         const Endpoint client{ip("10.0.0.50"), port};
         const auto verdict =
             kernel.arrives(inside, frame_of(tcp_packet(client, endpoint("1.0.0.1:80"), {.syn = true})));
@@ -36,6 +36,21 @@ int served(HostKernel& kernel, int flows) {
 TEST(BpfSourcePorts, AreFoundWhereOneInTwentyIsFree) {
     auto kernel = serving({40'000, 43'999});
     EXPECT_EQ(served(kernel, 3'800), 3'800);
+}
+
+// RFC 6191: those of flows that have ended need not rest while others wait.
+TEST(BpfSourcePorts, OfFlowsThatHaveEndedAreGivenOutWhereNoneIsFree) {
+    auto kernel = serving({40'000, 40'019});
+    ASSERT_EQ(served(kernel, 21), 20);
+    // The client of the first ends its connection.
+    const Endpoint first{ip("10.0.0.50"), 1024};
+    kernel.pass_time(std::chrono::seconds(1));
+    kernel.arrives(inside, frame_of(tcp_packet(first, endpoint("1.0.0.1:80"), {.rst = true})));
+    EXPECT_EQ(served(kernel, 30, 3000), 1) << "live ones keep theirs";
+    const Endpoint next{ip("10.0.0.50"), 3000};
+    const auto half = kernel.half(tuple_of({Protocol::tcp, next, endpoint("1.0.0.1:80")}));
+    ASSERT_TRUE(half);
+    EXPECT_FALSE(kernel.half(tuple_of({Protocol::tcp, first, endpoint("1.0.0.1:80")}))) << "both halves went";
 }
 
 TEST(BpfSourcePorts, AreUsedToTheLast) {
