@@ -331,6 +331,23 @@ TEST_P(EveryKindOfCheck, AsksAsClientsDo) {
     for (const auto& [service, endpoint] : all_) EXPECT_TRUE(becomes(service, endpoint, "up"));
 }
 
+// What the gateway's own routing has against the address of clients is no fault of the backend. Where it asks by a
+// link, IPv4 does not ask these routes: it takes the backend for a neighbour then (ip_route_output_key_hash_rcu()).
+TEST_P(EveryKindOfCheck, ThatCannotAskFromThereProvesNothing) {
+    const Side side = sides()[keeps_clients() ? 1 : 0];
+    ASSERT_NO_FATAL_FAILURE(serve_kinds(side));
+    const std::string rule = fmt::format("ip {} rule", side.external.is_v4() ? "-4" : "-6");
+    for (const char* refusal : {"prohibit", "unreachable"}) {
+        SCOPED_TRACE(refusal);
+        const size_t before = log().size();
+        command(host("gateway"), fmt::format("{} add from {} to {} {} pref 100", rule, side.external.str(),
+                                             side.first.ip.str(), refusal));
+        EXPECT_TRUE(keep_passing(all_, 2));
+        EXPECT_EQ(log().find("is down", before), std::string::npos) << log();
+        command(host("gateway"), rule + " del pref 100");
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Every, EveryKindOfCheck, testing::ValuesIn(engine_names()));
 
 INSTANTIATE_TEST_SUITE_P(Every, HealthVia, testing::ValuesIn(engine_names()));
