@@ -81,7 +81,7 @@ MHD_Response* HttpStreams::open(MHD_Connection* connection, HttpStream stream) {
     const int socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     auto made = std::unique_ptr<Reader>(new Reader{*this, connection, socket, std::move(stream)});
     Reader* const reader = made.get();
-    reader->load(reader->stream.heartbeat);
+    reader->load(std::move(reader->stream.first));
     readers_.push_back(std::move(made));
     MHD_Response* response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, HttpStreamCallbacks::read,
                                                                reader, HttpStreamCallbacks::close);
