@@ -79,7 +79,7 @@ MHD_Response* HttpStreams::open(MHD_Connection* connection, HttpStream stream) {
     const auto here = std::ranges::count_if(readers_, [](const auto& reader) { return !has_closed(reader->socket); });
     if (static_cast<size_t>(here) >= most) return nullptr;
     const int socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    auto made = std::unique_ptr<Reader>(new Reader{*this, connection, socket, std::move(stream)});
+    auto made = std::make_unique<Reader>(Reader{*this, connection, socket, std::move(stream)});
     Reader* const reader = made.get();
     reader->load(std::move(reader->stream.first));
     readers_.push_back(std::move(made));
