@@ -135,7 +135,7 @@ ordered_json stats() {
                                       {"bytes_to_clients", number("likewise")},
                                       {"backends", list_of(backend,
                                                            "that something came to since they last began to take "
-                                                           "flows; empty with nft, which does not tell them apart")}}),
+                                                           "flows")}}),
                               "those that are served, then those served no more of which something lives")}});
 }
 

@@ -50,9 +50,9 @@ std::string yaml(std::string_view limits, std::string_view more = "") {
         limits, more);
 }
 
-// Those that start with such a service. The others say so in a Gap: see LimitsElsewhere.
-std::vector<std::string> engines_that_count() {
-    const Ruleset ruleset(parse_config(yaml("connections: 3"), "limits").services);
+// Those that start with such a limit. The others say so in a Gap: see LimitsElsewhere.
+std::vector<std::string> engines_with(std::string_view limit) {
+    const Ruleset ruleset(parse_config(yaml(limit), "limits").services);
     std::vector<std::string> names = engine_names();
     std::erase_if(names, [&](const std::string& engine) {
         return std::ranges::any_of(find_engine(engine)->make({})->gaps(ruleset), &Gap::fatal);
@@ -316,13 +316,13 @@ TEST_P(LimitsOfTheRateOfAService, HoldForDatagramSessionsOfAllClients) {
     EXPECT_GT(refused(), 0u);
 }
 
-#define HAIRPIN_ON_EVERY_ENGINE_THAT_COUNTS(fixture)                                  \
-    INSTANTIATE_TEST_SUITE_P(Every, fixture, testing::ValuesIn(engines_that_count()), \
+#define HAIRPIN_ON_EVERY_ENGINE_WITH(limit, fixture)                                 \
+    INSTANTIATE_TEST_SUITE_P(Every, fixture, testing::ValuesIn(engines_with(limit)), \
                              [](const auto& engine) { return engine.param; })
-HAIRPIN_ON_EVERY_ENGINE_THAT_COUNTS(LimitsOfAClient);
-HAIRPIN_ON_EVERY_ENGINE_THAT_COUNTS(LimitsOfAService);
-HAIRPIN_ON_EVERY_ENGINE_THAT_COUNTS(LimitsOfTheRateOfAClient);
-HAIRPIN_ON_EVERY_ENGINE_THAT_COUNTS(LimitsOfTheRateOfAService);
+HAIRPIN_ON_EVERY_ENGINE_WITH("connections: 3", LimitsOfAClient);
+HAIRPIN_ON_EVERY_ENGINE_WITH("connections: 3", LimitsOfAService);
+HAIRPIN_ON_EVERY_ENGINE_WITH("new_per_second: 3", LimitsOfTheRateOfAClient);
+HAIRPIN_ON_EVERY_ENGINE_WITH("new_per_second: 3", LimitsOfTheRateOfAService);
 
 // --- What differs
 
@@ -347,6 +347,35 @@ TEST_P(LimitsInTheKernel, HoldAfterTheDaemonWasKilled) {
     EXPECT_TRUE(connect_soon("1.0.0.100"));
 }
 INSTANTIATE_TEST_SUITE_P(Of, LimitsInTheKernel, testing::Values("nft"),
+                         [](const auto& engine) { return engine.param; });
+
+class RatesInTheKernel : public LimitsTest {
+protected:
+    RatesInTheKernel() : LimitsTest("new_per_second: 2") {}
+};
+
+TEST_P(RatesInTheKernel, HoldAfterTheDaemonWasKilled) {
+    lab.kill_daemon();
+    std::vector<Conversation> live;
+    int refused = 0;
+    const auto start = steady_clock::now();
+    EXPECT_TRUE(wait_for([&] {
+        for (const char* client : {"1.0.0.100", "10.0.0.50"}) {
+            Meeting meeting = connect(client);
+            if (meeting.conversation) {
+                live.push_back(*std::move(meeting.conversation));
+            } else {
+                EXPECT_EQ(meeting.refused_with, ECONNREFUSED);
+                ++refused;
+            }
+        }
+        return refused > 0;
+    }));
+    expect_within(static_cast<int>(live.size()), 2, steady_clock::now() - start);
+    lab.start_daemon();
+    for (const Conversation& conversation : live) EXPECT_TRUE(conversation.alive());
+}
+INSTANTIATE_TEST_SUITE_P(Every, RatesInTheKernel, testing::Values("nft", "tc", "xdp"),
                          [](const auto& engine) { return engine.param; });
 
 // Behind another load balancer, which only the proxy believes.
@@ -381,7 +410,9 @@ TEST_P(LimitsElsewhere, AreRefusedInWords) {
     const TemporaryFile config("engine: " + GetParam() + "\n" + yaml("connections: 3"));
     const auto [status, said] = outcome_of(lab->host("gateway"), {hairpin_binary(), "check", config.path()});
     EXPECT_EQ(status, 2);
-    EXPECT_NE(said.find("limits: this engine does not count"), said.npos) << said;
+    EXPECT_NE(said.find("limits.connections: this engine counts how many connections begin, not how many live"),
+              said.npos)
+        << said;
     EXPECT_NE(said.find("use engine: proxy or nft"), said.npos) << said;
 }
 INSTANTIATE_TEST_SUITE_P(Of, LimitsElsewhere, testing::Values("tc", "xdp"),

@@ -303,7 +303,8 @@ TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysTh
     constexpr int room = 196'607;
     std::string elements = "add element inet hairpin accepted4 { ";
     for (int i = 0; i < room; ++i) {
-        elements += fmt::format("{}9.9.{}.{} . tcp . {} . 0", i > 0 ? ", " : "", i / 65536, i / 256 % 256, 1 + i % 256);
+        elements += fmt::format("{}9.9.{}.{} . {} . 0 . 10.0.0.2 . 80", i > 0 ? ", " : "", i / 65536, i / 256 % 256,
+                                1 + i % 256);
     }
     const TemporaryFile file(elements + " }\n");
     command(lab->host("gateway"), "nft -f " + file.path());
@@ -314,7 +315,8 @@ TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysTh
     }
     const ServiceStats stats = lab.stats("srv1");
     EXPECT_GT(stats.bytes_to_backends, 0u);
-    EXPECT_NE(lab->daemon_log().find("the counters hold 196607 endpoints at most"), std::string::npos);
+    EXPECT_NE(lab->daemon_log().find("the counters hold 196607 endpoints and their backends at most"),
+              std::string::npos);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@
 #include "engines/bpf/drivers.h"
 #include "engines/bpf/kernel.h"
 #include "engines/bpf/pins.h"
+#include "engines/bpf/rates.h"
 #include "engines/bpf/service_slots.h"
 #include "engines/bpf/settings.h"
 #include "engines/bpf/settle.h"
@@ -96,16 +97,23 @@ private:
     Came came_;
     Sweeper sweeper_;
     Drivers drivers_;
+    Buckets buckets_;
+    LimitWatch limit_watch_{
+        [this](const Desired& desired) { return refused_by_rates(kernel_->maps(), desired, slots_); },
+        options_.on_event};
 };
 
 std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
     auto gaps = packet_gaps(ruleset, "the kernel's half counts the flows of the whole gateway only");
     for (const Service& service : ruleset.services()) {
-        if (!service.limits.any()) continue;
-        gaps.push_back({service.name,
-                        "limits: this engine does not count the flows of a service and of its clients; use engine: "
-                        "proxy or nft",
-                        true});
+        for (const Limit limit : {Limit::connections, Limit::connections_per_client}) {
+            if (service.limits[limit] == 0) continue;
+            gaps.push_back({service.name,
+                            fmt::format("limits.{}: this engine counts how many connections begin, not how many live; "
+                                        "use engine: proxy or nft",
+                                        hairpin::name(limit)),
+                            true});
+        }
     }
     const auto udp = std::ranges::find_if(
         ruleset.services(), [](const Service& service) { return includes(service.protocols, Protocol::udp); });
@@ -222,6 +230,7 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         }
     }
     const Maps& maps = kernel_->maps();
+    if (auto made = Buckets::make(maps, *desired, slots_); !made) return made;
     auto done = settle(maps, tables_, now);
     if (done) done = attach(Hook::arrives, kernel_->program(Hook::arrives), links, folder_);
     if (!done) {
@@ -232,6 +241,7 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     tables_ = std::move(now);
     const auto replaced = std::exchange(desired_, std::move(desired));
     came_.count(maps, *desired_, slot_of);
+    if (!replaced) limit_watch_.begin(*desired_);
     for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
         if (auto removed = remove_pins(old); !removed) options_.on_event(engine_warning(removed.error().message));
         options_.on_event(
@@ -338,6 +348,9 @@ void BpfEngine::tend() {
     if (!kernel_) return;
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
     sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.idle_timeout(slot); });
+    if (!desired_) return;
+    buckets_.sweep(kernel_->maps(), *desired_);
+    limit_watch_.tend(*desired_);
 }
 
 Result<> BpfEngine::clear() {

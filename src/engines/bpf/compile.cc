@@ -29,6 +29,8 @@ hp_rules rules_of(const Service& service) {
     hp_rules rules{};
     rules.source = static_cast<uint8_t>(service.source);
     rules.balance = static_cast<uint8_t>(service.balance);
+    rules.per_second[HP_RATE_OF_CLIENT] = service.limits[Limit::new_per_second_per_client];
+    rules.per_second[HP_RATE_OF_SERVICE] = service.limits[Limit::new_per_second];
     for (const Prefix& prefix : service.source_map) {
         const auto family = static_cast<size_t>(prefix.address.family());
         const Ip ones = Ip::from_network(

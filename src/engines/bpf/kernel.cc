@@ -51,6 +51,7 @@ Maps maps_of(const nat_tc& skeleton) {
             .links = typed<uint32_t, hp_link>(maps.hp_links),
             .known = typed<uint32_t, uint64_t>(maps.hp_known),
             .counts = typed<uint32_t, hp_counts>(maps.hp_counts),
+            .buckets = typed<hp_counted, hp_bucket>(maps.hp_buckets),
             .came = typed<hp_place, hp_came>(maps.hp_came_to),
             .hashing = typed<uint32_t, hp_hashing>(maps.hp_hashing),
             .sysctls = typed<hp_sysctl, hp_sysctl>(maps.hp_sysctls)};

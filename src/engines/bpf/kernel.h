@@ -26,6 +26,7 @@ struct Maps {
     KernelMap<uint32_t, hp_link> links;
     KernelMap<uint32_t, uint64_t> known;
     KernelMap<uint32_t, hp_counts> counts;
+    KernelMap<hp_counted, hp_bucket> buckets;
     KernelMap<hp_place, hp_came> came;
     KernelMap<uint32_t, hp_hashing> hashing;
     KernelMap<hp_sysctl, hp_sysctl> sysctls;

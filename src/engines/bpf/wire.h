@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 6, /* of everything below */
+    HP_VERSION = 7, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
@@ -15,6 +15,7 @@ enum {
     HP_MOST_OWN = 1 << 18,
     HP_MOST_SERVICES = 1 << 18,
     HP_MOST_NETWORKS = 1 << 20,
+    HP_MOST_BUCKETS = 1 << 17,
     HP_MOST_BEYOND = 1 << 21, /* halves of flows, two each, for which hp_slots has no room */
     HP_FEWEST_SLOTS = 1 << 14,
     HP_MOST_SLOTS = 1 << 22,
@@ -25,8 +26,8 @@ enum {
 
     HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of CLOCK_MONOTONIC_COARSE, 17 ms */
 
-    HP_PATHS = 5,    /* in the order of model/path.h */
-    HP_REFUSALS = 9, /* in the order of model/stats.h, which goes on with what is not refused here */
+    HP_PATHS = 5,     /* in the order of model/path.h */
+    HP_REFUSALS = 10, /* in the order of model/stats.h */
     HP_NAME = 128,
 };
 
@@ -101,13 +102,21 @@ struct hp_choices {
 enum hp_source { HP_AUTO, HP_EXTERNAL, HP_GATEWAY, HP_MAP, HP_KEEP };
 enum hp_balance { HP_ROUND_ROBIN, HP_SOURCE_HASH, HP_MAGLEV };
 enum hp_path { HP_PATH_EXTERNAL, HP_PATH_ROUTED, HP_PATH_PEER, HP_PATH_SELF, HP_PATH_LOCAL };
-enum hp_refusal { HP_REFUSED_BACKEND = 0, HP_REFUSED_PORTS = 2, HP_REFUSED_MEMORY = 3, HP_REFUSED_DENIED = 8 };
+enum hp_refusal {
+    HP_REFUSED_BACKEND = 0,
+    HP_REFUSED_PORTS = 2,
+    HP_REFUSED_MEMORY = 3,
+    HP_REFUSED_DENIED = 8,
+    HP_REFUSED_LIMITS = 9,
+};
+enum hp_rate { HP_RATE_OF_CLIENT, HP_RATE_OF_SERVICE, HP_RATES }; /* of model/limits.h, in the order of their asking */
 
 struct hp_rules {
     struct hp_address map_prefix[2]; /* by family, IPv4 first; host bits are zero */
     struct hp_address map_host[2];   /* ones where the host bits are */
     __u32 allowed[2];                /* by family, the network of clients that are let in, or HP_EVERYBODY */
     __u32 denied[2];                 /* likewise that of clients that are not, or HP_NOBODY */
+    __u32 per_second[HP_RATES];      /* flows that may begin; 0: as many as come */
     __u8 has_map[2];                 /* whether there is a prefix of the family */
     __u8 source;
     __u8 balance;
@@ -118,8 +127,20 @@ struct hp_counts {
     __u64 turn; /* of round robin */
     __u64 accepted[HP_PATHS];
     __u64 refused[HP_REFUSALS];
-    __u64 bytes[2]; /* of flows that are gone, by direction */
+    __u64 over[HP_RATES]; /* of those refused, whom which rate kept out */
+    __u64 bytes[2];       /* of flows that are gone, by direction */
     char name[HP_NAME];
+};
+
+/* What a rate counts: a client of a service, or with no address all of them. */
+struct hp_counted {
+    __u32 service;
+    struct hp_address client;
+};
+
+/* Of tokens, one for each flow that may begin; it holds those of a second. */
+struct hp_bucket {
+    __u64 full_at; /* ns of CLOCK_MONOTONIC_COARSE; once that is past, the bucket may as well be gone */
 };
 
 /* A backend of a service, and what came to it. */
@@ -275,7 +296,7 @@ HP_ASSERT_SIZE(hp_asked, 20);
 HP_ASSERT_SIZE(hp_endpoint, 28);
 HP_ASSERT_SIZE(hp_client, 20);
 HP_ASSERT_SIZE(hp_backend, 40);
-HP_ASSERT_SIZE(hp_rules, 84);
+HP_ASSERT_SIZE(hp_rules, 92);
 HP_ASSERT_SIZE(hp_place, 24);
 HP_ASSERT_SIZE(hp_network, 24);
 HP_ASSERT_SIZE(hp_ends, 36);

@@ -18,6 +18,7 @@
 #include <span>
 
 #include "base/freed.h"
+#include "engines/nft/frame.h"
 #include "engines/nft/table.h"
 
 namespace hairpin::nft {
@@ -42,20 +43,54 @@ std::optional<Attributes<size>> within(nlattr* outer) {
 
 uint64_t number(const nlattr* attribute) { return attribute ? be64toh(nla_get_u64(attribute)) : 0; }
 
-// A key is its fields one after the other, each in network order and filled up to four bytes. A mark is the kernel's
-// own number; one of a byte comes first in its four.
+constexpr size_t field = 4;
+
+// Takes fields off a key: they lie one after the other, each in network order and filled up to four bytes.
+class KeyReader {
+public:
+    KeyReader(std::span<const uint8_t> key, Family family) : left_(key), family_(family) {}
+
+    std::span<const uint8_t> next(size_t size = field) {
+        const auto bytes = left_.first(std::min(size, left_.size()));
+        left_ = left_.subspan(bytes.size());
+        return bytes;
+    }
+    Ip ip() {
+        return family_ == Family::v4 ? Ip::from_network(next(4).first<4>()) : Ip::from_network(next(16).first<16>());
+    }
+    uint16_t port() {
+        const auto bytes = next();
+        return static_cast<uint16_t>(bytes[0] << 8 | bytes[1]);
+    }
+    // The kernel's own number; one of a byte comes first.
+    uint32_t mark() {
+        uint32_t number = 0;
+        const auto bytes = next();
+        std::memcpy(&number, bytes.data(), bytes.size());
+        return number;
+    }
+
+private:
+    std::span<const uint8_t> left_;
+    Family family_;
+};
+
 std::optional<Count> count_with_key(std::span<const uint8_t> key) {
-    constexpr size_t field = 4;
+    constexpr size_t v4 = 4, v6 = 7, v4_and_backend = 5, v6_and_backend = 11;  // fields, of IPv6 four for an address
+    const size_t fields = (key.size() + field - 1) / field;
+    const bool and_backend = fields == v4_and_backend || fields == v6_and_backend;
+    if (!and_backend && fields != v4 && fields != v6) return std::nullopt;
+    KeyReader reader(key, fields == v4 || fields == v4_and_backend ? Family::v4 : Family::v6);
     Count count;
-    const bool v4 = key.size() <= 4 * field;
-    const size_t address = v4 ? 4 : 16;
-    if (key.size() < address + 2 * field) return std::nullopt;
-    count.endpoint.ip = v4 ? Ip::from_network(key.first<4>()) : Ip::from_network(key.first<16>());
-    key = key.subspan(address);
-    count.protocol = key[0] == IPPROTO_TCP ? Protocol::tcp : Protocol::udp;
-    count.endpoint.port = static_cast<uint16_t>(key[field] << 8 | key[field + 1]);
-    key = key.subspan(2 * field);
-    if (!key.empty()) std::memcpy(&count.mark, key.data(), std::min(key.size(), field));
+    count.endpoint.ip = reader.ip();
+    if (!and_backend) count.protocol = reader.next()[0] == IPPROTO_TCP ? Protocol::tcp : Protocol::udp;
+    count.endpoint.port = reader.port();
+    count.mark = reader.mark();
+    if (and_backend) {
+        count.protocol = protocol_marked(count.mark);
+        count.backend.ip = reader.ip();
+        count.backend.port = reader.port();
+    }
     return count;
 }
 

@@ -59,8 +59,8 @@ constexpr std::string_view family_frame = R"(
     set inside$4 { type $address; flags interval; }
     set ours$4 { type $address; }
     set private_backends$4 { type $address; }
-    set accepted$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
-    set counted_once$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size 4095; }
+    set accepted$4 { type $address . inet_service . mark . $address . inet_service; flags dynamic; size $counts; counter; }
+    set counted_once$4 { type $address . inet_service . mark . $address . inet_service; flags dynamic; size 4095; }
     set bytes$4 { type $address . inet_proto . inet_service . ct_dir; flags dynamic; size $both_ways; counter; }
     set refused$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
 
@@ -123,7 +123,7 @@ constexpr std::string_view exhausted_rules = R"(
         meta l4proto $proto ct original $ip daddr . meta l4proto . ct original proto-dst . ct reply $ip saddr . ct reply proto-src vmap @exhausted$4
 )";
 
-// $set: one that counts. $mark: " . NUMBER", or nothing. An endpoint gets its element when it is first counted.
+// $set: one that counts. $mark: " . NUMBER", or what else its keys end in. An element is made when it is first counted.
 constexpr std::string_view count_rules = R"(
         meta l4proto $proto add @$set { ct original $ip daddr . meta l4proto . ct original proto-dst$mark }
 )";
@@ -131,8 +131,8 @@ constexpr std::string_view count_rules = R"(
 // A packet cannot wait for memory, and now and then the kernel has none ready for the counter of a new element. The
 // flow that met this is remembered in a set that needs none.
 constexpr std::string_view accepted_rules = R"(
-        meta l4proto $proto add @$set { ct original $ip daddr . meta l4proto . ct original proto-dst$mark } return
-        meta l4proto $proto add @counted_once$4 { ct original $ip daddr . meta l4proto . ct original proto-dst$mark }
+        meta l4proto $proto add @$set { ct original $ip daddr . ct original proto-dst . $mark . $ip daddr . th dport } return
+        meta l4proto $proto add @counted_once$4 { ct original $ip daddr . ct original proto-dst . $mark . $ip daddr . th dport }
 )";
 constexpr std::string_view common_frame = R"(
     set outside { type ifname; }
@@ -256,8 +256,12 @@ static_assert(names_of<Refusal>.size() <= first_limit_mark);
 std::string counting_chains(Family family) {
     std::string text;
     for (const Path path : all_paths) {
-        text += chain(accepted_chain(path, family), for_protocols(accepted_rules, family, accepted_set(family),
-                                                                  fmt::format(" . {}", static_cast<int>(path))));
+        std::string rules;
+        for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+            rules += filled(accepted_rules, family, name(protocol), accepted_set(family),
+                            std::to_string(accepted_mark(path, protocol)));
+        }
+        text += chain(accepted_chain(path, family), rules);
     }
     text += chain(bytes_set(family), for_protocols(count_rules, family, bytes_set(family), " . ct direction"));
     for (const Refusal refusal : {Refusal::backend, Refusal::ports, Refusal::denied}) {
@@ -339,6 +343,17 @@ std::string frame_mark() {
 std::string for_family(std::string_view name, Family family) {
     return std::string(name) + (family == Family::v4 ? "4" : "6");
 }
+
+uint32_t accepted_mark(Path path, Protocol protocol) {
+    return static_cast<uint32_t>(path) << 1 | (protocol == Protocol::udp ? 1 : 0);
+}
+
+std::optional<Path> path_marked(uint32_t mark) {
+    if (mark >> 1 >= all_paths.size()) return std::nullopt;
+    return all_paths[mark >> 1];
+}
+
+Protocol protocol_marked(uint32_t mark) { return (mark & 1) != 0 ? Protocol::udp : Protocol::tcp; }
 
 std::string accepted_set(Family family) { return for_family("accepted", family); }
 

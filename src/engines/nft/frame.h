@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/flow.h"
 #include "model/ip.h"
 #include "model/limits.h"
 #include "model/path.h"
@@ -33,7 +34,12 @@ inline constexpr std::chrono::seconds time_after_reset{240};
 // The names of a map, set or chain in the frame.
 std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
 
-std::string accepted_set(Family family);  // counts the flows of each endpoint; mark: the Path they took
+// Counts the flows from each endpoint to each backend. nft(8) takes keys of five fields at most, so that one is the
+// mark of two: the path that they took, and their protocol.
+std::string accepted_set(Family family);
+uint32_t accepted_mark(Path path, Protocol protocol);
+std::optional<Path> path_marked(uint32_t mark);  // nothing: no mark of ours is so
+Protocol protocol_marked(uint32_t mark);
 // No counters: each element is a flow that `accepted_set` had no memory for.
 std::string counted_once_set(Family family);
 std::string bytes_set(Family family);  // counts the bytes of each endpoint; mark: the Direction they took

@@ -28,7 +28,6 @@
 #include "engines/nft/exhaustion.h"
 #include "engines/nft/frame.h"
 #include "engines/nft/hindrances.h"
-#include "engines/nft/limit_watch.h"
 #include "engines/nft/links.h"
 #include "engines/nft/netfilter.h"
 #include "engines/nft/ports.h"
@@ -103,7 +102,7 @@ private:
     bool told_of_loss_ = false;
     bool told_of_full_counts_ = false;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
-    LimitWatch limit_watch_{options_.on_event};
+    LimitWatch limit_watch_{refused_by_limits, options_.on_event};
 };
 
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
@@ -279,7 +278,7 @@ Result<std::vector<Count>> NftEngine::counts(const std::string& set, size_t most
     auto counts = read_counts(set);
     if (counts && counts->size() >= most && !std::exchange(told_of_full_counts_, true)) {
         options_.on_event(engine_warning(
-            fmt::format("the counters hold {} endpoints at most: those that come now are served, but their "
+            fmt::format("the counters hold {} endpoints and their backends at most: what comes now is served, but its "
                         "connections and bytes are not counted",
                         most_counts)));
     }
@@ -330,8 +329,8 @@ Result<Stats> NftEngine::stats() {
     const auto flows = accepted();
     if (!flows) return flows.error();
     for (const Count& count : *flows) {
-        ServiceStats* row = rows.find(count.protocol, count.endpoint);
-        if (row && count.mark < row->accepted.size()) row->accepted[count.mark] += count.packets;
+        const auto path = path_marked(count.mark);
+        if (path) rows.add_accepted(count.protocol, count.endpoint, count.backend, *path, count.packets);
     }
     const auto reviewed = conntrack_.review(Flows::translated, [&](const TrackedFlow& flow) {
         if (flow.translated && flow.alive) {

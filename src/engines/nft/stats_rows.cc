@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "engines/nft/counts.h"
+#include "engines/nft/frame.h"
 #include "model/listen_index.h"
 
 namespace hairpin::nft {
@@ -44,23 +46,56 @@ const Service* service_asked(const Desired& desired, const Desired* former, Prot
     return service || !former ? service : service_asked(*former, protocol, endpoint);
 }
 
+Result<LimitWatch::Refused> refused_by_limits(const Desired& desired) {
+    LimitWatch::Refused refused;
+    for (const Family family : all_families) {
+        const auto counts = read_counts(refused_set(family));
+        if (!counts) return counts.error();
+        for (const Count& count : *counts) {
+            const auto limit = limit_marked(count.mark);
+            if (!limit) continue;
+            if (const Service* service = service_asked(desired, count.protocol, count.endpoint)) {
+                refused[{service, *limit}] += count.packets;
+            }
+        }
+    }
+    return refused;
+}
+
 StatsRows::StatsRows(const Desired& desired, const Desired* former) : desired_(desired), former_(former) {
     for (const Service& service : desired.ruleset.services()) {
-        row_of_.emplace(service.name, stats_.services.size());
+        row_numbers_.emplace(service.name, stats_.services.size());
         stats_.services.push_back({.service = service.name});
     }
 }
 
 ServiceStats* StatsRows::find(Protocol protocol, const Endpoint& asked) {
     const Service* service = service_asked(desired_, former_, protocol, asked);
-    if (!service) return nullptr;
-    const auto [row, is_new] = row_of_.try_emplace(service->name, stats_.services.size());
-    if (is_new) stats_.services.push_back({.service = service->name});
-    return &stats_.services[row->second];
+    return service ? &row_of(*service) : nullptr;
+}
+
+ServiceStats& StatsRows::row_of(const Service& service) {
+    const auto [row, is_new] = row_numbers_.try_emplace(service.name, stats_.services.size());
+    if (is_new) stats_.services.push_back({.service = service.name});
+    return stats_.services[row->second];
+}
+
+void StatsRows::add_accepted(Protocol protocol, const Endpoint& asked, const Endpoint& backend, Path path,
+                             uint64_t flows) {
+    const Service* service = service_asked(desired_, former_, protocol, asked);
+    if (!service) return;
+    row_of(*service).accepted[static_cast<size_t>(path)] += flows;
+    const auto reached =
+        std::ranges::find_if(service->backends, [&](const Backend& b) { return b.endpoint.contains(backend); });
+    if (reached != service->backends.end()) came_[{service->name, reached->endpoint, path}] += flows;
 }
 
 Stats StatsRows::take() {
     std::vector<ServiceStats>& rows = stats_.services;
+    for (const auto& [place, flows] : came_) {
+        const auto& [service, backend, path] = place;
+        rows[row_numbers_.at(service)].backends.push_back({.backend = backend, .path = path, .accepted = flows});
+    }
     const auto gone = rows.begin() + static_cast<std::ptrdiff_t>(desired_.ruleset.services().size());
     rows.erase(std::remove_if(gone, rows.end(), [](const ServiceStats& row) { return row.active == 0; }), rows.end());
     return std::move(stats_);

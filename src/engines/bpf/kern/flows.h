@@ -10,8 +10,8 @@
  * is no beginning takes the mark back. */
 #pragma once
 
-#include "engines/bpf/kern/choose.h"
 #include "engines/bpf/kern/insert.h"
+#include "engines/bpf/kern/rates.h"
 
 #define HP_LOOPBACK 1   /* the index of `lo`, in every network namespace */
 #define HP_DRAWS 256    /* of ports at random, which find one soon as long as some are free; */
@@ -179,7 +179,7 @@ enum hp_opening {
 static __always_inline enum hp_opening hp_not_opened(struct hp_counts* counts, enum hp_refusal refusal, int begins) {
     if (!begins) return refusal == HP_REFUSED_MEMORY ? HP_IGNORED : HP_UNKNOWN;
     __sync_fetch_and_add(&counts->refused[refusal], 1);
-    return refusal == HP_REFUSED_DENIED || refusal == HP_REFUSED_BACKEND ? HP_NOT_SERVED : HP_NO_ROOM;
+    return refusal == HP_REFUSED_PORTS || refusal == HP_REFUSED_MEMORY ? HP_NO_ROOM : HP_NOT_SERVED;
 }
 
 static __always_inline void hp_count_accepted(struct hp_counts* counts, __u32 service, const struct hp_backend* backend,
@@ -209,6 +209,8 @@ HP_APART int hp_open(const struct hp_packet* packet, __u32 link, const struct hp
     if (link != HP_LOOPBACK && hp_lies_in(HP_OWN, &asked->source)) return HP_IGNORED; /* so is ours, from a wire */
     if (!hp_admits(rules, &asked->source)) return hp_not_opened(counts, HP_REFUSED_DENIED, begins);
     if (!endpoint->share.choices) return hp_not_opened(counts, HP_REFUSED_BACKEND, begins);
+    if (begins && !hp_is_within_rates(&asked->source, service, rules, counts))
+        return hp_not_opened(counts, HP_REFUSED_LIMITS, begins);
     const struct hp_share* share = hp_share_of(endpoint, &asked->source);
     if (!share->choices) return hp_not_opened(counts, HP_REFUSED_DENIED, begins);
     if (!begins && share->choices > 1 && rules->balance == HP_ROUND_ROBIN) return HP_UNKNOWN;

@@ -52,6 +52,7 @@ struct {
 
 /* Made by the daemon, counted up here. */
 HP_TABLE(hp_counts, __u32, struct hp_counts, HP_MOST_SERVICES);
+HP_TABLE(hp_buckets, struct hp_counted, struct hp_bucket, HP_MOST_BUCKETS); /* made here, swept by the daemon */
 HP_TABLE(hp_came_to, struct hp_place, struct hp_came, HP_MOST_BACKENDS);
 
 /* The flows; table.h. How many slots there are the daemon says when it makes them. */
