@@ -30,8 +30,7 @@ std::string escaped(CURL* curl, const std::string& text) {
 }
 
 constexpr long connect_ms = 2000;
-constexpr long silence_seconds = 10;     // a list may be long, and a reload that comes first, too
-constexpr long silence_of_streams = 60;  // whose gateway shows four times as often that it lives
+constexpr long silence_seconds = 10;  // a list may be long, and a reload that comes first, too
 constexpr size_t most_refusal = size_t{1024} * 1024;
 
 Error unreachable(const std::string& socket) {
@@ -205,14 +204,12 @@ Result<> ApiClient::follow(const std::string& path, const Query& query,
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, hear);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &heard);
     // By our own clock: libcurl takes some bytes now and then for none (CURLOPT_LOW_SPEED_LIMIT).
-    const auto is_silent = [&heard] {
-        return std::chrono::steady_clock::now() - heard.last >= std::chrono::seconds(silence_of_streams);
-    };
+    const auto is_silent = [&] { return std::chrono::steady_clock::now() - heard.last >= longest_silence; };
     const auto done = perform(
         curl.get(), [&] { return is_over() || is_silent(); }, descriptors);
-    if (!done && is_silent()) return failure(CURLE_OPERATION_TIMEDOUT, socket, silence_of_streams);
+    if (!done && is_silent()) return failure(CURLE_OPERATION_TIMEDOUT, socket, longest_silence.count());
     if (!done || *done == CURLE_WRITE_ERROR) return {};
-    if (*done != CURLE_OK) return failure(*done, socket, silence_of_streams);
+    if (*done != CURLE_OK) return failure(*done, socket, longest_silence.count());
     if (!comes_from_hairpin(curl.get())) return foreign(socket);
     if (heard.refusal.empty()) return {};
     return told_error(nlohmann::json::parse(heard.refusal, nullptr, false), socket);

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <chrono>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -18,9 +19,9 @@ class App;
 
 namespace hairpin {
 
-// Where it listens.
 struct ApiClient {
-    std::string socket;
+    std::string socket;                        // where it listens
+    std::chrono::seconds longest_silence{60};  // of a stream, whose gateway shows four times as often that it lives
 
     ApiClient();                     // where a daemon of this user would listen, or else the system's
     void add_socket(CLI::App& app);  // --socket PATH
@@ -40,7 +41,7 @@ struct ApiClient {
 
     // Reads an answer that goes on: `take` gets it piece by piece, and says whether to go on. Ends
     // where that ends, where `is_over` says so, which is asked whenever one of the descriptors has something to say, or
-    // where the gateway has been silent for longer than it ever is.
+    // where the gateway has been silent for too long.
     Result<> follow(const std::string& path, const Query& query,
                     const std::function<bool(std::string_view piece)>& take, const std::function<bool()>& is_over,
                     const std::vector<pollfd>& descriptors) const;

@@ -18,13 +18,17 @@ public:
 
     // The data of the events that are complete with these bytes.
     std::vector<std::string> take(std::string_view bytes);
-    bool is_too_long() const { return line_.size() + data_.size() > most; }
+    // Where a reader of these events goes on: the id of the last block that is complete and has one. Empty: none has.
+    const std::string& last_id() const { return last_id_; }
+    bool is_too_long() const { return line_.size() + data_.size() + id_.size() > most; }
 
 private:
     void take_line(std::vector<std::string>& events);
 
     std::string line_;
     std::string data_;  // of the event under way
+    std::string id_;    // likewise
+    std::string last_id_;
 };
 
 }  // namespace hairpin

@@ -87,15 +87,14 @@ private:
         for (const std::string& data : stream.take(bytes)) {
             if (!show(data)) return false;
         }
+        if (!stream.last_id().empty()) after_ = stream.last_id();
         if (stream.is_too_long()) failure_ = options_.api.other_version();
         return failure_.message.empty();
     }
 
     bool show(const std::string& data) {
         try {
-            const json event = json::parse(data);
-            after_ = std::to_string(event.at("number").get<uint64_t>());
-            return write_out(line_of(event, options_.json));
+            return write_out(line_of(json::parse(data), options_.json));
         } catch (const json::exception&) {
             failure_ = options_.api.other_version();
             return false;
@@ -125,7 +124,7 @@ private:
 
     const Options& options_;
     const Interruption interruption_;
-    std::string after_;
+    std::string after_;   // where the next question goes on; empty: all that are kept
     bool heard_ = false;  // the gateway has sent something
     bool lost_ = false;   // it has ended since
     Error failure_;       // for good; empty: none

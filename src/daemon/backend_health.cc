@@ -39,7 +39,7 @@ std::string_view state_of(Duty duty, const std::optional<health::Status>& known)
 
 }  // namespace
 
-Result<> BackendHealth::watch(const Desired& configured, Abilities abilities) {
+Result<> BackendHealth::watch(const Desired& configured, Abilities abilities, Events& events) {
     const std::vector<Service>& services = configured.ruleset.services();
     const bool any = std::ranges::any_of(services, [](const Service& service) { return bool(service.health); });
     if (!checker_ && any) {
@@ -52,15 +52,13 @@ Result<> BackendHealth::watch(const Desired& configured, Abilities abilities) {
         if (!started) return started.error();
         checker_ = *std::move(started);
     }
-    std::set<std::string> lacking;
+    Wrongs lacking;
     if (checker_) {
         checker_->watch(administration_.checked(services), [&](const Service& service, const Backend& backend) {
             return origin_of(service, backend, configured.topology, abilities, lacking);
         });
     }
-    for (const std::string& text : lacking) {
-        if (!lacking_.contains(text)) spdlog::warn(text);
-    }
+    for (const Event& event : wrong_check_events(lacking_, lacking)) events.tell(event);
     lacking_ = std::move(lacking);
     std::set<std::string, std::less<>> still;
     for (const Service& service : services) {
@@ -70,13 +68,18 @@ Result<> BackendHealth::watch(const Desired& configured, Abilities abilities) {
     return {};
 }
 
+void BackendHealth::stop() {
+    if (checker_) checker_->watch({});
+    panicking_.clear();
+}
+
 std::optional<CheckOrigin> BackendHealth::origin_of(const Service& service, const Backend& backend,
                                                     const Topology& topology, Abilities abilities,
-                                                    std::set<std::string>& lacking) const {
+                                                    Wrongs& lacking) const {
     if (service.health->via != CheckVia::endpoint) return std::nullopt;
     const auto origin = check_origin(service, topology, backend, abilities);
     if (origin) return *origin;
-    lacking.insert("service " + service.name + ": " + origin.error().message);
+    lacking.emplace("service " + service.name + ": " + origin.error().message, service.name);
     return std::nullopt;
 }
 

@@ -11,6 +11,7 @@
 
 #include "daemon/administration.h"
 #include "daemon/events.h"
+#include "daemon/serving_report.h"
 #include "engines/engine.h"
 #include "health/checker.h"
 #include "model/in_service.h"
@@ -27,8 +28,10 @@ public:
 
     // Checks the backends of these services from now on, and no others. What is known of a backend whose check stays
     // the same is kept; a new one is up until its first check fails. `abilities`: of the engine, by which clients come,
-    // for `via: endpoint`. Where the gateway has no address to ask from so, that is logged once.
-    Result<> watch(const Desired& configured, Abilities abilities);
+    // for `via: endpoint`; tells of each service where the gateway has no address to ask from so, and when that is
+    // over.
+    Result<> watch(const Desired& configured, Abilities abilities, Events& events);
+    void stop();  // checks none any more
 
     // Whether a backend may get new flows, for all that is known.
     bool is_up(const Service& service, const Backend& backend) const;
@@ -70,7 +73,7 @@ public:
 
 private:
     std::optional<CheckOrigin> origin_of(const Service& service, const Backend& backend, const Topology& topology,
-                                         Abilities abilities, std::set<std::string>& lacking) const;
+                                         Abilities abilities, Wrongs& lacking) const;
     nlohmann::ordered_json backends_of(const Service& service, const Service& serving) const;
     std::optional<health::Status> status(const Service& service, const Backend& backend) const;
     bool panics_now(const Service& service) const;
@@ -79,7 +82,7 @@ private:
     const Administration& administration_;
     std::atomic<bool> changed_ = false;
     std::set<std::string, std::less<>> panicking_;  // services
-    std::set<std::string> lacking_;                 // why checks do not come as clients do, as it has been logged
+    Wrongs lacking_;                                // why checks do not come as clients do, as it has been told
     std::unique_ptr<health::Checker> checker_;      // last: its thread uses what stands above
 };
 

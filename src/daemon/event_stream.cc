@@ -72,7 +72,8 @@ HttpResponse stream(const Events& events, uint64_t number) {
         number = event->number;  // not before: there may be no memory for the text
         return text;
     };
-    return {.content_type = "text/event-stream", .stream = HttpStream{.next = next, .heartbeat = ":\n\n"}};
+    return {.content_type = "text/event-stream",
+            .stream = HttpStream{.first = stream_text(number), .next = next, .heartbeat = ":\n\n"}};
 }
 
 }  // namespace

@@ -50,4 +50,6 @@ std::string stream_text(const NumberedEvent& event) {
                        to_json(event).dump(-1, ' ', false, ordered_json::error_handler_t::replace));
 }
 
+std::string stream_text(uint64_t number) { return fmt::format("id: {}\n\n", number); }
+
 }  // namespace hairpin

@@ -1,6 +1,7 @@
 // Events as the API tells them.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -15,5 +16,8 @@ nlohmann::ordered_json to_json(const NumberedEvent& numbered);
 
 // The same as an event of a text/event-stream (WHATWG HTML, 9.2): its number is the id, its kind the type.
 std::string stream_text(const NumberedEvent& event);
+
+// No event, but a number from which a reader can go on that has heard none.
+std::string stream_text(uint64_t number);
 
 }  // namespace hairpin

@@ -79,9 +79,9 @@ MHD_Response* HttpStreams::open(MHD_Connection* connection, HttpStream stream) {
     const auto here = std::ranges::count_if(readers_, [](const auto& reader) { return !has_closed(reader->socket); });
     if (static_cast<size_t>(here) >= most) return nullptr;
     const int socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    auto made = std::unique_ptr<Reader>(new Reader{*this, connection, socket, std::move(stream)});
+    auto made = std::make_unique<Reader>(Reader{*this, connection, socket, std::move(stream)});
     Reader* const reader = made.get();
-    reader->load(reader->stream.heartbeat);
+    reader->load(std::move(reader->stream.first));
     readers_.push_back(std::move(made));
     MHD_Response* response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, HttpStreamCallbacks::read,
                                                                reader, HttpStreamCallbacks::close);

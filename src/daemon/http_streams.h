@@ -16,11 +16,10 @@ namespace hairpin {
 
 // A body that comes in pieces, for as long as its reader stays.
 struct HttpStream {
+    std::string first;  // at once, so that a reader knows that it is heard; not empty
     // The next piece; empty: there is none yet. Any thread, one call at a time.
     std::function<std::string()> next;
-    // A piece without meaning: the first one, so that a reader knows that it is heard; and where nothing has come for
-    // long, to see whether that one lives.
-    std::string heartbeat;
+    std::string heartbeat;  // a piece without meaning, where nothing has come for long, to see whether that one lives
 };
 
 // The streams of one server. Any thread, but for open().

@@ -180,8 +180,8 @@ constexpr auto table = std::to_array<Operation>({
      event_failures,
      events,
      "an event each: its number is the `id`, its kind the `event`, and its `data` a line of JSON, as of the schema "
-     "Event; "
-     "a comment shows now and then that the gateway lives"},
+     "Event; first an `id` without one, the number after which this reader hears all; a comment shows now and then "
+     "that the gateway lives"},
     {"GET",
      "/v1/explain",
      "what would happen to a client's new flow, leg by leg, and why",

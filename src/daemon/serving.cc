@@ -74,7 +74,7 @@ Result<> Serving::begin(const Ruleset& written) {
     if (settings_.engine != automatic_engine) {
         if (auto begun = hairpin::begin(*engine_, desired_); !begun) return begun;
     }
-    if (auto watched = health_.watch(*configured_, engine_->abilities()); !watched) return watched;
+    if (auto watched = health_.watch(*configured_, engine_->abilities(), events_); !watched) return watched;
     for (const auto& [name, duty] : administration_.duties()) {  // whose time to leave begins anew
         const auto service = std::ranges::find(services(), name.service, &Service::name);
         departures_.follow(duty, name, *service, steady_clock::now());
@@ -337,7 +337,7 @@ void Serving::lead_on(const Desired& before) {
 }
 
 void Serving::check_health() {
-    const auto watched = health_.watch(*configured_, engine_->abilities());
+    const auto watched = health_.watch(*configured_, engine_->abilities(), events_);
     if (!watched) spdlog::warn(watched.error().message);
     health_.tell_what_is_over(services(), events_);
 }

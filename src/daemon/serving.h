@@ -62,7 +62,7 @@ public:
     void take_again();
 
     // No checks, and no new connections; live ones go on.
-    void stop_checking() { (void)health_.watch({}, {}); }
+    void stop_checking() { health_.stop(); }
     Result<> serve_nothing();
     uint64_t active();  // connections and sessions alive now
 

@@ -19,6 +19,20 @@ EventKind kind_of(Order order) {
     return EventKind::backend_enabled;
 }
 
+std::vector<Event> differences(const Wrongs& before, const Wrongs& now, EventKind begun, EventKind over) {
+    std::vector<Event> events;
+    for (const auto& [text, service] : now) {
+        if (before.contains(text)) continue;
+        events.push_back(
+            {.kind = begun, .level = Event::Level::warning, .message = "as things stand: " + text, .service = service});
+    }
+    for (const auto& [text, service] : before) {
+        if (now.contains(text)) continue;
+        events.push_back({.kind = over, .message = "no longer so: " + text, .service = service});
+    }
+    return events;
+}
+
 }  // namespace
 
 Event order_event(Order order, const ServiceBackend& name, Duty now, const std::string& who) {
@@ -69,19 +83,11 @@ Event restart_event() {
 }
 
 std::vector<Event> wrong_events(const Wrongs& before, const Wrongs& now) {
-    std::vector<Event> events;
-    for (const auto& [text, service] : now) {
-        if (before.contains(text)) continue;
-        events.push_back({.kind = EventKind::service_impaired,
-                          .level = Event::Level::warning,
-                          .message = "as things stand: " + text,
-                          .service = service});
-    }
-    for (const auto& [text, service] : before) {
-        if (now.contains(text)) continue;
-        events.push_back({.kind = EventKind::service_restored, .message = "no longer so: " + text, .service = service});
-    }
-    return events;
+    return differences(before, now, EventKind::service_impaired, EventKind::service_restored);
+}
+
+std::vector<Event> wrong_check_events(const Wrongs& before, const Wrongs& now) {
+    return differences(before, now, EventKind::checks_impaired, EventKind::checks_restored);
 }
 
 }  // namespace hairpin

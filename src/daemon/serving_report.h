@@ -30,5 +30,7 @@ Event restart_event();
 using Wrongs = std::map<std::string, std::string>;
 // An event for each that was not so before, and for each that is so no more.
 std::vector<Event> wrong_events(const Wrongs& before, const Wrongs& now);
+// Likewise, where it is the checks of its backends that do not come as they should.
+std::vector<Event> wrong_check_events(const Wrongs& before, const Wrongs& now);
 
 }  // namespace hairpin

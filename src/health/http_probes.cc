@@ -28,7 +28,8 @@ struct HttpProbes::Request {
     uint64_t number;
     Shared<HealthCheck> check;
     std::optional<CheckOrigin> origin;
-    int no_origin = 0;  // why it could not be asked from there
+    int no_origin = 0;       // why it could not be asked from there
+    bool under_way = false;  // its connection: what fails from then on is what came back
     std::unique_ptr<curl_slist, FreeList> connect_to;
     std::unique_ptr<CURL, Cleanup> easy;  // first to go: it uses the list
 
@@ -43,22 +44,26 @@ struct HttpProbes::Request {
         long error_number = 0;
         curl_easy_getinfo(easy.get(), CURLINFO_OS_ERRNO, &error_number);
         if (code == CURLE_OUT_OF_MEMORY) return Outcome::undecided("no memory");
-        if (no_origin != 0) return Outcome::undecided(describe_errno(no_origin));
+        if (no_origin != 0) return cannot_begin(no_origin);
         if (code == CURLE_COULDNT_CONNECT && error_number != 0) {
-            // From an origin it may be that alone which does not lead there.
-            if (origin && error_number == ENETUNREACH) return Outcome::undecided(describe_errno(ENETUNREACH));
-            return Outcome::of_errno(static_cast<int>(error_number));
+            const int why = static_cast<int>(error_number);
+            return under_way ? Outcome::of_errno(why) : cannot_begin(why);
         }
         return Outcome::failed(curl_easy_strerror(code));
     }
+    Outcome cannot_begin(int why) const { return Outcome::of_beginning(why, origin.has_value()); }
 };
 
 struct HttpProbes::Callbacks {
     // The status is known; nobody reads the rest.
     static size_t on_body(char* /*bytes*/, size_t /*size*/, size_t /*count*/, void* /*request*/) { return 0; }
 
-    static int on_socket(CURL* /*easy*/, curl_socket_t fd, int what, void* self, void* known) {
+    // A connection that connect() has refused to begin never gets here.
+    static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* known) {
         auto& probes = *static_cast<HttpProbes*>(self);
+        Request* request = nullptr;  // none: it is the library's own
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &request);
+        if (request) request->under_way = true;
         epoll_event event{};
         event.data.u64 = probes.mark_ | static_cast<uint64_t>(fd);
         if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) event.events |= EPOLLIN;

@@ -32,6 +32,9 @@ struct Outcome {
     static Outcome undecided(std::string reason) { return {Verdict::undecided, std::move(reason)}; }
     // The failure of a system call: the backend's, or want of descriptors, memory or ports here.
     static Outcome of_errno(int error_number);
+    // The same where the call would not even begin to ask: from an origin, it may be that alone which does not lead
+    // there, and nothing was learned of the backend.
+    static Outcome of_beginning(int error_number, bool from_origin);
 };
 
 // One thread, the checker's. Nothing here waits. Destroyed, it leaves neither a descriptor nor a process behind.

@@ -47,10 +47,7 @@ public:
     bool has_met() const override { return connected_; }
 
 private:
-    // From an origin it may be that alone which does not lead there.
-    Outcome cannot_begin(int error_number) const {
-        return origin_ ? Outcome::undecided(describe_errno(error_number)) : Outcome::of_errno(error_number);
-    }
+    Outcome cannot_begin(int error_number) const { return Outcome::of_beginning(error_number, origin_.has_value()); }
 
     // A new socket has room for all of it.
     std::optional<Outcome> say() {
@@ -98,6 +95,10 @@ Outcome Outcome::of_errno(int error_number) {
         default:
             return failed(in_lower_case(describe_errno(error_number)));
     }
+}
+
+Outcome Outcome::of_beginning(int error_number, bool from_origin) {
+    return from_origin ? undecided(describe_errno(error_number)) : of_errno(error_number);
 }
 
 Begun begin_socket_probe(const Target& target) {

@@ -37,6 +37,8 @@ enum class EventKind : uint8_t {
     panic_ended,
     service_impaired,
     service_restored,
+    checks_impaired,
+    checks_restored,
     limit_met,
     gap,
     // what is around
@@ -73,6 +75,8 @@ inline constexpr auto names_of<EventKind> = std::to_array<std::string_view>({"re
                                                                              "panic_ended",
                                                                              "service_impaired",
                                                                              "service_restored",
+                                                                             "checks_impaired",
+                                                                             "checks_restored",
                                                                              "limit_met",
                                                                              "gap",
                                                                              "link_served",

@@ -75,7 +75,7 @@ protected:
     // What curl hears, and goes on hearing: from here on, where `query` asks for what is to come.
     std::unique_ptr<lab::Process> follow(const std::string& query = "") const {
         auto reader = start(curl(query, {"-i"}));
-        EXPECT_TRUE(hears(*reader, "\r\n\r\n:\n")) << reader->output();
+        EXPECT_TRUE(hears(*reader, "\r\n\r\nid: ")) << reader->output();
         return reader;
     }
 
@@ -300,6 +300,37 @@ TEST_P(EventsOf, HoldUpNoStop) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, EventsOf, testing::ValuesIn(engine_names()),
+                         [](const auto& test) { return test.param; });
+
+// --- A gateway to which nothing happens
+
+class EventsOfNothing : public EventsOf {
+protected:
+    EventsOfNothing() : EventsOf("services: {web: {listen: \"1.0.0.1:80\", backends: \"10.0.0.2:80\"}}\n", {}) {}
+};
+
+// What comes between the death of one daemon, before its first event, and the first question to the next one.
+TEST_P(EventsOfNothing, AreMissedByAReaderWhoseGatewayIsKilledAndWhoHearsSo) {
+    const auto reader =
+        start({hairpin_binary(), "events", "-f", "--json", "--after", "last", "--socket", lab_.socket()});
+    std::vector<std::unique_ptr<lab::Process>> others;
+    for (int i = 0; i < 7; ++i) others.push_back(follow("?after=last"));
+    ASSERT_TRUE(wait_for([&] {
+        const Outcome one_more =
+            outcome_of(lab_->host("gateway"), curl("?after=last", {"-m", "1", "-w", "%{http_code}"}));
+        return one_more.output.ends_with("503");
+    })) << "the reader does not follow: "
+        << reader->output();
+    ASSERT_EQ(reader->output(), "");
+
+    lab_.kill_daemon();
+    EXPECT_TRUE(hears(*reader, "waiting for the next one")) << reader->output();
+    lab_.start_daemon();
+    EXPECT_TRUE(hears(*reader, R"("kind":"missed")")) << reader->output();
+    EXPECT_TRUE(hears(*reader, R"("kind":"ready")")) << reader->output();
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, EventsOfNothing, testing::ValuesIn(engine_names()),
                          [](const auto& test) { return test.param; });
 
 // --- A reader that is too slow

@@ -27,6 +27,17 @@ TEST(EventStream, GivesTheDataOfWhatIsComplete) {
     EXPECT_EQ(stream.take("\n\nevent: without data\n\n"), Texts{});
 }
 
+TEST(EventStream, KnowsWhereItGoesOn) {
+    EventStream stream;
+    EXPECT_EQ(stream.last_id(), "");
+    EXPECT_EQ(stream.take("id: 6\n\n"), Texts{});
+    EXPECT_EQ(stream.last_id(), "6") << "without an event";
+    EXPECT_EQ(stream.take("id: 7\nevent: ready\ndata: {}\n"), Texts{});
+    EXPECT_EQ(stream.last_id(), "6") << "that event may still break off";
+    EXPECT_EQ(stream.take("\n:\n\n"), Texts{"{}"});
+    EXPECT_EQ(stream.last_id(), "7");
+}
+
 TEST(EventStream, KnowsWhatIsNone) {
     EventStream stream;
     EXPECT_FALSE(stream.is_too_long());

@@ -25,8 +25,9 @@ protected:
         auto server = HttpServer::start(*std::move(listening), [this](const HttpRequest& request) {
             last_ = request;
             if (request.path != "/v1/stream") return HttpResponse{.body = "got " + request.body};
-            return HttpResponse{.content_type = "text/event-stream",
-                                .stream = HttpStream{.next = [this] { return next(); }, .heartbeat = ":\n\n"}};
+            return HttpResponse{
+                .content_type = "text/event-stream",
+                .stream = HttpStream{.first = "first.", .next = [this] { return next(); }, .heartbeat = ":\n\n"}};
         });
         ASSERT_TRUE(server) << server.error().message;
         server_ = *std::move(server);
@@ -112,7 +113,7 @@ TEST_F(Server, RefusesALargeBodyAndAsksNobody) {
 
 TEST_F(Server, SendsAStreamPieceByPiece) {
     const Fd client = reader();
-    const std::string begins = heard_by(client, ":\n\n");  // before there is anything to say
+    const std::string begins = heard_by(client, "first.");  // before there is anything to say
     EXPECT_EQ(begins.find("HTTP/1.1 200 OK\r\n"), 0u) << begins;
     EXPECT_NE(begins.find("Cache-Control: no-store\r\n"), std::string::npos) << begins;
     const std::string large(50'000, 'x');

@@ -90,11 +90,16 @@ TEST_F(Operations, TellOfEventsAsAListOrAsAStream) {
     const HttpResponse response = ask(again);
     EXPECT_EQ(response.content_type, "text/event-stream");
     ASSERT_TRUE(response.stream);
+    EXPECT_EQ(response.stream->first, "id: " + first + "\n\n") << "to go on from";
     EXPECT_EQ(response.stream->next().find("id: " + std::to_string(events_.last()) + "\nevent: reloaded\n"), 0u)
         << "the header overrules";
     EXPECT_EQ(response.stream->next(), "");
     events_.tell({.kind = EventKind::stopping});
     EXPECT_NE(response.stream->next().find("event: stopping"), std::string::npos);
+    again.last_event_id.clear();
+    EXPECT_EQ(ask(again).stream->first, "id: " + std::to_string(events_.last()) + "\n\n");
+    again.query.clear();
+    EXPECT_EQ(ask(again).stream->first, "id: " + std::to_string(events_.before_oldest()) + "\n\n");
 }
 
 TEST_F(Operations, RefuseToTellOfEventsAfterWhatIsNone) {

@@ -23,6 +23,20 @@ TEST(ServingReport, SaysOnceWhatIsWrongAndWhenThatIsOver) {
     EXPECT_EQ(over[0].message, "no longer so: service db: b");
 }
 
+TEST(ServingReport, SaysOnceThatChecksProveLessAndWhenThatIsOver) {
+    const Wrongs lacking = {{"service web: a", "web"}};
+    EXPECT_TRUE(wrong_check_events(lacking, lacking).empty());
+    const auto begun = wrong_check_events({}, lacking);
+    ASSERT_EQ(begun.size(), 1u);
+    EXPECT_EQ(begun[0].kind, EventKind::checks_impaired);
+    EXPECT_EQ(begun[0].level, Event::Level::warning);
+    EXPECT_EQ(begun[0].service, "web");
+    const auto over = wrong_check_events(lacking, {});
+    ASSERT_EQ(over.size(), 1u);
+    EXPECT_EQ(over[0].kind, EventKind::checks_restored);
+    EXPECT_EQ(over[0].message, "no longer so: service web: a");
+}
+
 TEST(ServingReport, SaysWhatBecameOfAChange) {
     const Event failed = outcome_event("a change of names", Error{"no memory"});
     EXPECT_EQ(failed.kind, EventKind::change_failed);
