@@ -31,7 +31,7 @@ int hp_leaves(__sk_buff* skb);
 int hp_in_driver(xdp_md* frame);
 int hp_insert(hp_direction direction);
 int hp_look_up(hp_request* request);
-int hp_remove(const hp_tuple* key, uint32_t now);
+int hp_remove(const hp_tuple* key, uint32_t began, uint32_t now);
 long host_update(host_table table, const void* key, const void* value, uint64_t flags);
 // The tables, by other names, since entries have some of these; what they look like is the affair of the programs.
 extern char endpoints_table asm("hp_endpoints");
@@ -148,20 +148,13 @@ private:
     size_t running_ = 0;
 };
 
-struct State {
-    std::map<const void*, HostTable> tables;
-    std::optional<Turns> turns;  // while processors do something at once
-    HostKernel::Routing routing;
+// What a processor is at.
+struct Processor {
     std::unique_ptr<char[]> memory;  // ends where the frame ends
     size_t size = 0;
     bool partial = false;
     bool in_driver = false;  // which program runs
     Verdict verdict;
-    uint64_t now = 1'000'000'000'000;
-    std::mt19937 random{1};
-    std::set<std::string> connections;  // of sockets of this machine, as the programs ask for them
-    bpf_sock socket{};
-    int sockets_held = 0;
 
     // As in the kernel, what follows the Ethernet header is aligned.
     static constexpr size_t pad = 2;
@@ -174,6 +167,20 @@ struct State {
     char* data() const { return memory.get() + pad; }
     std::string frame() const { return {data(), size}; }
     bool holds(uint32_t offset, size_t bytes) const { return offset <= size && bytes <= size - offset; }
+};
+
+struct State {
+    std::map<const void*, HostTable> tables;
+    std::optional<Turns> turns;              // while processors do something at once
+    std::map<size_t, Processor> processors;  // by number
+    HostKernel::Routing routing;
+    uint64_t now = 1'000'000'000'000;
+    std::mt19937 random{1};
+    std::set<std::string> connections;  // of sockets of this machine, as the programs ask for them
+    bpf_sock socket{};
+    int sockets_held = 0;
+
+    Processor& here() { return processors[turns ? turns->running() : 0]; }
 };
 std::unique_ptr<State> state;
 
@@ -216,29 +223,31 @@ Ip destination_of(const bpf_fib_lookup& asked) {
 
 __sk_buff context_of(int link) {
     __sk_buff skb{};
-    skb.len = static_cast<uint32_t>(state->size);
+    skb.len = static_cast<uint32_t>(state->here().size);
     skb.pkt_type = PACKET_HOST;
     skb.ifindex = static_cast<uint32_t>(link);
     skb.ingress_ifindex = skb.ifindex;
     uint16_t protocol = 0;
-    if (state->size >= ethernet) std::memcpy(&protocol, state->data() + ethernet - 2, sizeof protocol);
+    if (state->here().size >= ethernet) std::memcpy(&protocol, state->here().data() + ethernet - 2, sizeof protocol);
     skb.protocol = protocol;
     return skb;
 }
 
 Verdict concluded(bool sends, bool drops) {
-    Verdict verdict = sends ? state->verdict : Verdict{};
+    Verdict verdict = sends ? state->here().verdict : Verdict{};
     verdict.action = sends ? Verdict::Action::send : drops ? Verdict::Action::drop : Verdict::Action::pass;
-    verdict.frame = state->frame();
-    for (auto& [name, table] : state->tables) table.forget_removed();
+    verdict.frame = state->here().frame();
+    if (!state->turns) {
+        for (auto& [name, table] : state->tables) table.forget_removed();
+    }
     return verdict;
 }
 
 Verdict run_tc(int (*program)(__sk_buff*), int link, const std::string& frame, bool partial) {
-    state->hold(frame);
-    state->partial = partial;
-    state->in_driver = false;
-    state->verdict = {};
+    state->here().hold(frame);
+    state->here().partial = partial;
+    state->here().in_driver = false;
+    state->here().verdict = {};
     __sk_buff skb = context_of(link);
     const int action = program(&skb);
     return concluded(action == tc_redirect, action == tc_drop);
@@ -276,9 +285,9 @@ Verdict HostKernel::arrives(int link, const std::string& frame, bool partial) {
 Verdict HostKernel::leaves(int link, const std::string& frame) { return run_tc(hp_leaves, link, frame, false); }
 
 Verdict HostKernel::in_driver(int link, const std::string& frame) {
-    state->hold(frame);
-    state->in_driver = true;
-    state->verdict = {};
+    state->here().hold(frame);
+    state->here().in_driver = true;
+    state->here().verdict = {};
     xdp_md context{};
     context.ingress_ifindex = static_cast<uint32_t>(link);
     const int action = hp_in_driver(&context);
@@ -305,7 +314,10 @@ int HostKernel::insert(const hp_tuple& key, const hp_half& half) {
     return hp_insert(HP_TO_BACKEND);
 }
 
-void HostKernel::remove(const hp_tuple& key) { hp_remove(&key, static_cast<uint32_t>(state->now >> HP_TICK_BITS)); }
+void HostKernel::remove(const hp_tuple& key) {
+    const auto there = half(key);
+    if (there) hp_remove(&key, there->began, static_cast<uint32_t>(state->now >> HP_TICK_BITS));
+}
 
 std::set<uint32_t> HostKernel::slots_in_use() const {
     std::set<uint32_t> slots;
@@ -357,8 +369,8 @@ using hairpin::bpf::state;
 
 extern "C" {
 
-void* host_data() { return state->data(); }
-void* host_data_end() { return state->data() + state->size; }
+void* host_data() { return state->here().data(); }
+void* host_data_end() { return state->here().data() + state->here().size; }
 
 void host_turn() {
     if (state->turns) state->turns->pass_on();
@@ -398,14 +410,14 @@ uint64_t bpf_ktime_get_ns() { return state->now; }
 uint32_t bpf_get_prandom_u32() { return static_cast<uint32_t>(state->random()); }
 
 long bpf_redirect(uint32_t link, uint64_t flags) {
-    state->verdict.link = static_cast<int>(link);
-    state->verdict.inward = flags == BPF_F_INGRESS;
-    return state->in_driver ? XDP_REDIRECT : hairpin::bpf::tc_redirect;
+    state->here().verdict.link = static_cast<int>(link);
+    state->here().verdict.inward = flags == BPF_F_INGRESS;
+    return state->here().in_driver ? XDP_REDIRECT : hairpin::bpf::tc_redirect;
 }
 
 long bpf_redirect_neigh(uint32_t link, void*, int, uint64_t) {
-    state->verdict.link = static_cast<int>(link);
-    state->verdict.resolved = true;
+    state->here().verdict.link = static_cast<int>(link);
+    state->here().verdict.resolved = true;
     return hairpin::bpf::tc_redirect;
 }
 
@@ -435,45 +447,45 @@ long bpf_sk_release(void*) { return --state->sockets_held; }
 // net/core/filter.c and utils.c, where `from` is 0 and `to` a difference.
 long bpf_l4_csum_replace(void*, uint32_t offset, uint64_t, uint64_t to, uint64_t flags) {
     using namespace hairpin::bpf;
-    if (!state->holds(offset, sizeof(uint16_t))) return -EFAULT;
+    if (!state->here().holds(offset, sizeof(uint16_t))) return -EFAULT;
     uint16_t check = 0;
-    std::memcpy(&check, state->data() + offset, sizeof check);
+    std::memcpy(&check, state->here().data() + offset, sizeof check);
     const bool may_be_none = (flags & BPF_F_MARK_MANGLED_0) != 0;
     if (may_be_none && check == 0) return 0;
     const auto difference = static_cast<uint32_t>(to);
-    if (!state->partial) {
+    if (!state->here().partial) {
         check = static_cast<uint16_t>(~folded(added(difference, static_cast<uint16_t>(~check))));
     } else if ((flags & BPF_F_PSEUDO_HDR) != 0) {
         check = folded(added(difference, check));
     }
     if (may_be_none && check == 0) check = 0xffff;
-    std::memcpy(state->data() + offset, &check, sizeof check);
+    std::memcpy(state->here().data() + offset, &check, sizeof check);
     return 0;
 }
 
 // Nobody has summed up a whole packet here.
 int64_t bpf_csum_update(void*, uint32_t) { return -ENOTSUP; }
 
-long bpf_skb_pull_data(void*, uint32_t size) { return size <= state->size ? 0 : -ENOMEM; }
+long bpf_skb_pull_data(void*, uint32_t size) { return size <= state->here().size ? 0 : -ENOMEM; }
 
 long bpf_skb_load_bytes(const void*, uint32_t offset, void* to, uint32_t size) {
-    if (!state->holds(offset, size)) return -EFAULT;
-    std::memcpy(to, state->data() + offset, size);
+    if (!state->here().holds(offset, size)) return -EFAULT;
+    std::memcpy(to, state->here().data() + offset, size);
     return 0;
 }
 
 long bpf_skb_change_tail(void*, uint32_t size, uint64_t) {
-    std::string frame = state->frame();
+    std::string frame = state->here().frame();
     frame.resize(size);
-    state->hold(frame);
+    state->here().hold(frame);
     return 0;
 }
 
 long bpf_skb_adjust_room(void*, int32_t room, uint32_t, uint64_t) {
-    std::string frame = state->frame();
+    std::string frame = state->here().frame();
     if (room < 0 || frame.size() < hairpin::bpf::ethernet) return -EINVAL;
     frame.insert(hairpin::bpf::ethernet, static_cast<size_t>(room), '\0');
-    state->hold(frame);
+    state->here().hold(frame);
     return 0;
 }
 }

@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 7, /* of everything below */
+    HP_VERSION = 8, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
@@ -234,8 +234,8 @@ struct hp_draft {
         __u32 ports;
         __u32 start;
         __u32 now;
-        __u32 rested; /* ticks, of the flow that has ended the longest ago of those met, */
-        __be16 ended; /* and its port; 0: none was met */
+        __s32 silence; /* ticks, of the one of the flows met that have ended that has been silent the longest, */
+        __be16 ended;  /* and its port; 0: none was met */
         int failed;
         struct hp_tuple reversed; /* the other key of that flow: it does not fit on the stack either */
     } search;                     /* for a source port */

@@ -2,8 +2,8 @@
  *
  * Theory of operation. The half to the client is made first, for its key is the reservation of the source port: only
  * one processor can make it. Then the half to the backend; where another processor was quicker with the same client's
- * packet, ours is taken back and theirs holds. Halves are never evicted. They rest until the daemon sweeps them, but
- * for a flow that has ended and is begun anew.
+ * packet, ours is taken back and theirs holds. Live halves are never evicted. They rest until the daemon sweeps
+ * them, but for those of a flow that has ended and is begun anew, or whose port another one needs.
  *
  * A half is `closed` once a reset or the FIN of both sides was seen. The rare packets that say so mark both halves, so
  * that either tells. A reset may be forged, and then its receiver ignores it (RFC 5961); so what comes after one that
@@ -16,8 +16,9 @@
 #define HP_LOOPBACK 1   /* the index of `lo`, in every network namespace */
 #define HP_DRAWS 256    /* of ports at random, which find one soon as long as some are free; */
 #define HP_IN_A_ROW 256 /* and after those from a random one on, so that of few the last is found */
-#define HP_ENOUGH 32    /* tries, where one met a port whose flow has ended */
-#define HP_ROUNDS 4     /* where another processor took that as well */
+#define HP_ENOUGH 32    /* tries, where one met a port whose flow has ended, */
+#define HP_LONG_SILENCE (1000000000 >> HP_TICK_BITS) /* and is silent for so many ticks */
+#define HP_ROUNDS 4                                  /* where another processor took that one */
 
 static __always_inline struct hp_settings* hp_told(void) {
     const __u32 zero = 0;
@@ -91,29 +92,47 @@ static __always_inline void hp_count_ended(const struct hp_half* half) {
     if (counts) __sync_fetch_and_add(&counts->bytes[half->direction & 1], half->bytes);
 }
 
-/* Both halves of a flow, by the key of either. The half to the client goes last: it holds the port. `reversed`: gets
- * the other key. */
-static __always_inline void hp_forget_both(const struct hp_tuple* key, const struct hp_half* half, __u32 now,
-                                           struct hp_tuple* reversed) {
+/* A half that is this one still, and not another one's by now. */
+static __always_inline int hp_end(const struct hp_tuple* key, const struct hp_half* half, __u32 began, __u32 now) {
+    if (!hp_remove(key, began, now)) return 0;
+    hp_count_ended(half);
+    return 1;
+}
+
+/* Both halves of a flow, by the key of either; whether that one was taken away here. The half to the client goes last:
+ * it holds the port. `reversed`: gets the other key. */
+static __always_inline int hp_end_both(const struct hp_tuple* key, const struct hp_half* half, __u32 now,
+                                       struct hp_tuple* reversed) {
+    const __u32 began = half->began;
     const int to_backend = half->direction == HP_TO_BACKEND;
     const struct hp_half* other = hp_other_at(key, half, reversed);
-    hp_count_ended(half);
-    if (other) hp_count_ended(other);
-    if (to_backend || !other) hp_remove(key, now);
-    if (other) hp_remove(reversed, now);
-    if (other && !to_backend) hp_remove(key, now);
+    if (!other) return hp_end(key, half, began, now);
+    if (!to_backend) {
+        hp_end(reversed, other, other->began, now);
+        return hp_end(key, half, began, now);
+    }
+    const int ended = hp_end(key, half, began, now);
+    hp_end(reversed, other, other->began, now);
+    return ended;
 }
 
 HP_APART int hp_forget(const struct hp_tuple* key, const struct hp_half* half, __u32 now) {
     if (!key || !half) return 0;
     struct hp_tuple reversed;
-    hp_forget_both(key, half, now, &reversed);
+    hp_end_both(key, half, now, &reversed);
     return 0;
 }
 
 static __always_inline void hp_draft_port(struct hp_drafted* back, __be16 port) {
     back->key.destination_port = port;
     back->half.ports_changed = hp_fold16(hp_ports_change(&back->key, &back->half.translated));
+}
+
+/* For how long neither side of a flow has been heard, in ticks; negative where another processor's clock is ahead. */
+static __always_inline __s32 hp_silence(const struct hp_half* half, const struct hp_half* other, __u32 now) {
+    const __s32 of_one = (__s32)(now - half->seen);
+    const __s32 of_other = other ? (__s32)(now - other->seen) : of_one;
+    return of_one < of_other ? of_one : of_other;
 }
 
 /* Tries one port. In a loop of the kernel's, for the verifier would walk through one of ours. */
@@ -129,15 +148,18 @@ static long hp_try_port(__u32 number, void* unused) {
     search->failed = hp_insert(HP_TO_CLIENT);
     if (search->failed != HP_TAKEN) return 1;
     const struct hp_half* there = hp_find(&back->key);
-    if (there && hp_closed(there) && search->now - there->seen >= search->rested) {
-        search->rested = search->now - there->seen;
-        search->ended = back->key.destination_port;
+    if (there && hp_closed(there)) {
+        const __s32 silence = hp_silence(there, hp_other_at(&back->key, there, &search->reversed), search->now);
+        if (silence > search->silence) {
+            search->silence = silence;
+            search->ended = back->key.destination_port;
+        }
     }
-    return number >= HP_ENOUGH && search->ended;
+    return number >= HP_ENOUGH && search->silence >= HP_LONG_SILENCE;
 }
 
-/* A free port, or else that of a flow that has ended: it would rest for minutes yet (RFC 7857 2.2), but whoever begins
- * needs it now (RFC 6191). */
+/* A free port, or else that of a flow that has ended, the one of those met that has been silent the longest: it would
+ * rest for minutes yet (RFC 7857 2.2), but whoever begins needs it now (RFC 6191). */
 HP_APART int hp_find_port(__u32 now) {
     const __u32 zero = 0;
     struct hp_draft* draft = bpf_map_lookup_elem(&hp_drafts, &zero);
@@ -150,13 +172,13 @@ HP_APART int hp_find_port(__u32 now) {
     search->now = now;
     for (int i = 0; i < HP_ROUNDS; ++i) {
         search->start = bpf_get_prandom_u32();
-        search->rested = 0;
+        search->silence = HP_RESTS;
         search->ended = 0;
         bpf_loop(HP_DRAWS + HP_IN_A_ROW, hp_try_port, 0, 0);
         if (search->failed != HP_TAKEN || !search->ended) break;
         hp_draft_port(back, search->ended);
         const struct hp_half* there = hp_find(&back->key);
-        if (there && hp_closed(there)) hp_forget_both(&back->key, there, now, &search->reversed);
+        if (!there || !hp_closed(there) || !hp_end_both(&back->key, there, now, &search->reversed)) continue;
         search->failed = hp_insert(HP_TO_CLIENT);
         if (search->failed != HP_TAKEN) break;
     }
@@ -177,8 +199,7 @@ static __always_inline int hp_keep_port(struct hp_drafted* back, __u32 now) {
                          there->translated.source_port == to->source_port;
         return same ? 0 : HP_TAKEN;
     }
-    if (there) hp_count_ended(there);
-    hp_remove(&back->key, now);
+    if (there) hp_end(&back->key, there, there->began, now);
     return hp_insert(HP_TO_CLIENT);
 }
 
@@ -305,7 +326,7 @@ HP_APART int hp_enter(void) {
     forth->translated.destination_port = back->source_port;
     hp_fill_half(forth, asked, 0, now);
     const int lost = hp_insert(HP_TO_BACKEND);
-    if (lost && !hp_leads_to(asked, back)) hp_remove(back, now);
+    if (lost && !hp_leads_to(asked, back)) hp_remove(back, draft->half[HP_TO_CLIENT].half.began, now);
     if (lost == HP_TAKEN) return HP_OPENED;
     const __u32 service = forth->service;
     struct hp_counts* counts = bpf_map_lookup_elem(&hp_counts, &service);

@@ -7,7 +7,7 @@
 #define HP_FULL -7   /* E2BIG */
 
 #define HP_RESTS 3  /* ticks: longer than any packet takes */
-#define HP_RIVALS 4 /* as many halves of one key as are beaten in a row */
+#define HP_RIVALS 8 /* as many halves of one key as are beaten in a row */
 
 static __always_inline int hp_claim(struct hp_slot* slot, __u32 now) {
     const __u32 state = slot->state;
@@ -82,17 +82,19 @@ HP_APART int hp_insert(enum hp_direction direction) {
     }
     if (own->around >= HP_MANY_BEYOND) return HP_FULL;
     __sync_fetch_and_add(&own->around, HP_ONE_BEYOND); /* first, so that it is never missed */
-    long failed = bpf_map_update_elem(&hp_beyond, key, half, BPF_NOEXIST);
-    if (!failed && !hp_prevails(key, HP_BEYOND)) {
-        bpf_map_delete_elem(&hp_beyond, key);
-        failed = HP_TAKEN;
+    const long failed = bpf_map_update_elem(&hp_beyond, key, half, BPF_NOEXIST);
+    if (failed) {
+        __sync_fetch_and_sub(&own->around, HP_ONE_BEYOND);
+        return (int)failed;
     }
-    if (failed) __sync_fetch_and_sub(&own->around, HP_ONE_BEYOND);
-    return (int)failed;
+    const __u32 around = __sync_fetch_and_or(&own->around, 0); /* orders that, and the search after it */
+    if (around && hp_prevails(key, HP_BEYOND)) return 0;
+    if (!bpf_map_delete_elem(&hp_beyond, key)) __sync_fetch_and_sub(&own->around, HP_ONE_BEYOND);
+    return HP_TAKEN;
 }
 
-/* One that is gone is as good. */
-HP_APART int hp_remove(const struct hp_tuple* key, __u32 now) {
+/* The half of a key that began then. 1: it was taken away here; 0: it is gone, or another one has its place by now. */
+HP_APART int hp_remove(const struct hp_tuple* key, __u32 began, __u32 now) {
     const struct hp_hashing* how = hp_how_to_hash();
     if (!key || !how) return 0;
     const __u32 home = hp_home(key, how);
@@ -101,15 +103,17 @@ HP_APART int hp_remove(const struct hp_tuple* key, __u32 now) {
     if (!own || index == HP_NOWHERE) return 0;
     if (index == HP_BEYOND) {
         const struct hp_tuple copy = *key;
-        if (!bpf_map_delete_elem(&hp_beyond, &copy)) __sync_fetch_and_sub(&own->around, HP_ONE_BEYOND);
-        return 0;
+        const struct hp_half* half = bpf_map_lookup_elem(&hp_beyond, &copy);
+        if (!half || half->began != began || bpf_map_delete_elem(&hp_beyond, &copy)) return 0;
+        __sync_fetch_and_sub(&own->around, HP_ONE_BEYOND);
+        return 1;
     }
     struct hp_slot* slot = hp_slot_at(index);
     if (!slot || !__sync_bool_compare_and_swap(&slot->state, HP_LIVE, HP_BUSY)) return 0;
-    if (hp_same_tuple(&slot->key, key)) {
+    if (slot->half.began == began && hp_same_tuple(&slot->key, key)) {
         hp_vacate(own, home, slot, index, how->slots, now);
-    } else { /* it has changed hands meanwhile */
-        __sync_lock_test_and_set(&slot->state, HP_LIVE);
+        return 1;
     }
+    __sync_lock_test_and_set(&slot->state, HP_LIVE); /* it has changed hands meanwhile */
     return 0;
 }

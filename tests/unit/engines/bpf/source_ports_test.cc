@@ -1,6 +1,8 @@
 // Which source ports the kernel's half gives to flows whose source it translates.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "host_kernel.h"
 #include "support/gate.h"
 #include "support/packet.h"
@@ -9,15 +11,16 @@
 namespace hairpin::bpf {
 namespace {
 
+constexpr int ext = 2;
 constexpr int inside = 3;
 
-HostKernel serving(PortRange ports) {
+HostKernel serving(PortRange ports, uint32_t slots = HP_FEWEST_SLOTS) {
     Compiler compiler(0);
     const Tables tables =
         compiler.compile({Ruleset({service("web", {"1.0.0.1:80"}, {"10.0.0.2:8080"})}), two_legged().topology()}, ports,
                          [](const Service&) { return 0U; });
     return HostKernel(
-        tables, 1, [](const Ip&) { return HostKernel::Route{inside}; }, HP_FEWEST_SLOTS);
+        tables, 1, [](const Ip&) { return HostKernel::Route{inside}; }, slots);
 }
 
 // How many of so many flows of a peer on the backend's wire find a port.
@@ -44,13 +47,52 @@ TEST(BpfSourcePorts, OfFlowsThatHaveEndedAreGivenOutWhereNoneIsFree) {
     ASSERT_EQ(served(kernel, 21), 20);
     // The client of the first ends its connection.
     const Endpoint first{ip("10.0.0.50"), 1024};
-    kernel.pass_time(std::chrono::seconds(1));
     kernel.arrives(inside, frame_of(tcp_packet(first, endpoint("1.0.0.1:80"), {.rst = true})));
+    EXPECT_EQ(served(kernel, 5, 2000), 0) << "it was heard just now";
+    kernel.pass_time(std::chrono::seconds(1));
     EXPECT_EQ(served(kernel, 30, 3000), 1) << "live ones keep theirs";
     const Endpoint next{ip("10.0.0.50"), 3000};
     const auto half = kernel.half(tuple_of({Protocol::tcp, next, endpoint("1.0.0.1:80")}));
     ASSERT_TRUE(half);
     EXPECT_FALSE(kernel.half(tuple_of({Protocol::tcp, first, endpoint("1.0.0.1:80")}))) << "both halves went";
+}
+
+// Two clients, and two processors that find the same one.
+TEST(BpfSourcePorts, OfAFlowThatHasEndedGoesToOneOfThoseWhoNeedItAtOnce) {
+    for (uint32_t seed = 0; seed < 100; ++seed) {
+        auto kernel = serving({40'000, 40'000}, 64);
+        ASSERT_EQ(served(kernel, 1), 1);
+        kernel.arrives(inside, frame_of(tcp_packet({ip("10.0.0.50"), 1024}, endpoint("1.0.0.1:80"), {.rst = true})));
+        kernel.pass_time(std::chrono::seconds(1));
+        std::array<int, 2> count{};
+        HostKernel::at_once({[&] { count[0] = served(kernel, 1, 3000); }, [&] { count[1] = served(kernel, 1, 3001); }},
+                            seed);
+        ASSERT_EQ(count[0] + count[1], 1) << "seed " << seed;
+        const Endpoint client{ip("10.0.0.50"), static_cast<uint16_t>(count[0] == 1 ? 3000 : 3001)};
+        const auto answer = kernel.arrives(
+            inside, frame_of(tcp_packet(endpoint("10.0.0.2:8080"), endpoint("1.0.0.1:40000"), {.acknowledged = 1})));
+        ASSERT_EQ(packet_in(answer.frame).to, client) << "seed " << seed;
+        ASSERT_EQ(kernel.slots_in_use().size(), 2) << "seed " << seed;
+    }
+}
+
+// A resolver's two first datagrams, or a SYN that comes twice.
+TEST(BpfSourcePorts, OfOneFlowIsOneThoughTwoPacketsBeginItAtOnce) {
+    for (uint32_t seed = 0; seed < 100; ++seed) {
+        auto kernel = serving({40'000, 49'999}, 64);
+        for (const char* client : {"10.0.0.50:2000", "1.0.0.100:2000"}) {  // whose port is another, and is kept
+            std::array<Endpoint, 2> source;
+            const auto begin = [&](size_t processor) {
+                const auto frame = frame_of(tcp_packet(endpoint(client), endpoint("1.0.0.1:80"), {.syn = true}));
+                const Packet sent = packet_in(kernel.arrives(client[1] == '0' ? inside : ext, frame).frame);
+                if (sent.to == endpoint("10.0.0.2:8080")) source.at(processor) = sent.from;
+            };
+            HostKernel::at_once({[&] { begin(0); }, [&] { begin(1); }}, seed);
+            ASSERT_NE(source[0].port, 0) << client << ", seed " << seed;
+            ASSERT_EQ(source[0], source[1]) << client << ", seed " << seed;
+        }
+        ASSERT_EQ(kernel.slots_in_use().size(), 4) << "seed " << seed;
+    }
 }
 
 TEST(BpfSourcePorts, AreUsedToTheLast) {
