@@ -172,7 +172,7 @@ HP_APART int hp_find_port(__u32 now) {
     search->now = now;
     for (int i = 0; i < HP_ROUNDS; ++i) {
         search->start = bpf_get_prandom_u32();
-        search->silence = HP_RESTS;
+        search->silence = -1;
         search->ended = 0;
         bpf_loop(HP_DRAWS + HP_IN_A_ROW, hp_try_port, 0, 0);
         if (search->failed != HP_TAKEN || !search->ended) break;

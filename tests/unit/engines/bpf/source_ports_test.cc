@@ -45,16 +45,20 @@ TEST(BpfSourcePorts, AreFoundWhereOneInTwentyIsFree) {
 TEST(BpfSourcePorts, OfFlowsThatHaveEndedAreGivenOutWhereNoneIsFree) {
     auto kernel = serving({40'000, 40'019});
     ASSERT_EQ(served(kernel, 21), 20);
-    // The client of the first ends its connection.
-    const Endpoint first{ip("10.0.0.50"), 1024};
-    kernel.arrives(inside, frame_of(tcp_packet(first, endpoint("1.0.0.1:80"), {.rst = true})));
-    EXPECT_EQ(served(kernel, 5, 2000), 0) << "it was heard just now";
-    kernel.pass_time(std::chrono::seconds(1));
-    EXPECT_EQ(served(kernel, 30, 3000), 1) << "live ones keep theirs";
-    const Endpoint next{ip("10.0.0.50"), 3000};
-    const auto half = kernel.half(tuple_of({Protocol::tcp, next, endpoint("1.0.0.1:80")}));
-    ASSERT_TRUE(half);
-    EXPECT_FALSE(kernel.half(tuple_of({Protocol::tcp, first, endpoint("1.0.0.1:80")}))) << "both halves went";
+    const auto lives = [&](uint16_t client) {
+        return kernel.half(tuple_of({Protocol::tcp, {ip("10.0.0.50"), client}, endpoint("1.0.0.1:80")})).has_value();
+    };
+    for (const uint16_t client : {uint16_t{1025}, uint16_t{1024}}) {
+        kernel.pass_time(std::chrono::seconds(1));
+        kernel.arrives(inside, frame_of(tcp_packet({ip("10.0.0.50"), client}, endpoint("1.0.0.1:80"), {.rst = true})));
+    }
+    EXPECT_EQ(served(kernel, 1, 3000), 1);
+    EXPECT_FALSE(lives(1025)) << "the one that has been silent the longest";
+    EXPECT_TRUE(lives(1024));
+    EXPECT_EQ(served(kernel, 30, 3001), 1) << "those that have not ended keep theirs";
+    EXPECT_FALSE(lives(1024));
+    EXPECT_TRUE(lives(3000) && lives(3001) && lives(1026));
+    EXPECT_EQ(kernel.slots_in_use().size(), 40) << "both halves go";
 }
 
 // Two clients, and two processors that find the same one.
