@@ -134,8 +134,8 @@ ordered_json stats() {
                                       {"bytes_to_backends", number("payload; of engines in the kernel, with headers")},
                                       {"bytes_to_clients", number("likewise")},
                                       {"backends", list_of(backend,
-                                                           "that something came to; but with nft, from 0 once "
-                                                           "they were out of service")}}),
+                                                           "that something came to; counted anew after they were "
+                                                           "out of service, except with nft")}}),
                               "those that are served, then those served no more of which something lives")}});
 }
 

@@ -86,11 +86,11 @@ ClientMetric histogram_of(Labels labels, const Durations& durations) {
     return metric;
 }
 
-// What came to each backend, of engines that tell.
+// What came to each backend.
 void add_what_came(const Stats& stats, std::vector<MetricFamily>& all) {
-    auto accepted =
-        counter("hairpin_backend_flows_accepted_total",
-                "Connections and sessions that reached the backend, from 0 once it was out of service (not with nft).");
+    auto accepted = counter(
+        "hairpin_backend_flows_accepted_total",
+        "Connections and sessions that reached the backend; anew after it was out of service, except with nft.");
     MetricFamily took{"hairpin_backend_connect_duration_seconds",
                       "How long the backend took to accept a connection of the gateway's, over TCP.",
                       MetricType::Histogram,

@@ -346,8 +346,7 @@ void BpfEngine::tend() {
     if (!kernel_) return;
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
     sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.idle_timeout(slot); });
-    if (!desired_) return;
-    limit_watch_.tend(*desired_);
+    if (desired_) limit_watch_.tend(*desired_);
 }
 
 Result<> BpfEngine::clear() {
