@@ -37,6 +37,7 @@ lab::Plan network(Contestant contestant) {
     plan.hosts = {gateway, host("client", lab::ext, "1.0.0.100", 24, "1.0.0.1"),
                   host("server1", lab::inside, "10.0.0.2", 16, "10.0.0.1"),
                   host("server2", lab::inside, "10.0.0.3", 16, "10.0.0.1")};
+    plan.topology = Topology({lab::ext, lab::inside}, gateway.addresses, gateway.routes);
     if (contestant == Contestant::routed) {
         add_detour(plan.hosts[2], backend_bulk.ip);
         add_detour(plan.hosts[3], backend_requests.ip);
