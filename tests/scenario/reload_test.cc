@@ -1,11 +1,14 @@
 // Reloads: whoever asks with `hairpin reload` hears what became of it, and no client notices.
 //
 //   client 1.0.0.100 ── 1.0.0.1 gateway 10.0.0.1 ── server1 10.0.0.2
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <future>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "support/binary.h"
@@ -87,49 +90,70 @@ std::chrono::milliseconds longest_stall(const Fd& connection, const std::atomic<
     return std::chrono::duration_cast<std::chrono::milliseconds>(longest);
 }
 
-// New connections one after the other and a live one, while something happens: what became of them.
+// New connections one after the other and a live one, of each host, while something happens: what became of them.
 struct Witness {
-    size_t connections = 0;
+    size_t connections = 0;  // of the host that made the fewest
     size_t failures = 0;
     std::string first_failure;
     std::chrono::milliseconds stall{0};
 };
-Witness while_doing(const lab::Host& client, const Endpoint& service, const Fd& live,
-                    const std::function<void()>& work) {
+struct Caller {
+    const lab::Host& host;
+    Fd live;
+};
+Witness while_doing(const std::vector<Caller>& callers, const Endpoint& service, const std::function<void()>& work) {
     std::atomic<bool> over = false;
-    Witness seen;
-    auto stall = std::async(std::launch::async, [&] { return longest_stall(live, over); });
-    auto load = std::async(std::launch::async, [&] {
-        while (!over) {
-            const Tally tally = churn(client, service, std::chrono::steady_clock::now(), 1);
-            seen.connections += tally.by_slice.front();
-            if (seen.failures == 0) seen.first_failure = tally.first_failure;
-            seen.failures += tally.failures;
-        }
-    });
+    std::vector<std::future<std::chrono::milliseconds>> stalls;
+    std::vector<std::unique_ptr<Churn>> loads;
+    for (const Caller& caller : callers) {
+        stalls.push_back(std::async(std::launch::async, [&] { return longest_stall(caller.live, over); }));
+        loads.push_back(std::make_unique<Churn>(caller.host, service));
+    }
     work();
     over = true;
-    load.get();
-    seen.stall = stall.get();
+    Witness seen;
+    seen.connections = std::numeric_limits<size_t>::max();
+    for (const auto& load : loads) {
+        const Tally tally = load->stop();
+        seen.connections = std::min(seen.connections, tally.answered);
+        if (seen.failures == 0) seen.first_failure = tally.first_failure;
+        seen.failures += tally.failures;
+    }
+    for (auto& stall : stalls) seen.stall = std::max(seen.stall, stall.get());
     return seen;
 }
 
-class Reload : public testing::TestWithParam<std::string> {};
+// How it goes while nothing happens: what the rest is compared with.
+Witness while_resting(const std::vector<Caller>& callers, const Endpoint& service) {
+    return while_doing(callers, service, [] {
+        const auto end = std::chrono::steady_clock::now() + 1s;
+        wait_for([&] { return std::chrono::steady_clock::now() >= end; });
+    });
+}
+
+class Reload : public testing::TestWithParam<std::string> {
+protected:
+    // From outside, and hairpinned.
+    static std::vector<Caller> callers_of(const TestLab& lab, const Endpoint& service) {
+        std::vector<Caller> callers;
+        for (const char* name : {"client", "peer"}) {
+            callers.push_back({lab->host(name), dial(lab->host(name), service)});
+            EXPECT_TRUE(callers.back().live) << name << ": " << strerror(errno);
+        }
+        return callers;
+    }
+};
 
 TEST_P(Reload, AHundredTimesAtFullRateFailsNoConnectionAndStallsNoLiveOne) {
     const TestLab lab(one, GetParam(), TestLab::Backends::none);
     ASSERT_TRUE(lab);
     const EchoServer server(lab->host("server1"), at("10.0.0.2:12345"));
-    const lab::Host& client = lab->host("client");
-    const Fd live = dial(client, at("1.0.0.1:1234"));
-    ASSERT_TRUE(live);
+    const Endpoint service = at("1.0.0.1:1234");
+    const std::vector<Caller> callers = callers_of(lab, service);
 
-    const Witness before = while_doing(client, at("1.0.0.1:1234"), live, [&] {
-        const auto end = std::chrono::steady_clock::now() + 1s;
-        wait_for([&] { return std::chrono::steady_clock::now() >= end; });
-    });
+    const Witness before = while_resting(callers, service);
     const auto began = std::chrono::steady_clock::now();
-    const Witness during = while_doing(client, at("1.0.0.1:1234"), live, [&] {
+    const Witness during = while_doing(callers, service, [&] {
         for (int i = 0; i < 50; ++i) {
             ASSERT_TRUE(lab.reload(two));
             ASSERT_TRUE(lab.reload(one));
@@ -137,6 +161,42 @@ TEST_P(Reload, AHundredTimesAtFullRateFailsNoConnectionAndStallsNoLiveOne) {
     });
     EXPECT_LT(std::chrono::steady_clock::now() - began, 60s);
     EXPECT_EQ(during.failures, 0u) << during.first_failure;
+    EXPECT_GT(during.connections, 100u);
+    EXPECT_LE(during.stall, before.stall + 100ms);
+}
+
+// The very service that is asked: a backend of it goes and comes back, takes the other's place, and weighs more.
+//
+//   client 1.0.0.100 ── 1.0.0.1 gateway 10.0.0.1 ──┬── server1 10.0.0.2
+//   peer 10.0.0.50, hairpinned ─────╯              ╰── server2 10.0.0.3  goes and comes back
+TEST_P(Reload, OfTheServiceUnderLoadFailsNoConnectionAndStallsNoLiveOne) {
+    const auto with = [](std::string_view backends) {
+        return fmt::format("services:\n  one: {{listen: 1.0.0.1:1234, backends: [{}]}}\n", backends);
+    };
+    const auto reached = [](const EchoServer& server) {
+        return wait_for([&, so_far = server.accepted()] { return server.accepted() > so_far; });
+    };
+    const std::string both = with("10.0.0.2:12345, 10.0.0.3:12345");
+    const TestLab lab(both, GetParam(), TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    const EchoServer first(lab->host("server1"), at("10.0.0.2:12345"));
+    const EchoServer second(lab->host("server2"), at("10.0.0.3:12345"));
+    const Endpoint service = at("1.0.0.1:1234");
+    const std::vector<Caller> callers = callers_of(lab, service);
+
+    const Witness before = while_resting(callers, service);
+    const Witness during = while_doing(callers, service, [&] {
+        for (int i = 0; i < 10; ++i) {
+            ASSERT_TRUE(lab.reload(with("10.0.0.2:12345")));
+            ASSERT_TRUE(lab.reload(with("10.0.0.3:12345, 10.0.0.2:12345")));
+            ASSERT_TRUE(reached(second));
+            ASSERT_TRUE(lab.reload(with("{endpoint: 10.0.0.2:12345, weight: 5}, 10.0.0.3:12345")));
+            ASSERT_TRUE(lab.reload(with("10.0.0.2:12345, {endpoint: 10.0.0.3:12345, weight: 3}")));
+            ASSERT_TRUE(lab.reload(both));
+            ASSERT_TRUE(reached(first));
+        }
+    });
+    EXPECT_EQ(during.failures, 0u) << during.first_failure << "\n" << lab->daemon_log();
     EXPECT_GT(during.connections, 100u);
     EXPECT_LE(during.stall, before.stall + 100ms);
 }

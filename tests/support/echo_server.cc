@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <unordered_map>
+#include <utility>
 
 #include "support/tcp.h"
 
@@ -29,15 +30,18 @@ bool echo(int fd) {
 
 }  // namespace
 
-EchoServer::EchoServer(const lab::Host& host, const Endpoint& endpoint)
-    : listener_(listen_on(host, endpoint)), stop_(eventfd(0, EFD_CLOEXEC)), thread_(&EchoServer::loop, this) {}
+EchoServer::EchoServer(const lab::Host& host, const Endpoint& endpoint, std::string greeting)
+    : listener_(listen_on(host, endpoint)),
+      greeting_(std::move(greeting)),
+      stop_(eventfd(0, EFD_CLOEXEC)),
+      thread_(&EchoServer::loop, this) {}
 
 EchoServer::~EchoServer() {
     eventfd_write(stop_.get(), 1);
     thread_.join();
 }
 
-void EchoServer::loop() const {
+void EchoServer::loop() {
     const Fd epoll(epoll_create1(EPOLL_CLOEXEC));
     watch(epoll, listener_.get());
     watch(epoll, stop_.get());
@@ -51,6 +55,8 @@ void EchoServer::loop() const {
             if (fd != listener_.get()) {
                 if (!echo(fd)) connections.erase(fd);
             } else if (Fd client(accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)); client) {
+                ++accepted_;
+                if (!greeting_.empty()) send_all(client, greeting_);
                 watch(epoll, client.get());
                 const int key = client.get();
                 connections.emplace(key, std::move(client));
