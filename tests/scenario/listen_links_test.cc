@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <future>
+#include <utility>
 
 #include "support/binary.h"
 #include "support/churn.h"
@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::string_view yaml = "services:\n  pg: {listen: wan0:1234, protocol: both, backends: 10.0.0.2:4321}\n";
 
-constexpr size_t slices = 8;  // of a load
 const Endpoint anywhere{Ip::any(Family::v4), 0};
 
 // The same network as the gateway's own address, another host.
@@ -71,29 +70,48 @@ TEST_P(ListenLinks, MayComeLaterAndGo) {
     })) << lab->daemon_log();
 }
 
-// Addresses come and go; who calls at one that stays notices nothing.
-TEST_P(ListenLinks, ChangeWithoutHarmToWhatStays) {
+// An address takes another one's place, time and again: who calls at one that stays notices nothing, who calls at the
+// new one is served as soon as the gateway says so, and the old one serves nobody.
+TEST_P(ListenLinks, ChangeWithoutHarmToWhatStaysAndToWhatComes) {
     const TestLab lab(yaml, GetParam(), TestLab::Backends::none);
     ASSERT_TRUE(lab);
     const EchoServer server(lab->host("server1"), at("10.0.0.2:4321"));
-    const lab::HostPlan& gateway = lab->plan().gateway();
-    const Endpoint endpoint{*gateway.address(Family::v4), 1234};
-    auto load = std::async(std::launch::async, churn, std::cref(lab->host("client")), endpoint,
-                           std::chrono::steady_clock::now(), slices);
-    const std::string late = beside(gateway, "0.0.0.77").str();
-    for (int i = 0; i < 5; ++i) {
+    const lab::Host& client = lab->host("client");
+    const Ip stays = *lab->plan().gateway().address(Family::v4);
+    std::string old = beside(lab->plan().gateway(), "0.0.0.77").str();
+    std::string late = beside(lab->plan().gateway(), "0.0.0.78").str();
+    const auto change = [&](const std::string& batch) {
         const size_t told = lab->daemon_log().size();
-        const auto says = [&](const std::string& what) {
+        command(lab->host("gateway"), "printf '" + batch + "' | ip -batch -");
+        return [&lab, told](const std::string& what) {
             return wait_for([&] { return lab->daemon_log().find(what, told) != std::string::npos; });
         };
-        command(lab->host("gateway"), "ip address add " + late + "/24 dev wan0");
-        EXPECT_TRUE(says(", " + late + "\n")) << lab->daemon_log();
-        command(lab->host("gateway"), "ip address del " + late + "/24 dev wan0");
-        EXPECT_TRUE(says("no longer at " + late)) << lab->daemon_log();
+    };
+    const auto expect_no_failure = [&](Churn& churn) {
+        const Tally tally = churn.stop();
+        EXPECT_EQ(tally.failures, 0u) << tally.first_failure << "\n" << lab->daemon_log();
+    };
+    // Either leads to the gateway even without being its own, so that it is the gateway who serves nobody there; and
+    // which says so, rather than to look for another host of that address.
+    for (const std::string& address : {old, late}) {
+        command(client, "ip route add " + address + " via " + stays.str());
+        command(lab->host("gateway"), "ip route add unreachable " + address);
     }
-    const Tally tally = load.get();
-    EXPECT_EQ(tally.failures, 0u) << tally.first_failure << "\n" << lab->daemon_log();
-    for (const size_t answered : tally.by_slice) EXPECT_GT(answered, 0u);
+    ASSERT_TRUE(change("address add " + old + "/24 dev wan0\n")(", " + old)) << lab->daemon_log();
+
+    Churn staying(client, {stays, 1234});
+    for (int i = 0; i < 4; ++i) {
+        const auto says = change("address del " + old + "/24 dev wan0\naddress add " + late + "/24 dev wan0\n");
+        EXPECT_TRUE(says(", " + late)) << lab->daemon_log();
+        Churn coming(client, at(late + ":1234"));
+        EXPECT_TRUE(says("no longer at " + old)) << lab->daemon_log();
+        EXPECT_TRUE(coming.goes_on());
+        EXPECT_TRUE(staying.goes_on());
+        expect_no_failure(coming);
+        std::swap(old, late);
+    }
+    EXPECT_FALSE(connect_from(client, {Protocol::tcp, anywhere, at(late + ":1234")})) << late << " is served";
+    expect_no_failure(staying);
 }
 
 // The gateway's link has 1.0.0.1, the world knows 203.0.113.7, which the router before the gateway maps to that. From
