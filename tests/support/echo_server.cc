@@ -19,8 +19,11 @@ void watch(const Fd& epoll, int fd) {
     epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event);
 }
 
-// False: the connection is over. Where nothing waits, the event was about an earlier connection of this number, which a
-// process that is just being started holds, too.
+// Before the connection is closed: a process that is just being started holds it, too, so it would be told of on under
+// its number, which by then is another connection's, be it a client's of this process.
+void forget(const Fd& epoll, int fd) { epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+// False: the connection is over.
 bool echo(int fd) {
     std::array<char, 4096> buffer;
     const ssize_t size = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
@@ -53,7 +56,9 @@ void EchoServer::loop() {
             const int fd = events[static_cast<size_t>(i)].data.fd;
             if (fd == stop_.get()) return;
             if (fd != listener_.get()) {
-                if (!echo(fd)) connections.erase(fd);
+                if (echo(fd)) continue;
+                forget(epoll, fd);
+                connections.erase(fd);
             } else if (Fd client(accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)); client) {
                 ++accepted_;
                 if (!greeting_.empty()) send_all(client, greeting_);
