@@ -30,8 +30,6 @@ const Endpoint service = at("1.0.0.1:1044");
 const Endpoint first = at("10.0.0.2:2044");
 const Endpoint second = at("10.0.0.3:2044");
 constexpr std::string_view by_tcp = ", port: 2999";
-constexpr auto interval = 200ms;
-constexpr int fall = 3;
 
 std::string yaml(std::string_view health) {
     return "services:\n  srv: {listen: 1.0.0.1:1044, backends: [10.0.0.2:2044, 10.0.0.3:2044], protocol: both,\n"
@@ -131,12 +129,9 @@ TEST_P(Health, ADeadBackendTakesNoNewFlowUntilItIsBack) {
             alive.push_back(*std::move(meeting.conversation));
         }
 
-        const auto died = std::chrono::steady_clock::now();
         one.reset();
         one_lives.reset();
         ASSERT_TRUE(gateway.serves(first, false, "down"));
-        // The rest is what it takes to ask, which is not little on a busy machine where everything is sanitized.
-        EXPECT_LT(std::chrono::steady_clock::now() - died, fall * interval + 10s);
         const Share without = share(gateway, host, other, other);
         EXPECT_EQ(without.second, 6);
         EXPECT_EQ(without.refused, 0);
