@@ -38,10 +38,26 @@ protected:
     std::unique_ptr<TestLab> lab_;
 };
 
+// Asked when there is something to tell: a client has been served, and a check has passed.
 TEST_P(Prometheus, FindsNothingWrongWithTheMetrics) {
+    const Fd listener = listen_on((*lab_)->host("server1"), at("10.0.0.2:80"));
+    const Meeting meeting = meet((*lab_)->host("client"), at("1.0.0.1:80"), {&listener});
+    ASSERT_TRUE(meeting.conversation) << (*lab_)->daemon_log();
+    std::string told;
+    const auto tells = [&](std::string_view metric) {
+        return wait_for([&] {
+            told = output_of((*lab_)->host("gateway"), {"curl", "-sSf", "http://127.0.0.1:8053/metrics"});
+            return told.find(metric) != std::string::npos;
+        });
+    };
+    EXPECT_TRUE(tells("\nhairpin_backend_check_duration_seconds{")) << told;
+    EXPECT_TRUE(tells("\nhairpin_backend_flows_accepted_total{")) << told;
+    if (GetParam() == "proxy") {
+        EXPECT_TRUE(tells("\nhairpin_backend_connect_duration_seconds_bucket{")) << told;
+    }
+    const TemporaryFile metrics(told);
     const std::string verdict =
-        output_of((*lab_)->host("gateway"),
-                  {"sh", "-c", "curl -sSf http://127.0.0.1:8053/metrics | " + path_of("promtool") + " check metrics"});
+        output_of((*lab_)->host("gateway"), {"sh", "-c", path_of("promtool") + " check metrics <" + metrics.path()});
     EXPECT_EQ(verdict, "");
 }
 
