@@ -3,8 +3,10 @@
 //   client 1.0.0.100 ── 1.0.0.1 gateway 10.0.0.1 ──┬── switch ── server1 10.0.0.2   web, checked
 //                                                  ╰── server2 10.0.0.3             web, checked, and db
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "support/binary.h"
@@ -179,6 +181,28 @@ TEST_P(ApiOf, IsReadOverTcpAndChangedByNobodyThere) {
               R"({"error":"over TCP nothing can be changed: ask on the Unix socket"} 403)");
     EXPECT_EQ(curl("/v1/services", {"-H", "Host: rebound.example"}),
               R"({"error":"ask for localhost or a loopback address: 'rebound.example' is none"} 403)");
+}
+
+// Another user, of one group alone.
+Outcome status_for(const TestLab& lab, const char* group) {
+    return outcome_of(lab->host("gateway"), {"setpriv", "--reuid", "65534", "--clear-groups", "--regid", group,
+                                             hairpin_binary(), "status", "--socket", lab.socket()});
+}
+
+TEST(ApiSocketOfAGroup, IsForItsMembersAndForNobodyElse) {
+    if (geteuid() != 0) {
+        EXPECT_FALSE(std::getenv("CI")) << "in CI this test must run";
+        GTEST_SKIP() << "only root can be another user";
+    }
+    const TestLab lab("api: {group: daemon}\nservices: {db: {listen: 1.0.0.1:5432, backends: 10.0.0.3:5432}}\n");
+    ASSERT_TRUE(lab);
+    const Outcome member = status_for(lab, "daemon");
+    EXPECT_EQ(member.status, 0) << member.output;
+    EXPECT_NE(member.output.find("nothing is wrong"), std::string::npos) << member.output;
+    const Outcome stranger = status_for(lab, "nogroup");
+    EXPECT_EQ(stranger.status, 2) << stranger.output;
+    EXPECT_EQ(stranger.output.find("hairpin status: no gateway answers at " + lab.socket()), 0u) << stranger.output;
+    EXPECT_NE(stranger.output.find("only root and its group may ask it"), std::string::npos) << stranger.output;
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, ApiOf, testing::ValuesIn(engine_names()), [](const auto& test) { return test.param; });
