@@ -8,6 +8,7 @@
 #include <iterator>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "health/checker.h"
 #include "kernel/namespace.h"
@@ -357,6 +358,29 @@ TEST_F(HealthChecks, WhatIsKnownStaysWhereTheCheckDoes) {
         EXPECT_TRUE(status(0)->standing.up());
         checker->watch({});
         EXPECT_FALSE(status(0));
+    });
+}
+
+// The interval less up to a tenth of it, another part each time. In step they would come at equal distances, but for
+// what the machine delays: so the middle half of the distances is looked at.
+TEST_F(HealthChecks, DoNotComeInStep) {
+    alone([] {
+        const Fd listener = listening("127.0.0.1:0");
+        HealthCheck check = quick(CheckKind::tcp);
+        check.interval = 100ms;
+        check.timeout = 50ms;
+        const Service checked = service(check, {local(listener)});
+        const auto checker = make_checker();
+        checker->watch({&checked, 1});
+        std::vector<std::chrono::steady_clock::duration> distances;
+        ASSERT_TRUE(accepted(listener));
+        for (auto last = std::chrono::steady_clock::now(); distances.size() < 20;) {
+            ASSERT_TRUE(accepted(listener));
+            const auto now = std::chrono::steady_clock::now();
+            distances.push_back(now - std::exchange(last, now));
+        }
+        std::ranges::sort(distances);
+        EXPECT_GT(distances[14] - distances[5], 1ms) << "they come at one pace";
     });
 }
 
