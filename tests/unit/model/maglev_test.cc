@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+
+#include "model/slots.h"
 
 namespace hairpin {
 namespace {
@@ -100,6 +103,65 @@ TEST(Maglev, FewOthersMoveWhenOneGoes) {
     for (const size_t backends : {2, 3, 5, 8, 10, 32})
         EXPECT_LT(moved(backends, 1, maglev_size(backends)), 0.015) << backends;
 }
+
+// Not slots but clients, each by the hash of its address: the way of a new flow through the model.
+class MaglevOfTwentyThousandClients : public testing::TestWithParam<Family> {
+protected:
+    static constexpr size_t clients = 20'000;
+
+    static std::vector<Ip> addresses() {
+        std::vector<Ip> all;
+        for (size_t i = 0; i < clients; ++i) {
+            all.push_back(*Ip::parse(GetParam() == Family::v4 ? fmt::format("198.18.{}.{}", i / 250, i % 250 + 1)
+                                                              : fmt::format("2001:db8::{:x}", i + 1)));
+        }
+        return all;
+    }
+    static Service service(const std::vector<std::string>& backends) {
+        Service service;
+        service.balance = Balance::maglev;
+        for (const std::string& name : backends) service.backends.push_back({*EndpointRange::parse(name)});
+        return service;
+    }
+    // Where each of the clients is led to.
+    static std::vector<EndpointRange> led_to(const Service& service) {
+        const Slots slots = slots_of(service);
+        std::vector<EndpointRange> all;
+        for (const Ip& client : addresses()) {
+            all.push_back(service.backends[slots[source_hash(client, slots.size())]].endpoint);
+        }
+        return all;
+    }
+};
+
+TEST_P(MaglevOfTwentyThousandClients, SharesThemAsChanceWould) {
+    std::map<EndpointRange, double> shares;
+    for (const EndpointRange& backend : led_to(service(names(10)))) ++shares[backend];
+    constexpr double expected = clients / 10.0;
+    double chi_square = 0;
+    for (const auto& [backend, share] : shares) chi_square += (share - expected) * (share - expected) / expected;
+    EXPECT_EQ(shares.size(), 10u);
+    EXPECT_LT(chi_square, 21.7) << "one in a hundred is above";
+}
+
+TEST_P(MaglevOfTwentyThousandClients, MovesFewOthersWhenOneOfTenGoes) {
+    const std::vector<std::string> ten = names(10);
+    const auto before = led_to(service(ten));
+    for (size_t gone = 0; gone < ten.size(); ++gone) {
+        std::vector<std::string> nine = ten;
+        nine.erase(nine.begin() + static_cast<std::ptrdiff_t>(gone));
+        const auto after = led_to(service(nine));
+        size_t stay = 0, moved = 0;
+        for (size_t i = 0; i < clients; ++i) {
+            if (before[i].str() == ten[gone]) continue;
+            ++stay;
+            moved += before[i] != after[i] ? 1U : 0U;
+        }
+        EXPECT_LT(static_cast<double>(moved) / static_cast<double>(stay), 0.01) << ten[gone] << " goes";
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, MaglevOfTwentyThousandClients, testing::Values(Family::v4, Family::v6));
 
 }  // namespace
 }  // namespace hairpin
