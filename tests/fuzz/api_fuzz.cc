@@ -1,6 +1,6 @@
-// The API on any request: the first lines are its method, its path with the query, and its Host header; the rest is its
-// body. Whatever is asked has an answer: JSON, or metrics, with a status that there is; an error says what is wrong;
-// and over TCP nothing is answered but what reads.
+// The API on any request: the first lines are its method, its path with the query, and its headers Host and
+// Last-Event-ID; the rest is its body. Whatever is asked has an answer: JSON, or metrics, with a status that there is;
+// an error says what is wrong; and over TCP nothing is answered but what reads.
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -36,6 +36,7 @@ HttpRequest request_of(std::string_view text) {
         request.query[key] = argument;
     }
     request.host = cut(text, '\n');
+    request.last_event_id = cut(text, '\n');
     request.body = text;
     return request;
 }
