@@ -15,6 +15,8 @@
 namespace hairpin {
 namespace {
 
+using nlohmann::json;
+
 std::vector<Checked> first_backends() {
     std::vector<Checked> firsts;
     for (const Side& side : sides()) firsts.emplace_back(side.name, side.first);
@@ -161,6 +163,39 @@ TEST_P(HealthVia, AnAddressThatTheGatewayHasLostProvesNothing) {
     if (keeps_clients()) {
         EXPECT_TRUE(is_told("checks_restored", "no longer so: " + lacking)) << events() << log();
     }
+}
+
+TEST_P(HealthVia, ThatChecksProveLessIsShownUntilTheyComeAsClientsDoAgain) {
+    ASSERT_NO_FATAL_FAILURE(serve_sides(yaml("endpoint")));
+    for (const Side& side : sides()) ASSERT_TRUE(becomes(side.name, side.first, "up"));
+    // Without that address the service itself is not served by the proxy's sockets, which says more than its checks.
+    const std::string line = std::string("\n  service v4: ") +
+                             (keeps_clients() ? "health.via: endpoint: none of its IPv4 addresses" : "nobody reaches");
+    const std::string_view kind = keeps_clients() ? "checks" : "endpoint";
+    const auto is_shown = [&] { return ask({"status"}).output.find(line) != std::string::npos; };
+    const auto is_listed = [&] {
+        const json problems = json::parse(ask({"status", "--json"}).output).at("problems");
+        return std::ranges::any_of(problems, [&](const json& problem) { return problem.at("kind") == kind; });
+    };
+    EXPECT_EQ(ask({"status"}).status, 0) << ask({"status"}).output;
+    command(host("gateway"), "ip address del 1.0.0.1/24 dev ext");
+    EXPECT_TRUE(wait_for(is_shown)) << ask({"status"}).output << log();
+    EXPECT_TRUE(is_listed());
+    EXPECT_EQ(ask({"status"}).status, 1);
+
+    for (const char* order : {"disable", "enable"}) {
+        SCOPED_TRACE(order);
+        for (const char* backend : {"10.0.0.2:2044", "10.0.0.3:2044"}) {
+            EXPECT_EQ(ask({order, backend, "--service", "v4"}).status, 0);
+        }
+        EXPECT_TRUE(is_shown()) << "an order gives the gateway no address";
+    }
+    EXPECT_EQ(events().find("checks_restored"), std::string::npos) << events();
+
+    command(host("gateway"), "ip address add 1.0.0.1/24 dev ext");
+    EXPECT_TRUE(wait_for([&] { return !is_shown(); })) << ask({"status"}).output << log();
+    EXPECT_FALSE(is_listed());
+    EXPECT_EQ(events().find("checks_restored") != std::string::npos, keeps_clients()) << events();
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, HealthVia, testing::ValuesIn(engine_names()));
