@@ -59,17 +59,18 @@ Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowSt
 }
 
 void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest) {
+    const auto time = kernel.flows().now();
+    if (!time) return;
     std::vector<FlowState> rested;
     std::vector<std::pair<hp_tuple, hp_half>> orphans;
-    const uint32_t time = now();
     const auto done = kernel.flows().visit(cursor_, at_once, [&](const hp_tuple& key, const hp_half& half) {
         // Nearly all have just been seen, so the other half need not be asked for.
         if (half.direction == HP_TO_BACKEND) {
             const auto rest = rest_of(half, udp_rest(half.service));
-            if (since(half.seen, time) <= rest) return;
+            if (since(half.seen, *time) <= rest) return;
             const FlowState flow = state_of(kernel, key, half);
-            if (since(flow.seen(), time) > rest) rested.push_back(flow);
-        } else if (since(half.seen, time) > transitory && is_orphan(kernel, key, half)) {
+            if (since(flow.seen(), *time) > rest) rested.push_back(flow);
+        } else if (since(half.seen, *time) > transitory && is_orphan(kernel, key, half)) {
             orphans.emplace_back(key, half);
         }
     });

@@ -41,7 +41,7 @@ TEST(BpfSweeper, TcpRestsByItsState) {
 TEST(BpfSweeper, TicksGoOnWhereTheyWrap) {
     const auto tick = std::chrono::nanoseconds(1 << HP_TICK_BITS);
     EXPECT_EQ(since(UINT32_MAX, 1), 2 * tick);
-    EXPECT_EQ(since(5, 4).count(), 0) << "the kernel is a little ahead";
+    EXPECT_EQ(since(5, 4).count(), 0) << "it was seen since";
     FlowState flow{.asked = {}, .forth = half(IPPROTO_UDP), .back = half(IPPROTO_UDP)};
     flow.forth.seen = UINT32_MAX;
     flow.back->seen = 1;
