@@ -347,7 +347,7 @@ Result<uint64_t> BpfEngine::end_connections(const std::function<bool(const LiveF
 void BpfEngine::tend() {
     if (!kernel_) return;
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
-    sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.idle_timeout(slot); });
+    sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.rests(slot); });
     if (desired_) limit_watch_.tend(*desired_);
 }
 
