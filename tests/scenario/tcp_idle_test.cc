@@ -2,14 +2,14 @@
 // there it is minutes.
 //
 //   client ────── gateway ──────┬── server1 10.0.0.2
-//                               ╰── server2 10.0.0.3, a client, too
+//                               ╰── peer, a client, too
 #include <gtest/gtest.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "support/tcp.h"
-#include "support/test_lab.h"
+#include "support/udp.h"
 
 namespace hairpin {
 namespace {
@@ -46,7 +46,7 @@ TEST_P(TcpIdle, EndsASilentConnectionAndNotBefore) {
     const Conversation other = meet("client", "1.0.0.1:1045", patient);
     const auto since = Clock::now();
     const Conversation outside = meet("client", "1.0.0.1:1044", brief);
-    const Conversation hairpinned = meet("server2", "1.0.0.1:1044", brief);
+    const Conversation hairpinned = meet("peer", "1.0.0.1:1044", brief);
     EXPECT_EQ(live("brief"), 2u);
     EXPECT_TRUE(wait_for([&] { return live("brief") == 0; }));
     EXPECT_GE(Clock::now() - since, idle_timeout);
@@ -63,7 +63,7 @@ TEST_P(TcpIdle, LetsLiveWhereEitherSideSpeaks) {
     ASSERT_TRUE(lab_);
     const Fd listener = listen_on(lab_->host("server1"), at("10.0.0.2:2044"));
     const Conversation client_speaks = meet("client", "1.0.0.1:1044", listener);
-    const Conversation backend_speaks = meet("server2", "1.0.0.1:1044", listener);
+    const Conversation backend_speaks = meet("peer", "1.0.0.1:1044", listener);
     bool in_time = true;
     const auto start = Clock::now();
     for (auto last = start; last - start < 2 * idle_timeout;) {

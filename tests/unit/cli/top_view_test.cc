@@ -9,6 +9,7 @@ namespace hairpin {
 namespace {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 
 json service(const std::string& name, uint64_t accepted, uint64_t bytes) {
     return {
@@ -27,19 +28,19 @@ TEST(Top, ShowsRatesTheBusiestFirst) {
 }
 
 TEST(Top, TellsProgramsTheSame) {
-    const auto rates = top_json(answer({service("quiet", 5, 100), service("busy", 10, 1000)}),
-                                answer({service("quiet", 5, 100), service("busy", 30, 1000 + 4096)}),
-                                std::chrono::seconds(2));
+    const auto rates =
+        top_json(answer({service("quiet", 5, 100), service("busy", 10, 1000)}),
+                 answer({service("quiet", 5, 100), service("busy", 30, 1000 + 4096)}), std::chrono::seconds(2));
     EXPECT_EQ(rates.at("seconds"), 2.0);
     ASSERT_EQ(rates.at("services").size(), 2u);
-    EXPECT_EQ(rates.at("services")[0], (json{{"service", "busy"},
-                                             {"backends_up", 1},
-                                             {"backends", 2},
-                                             {"active", 3},
-                                             {"accepted_per_second", 10.0},
-                                             {"refused_per_second", 0.0},
-                                             {"bytes_to_backends_per_second", 2048.0},
-                                             {"bytes_to_clients_per_second", 0.0}}));
+    EXPECT_EQ(rates.at("services")[0], (ordered_json{{"service", "busy"},
+                                                     {"backends_up", 1},
+                                                     {"backends", 2},
+                                                     {"active", 3},
+                                                     {"accepted_per_second", 10.0},
+                                                     {"refused_per_second", 0.0},
+                                                     {"bytes_to_backends_per_second", 2048.0},
+                                                     {"bytes_to_clients_per_second", 0.0}}));
     EXPECT_EQ(rates.at("services")[1].at("service"), "quiet");
 }
 
