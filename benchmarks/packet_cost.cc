@@ -26,7 +26,6 @@
 #include <numeric>
 #include <thread>
 
-#include "engines/bpf/clock.h"
 #include "engines/bpf/kernel.h"
 #include "engines/bpf/pins.h"
 #include "engines/bpf/sweeper.h"
@@ -153,8 +152,10 @@ private:
     Result<> vouch_for_drivers() {
         const auto links = kernel_->maps().links.all();
         if (!links) return links.error();
+        const auto now = kernel_->flows().now();
+        if (!now) return now.error();
         for (auto [index, link] : *links) {
-            link.takes_frames_until = bpf::now() + (1U << 30);
+            link.takes_frames_until = *now + (1U << 30);
             if (auto put = kernel_->maps().links.put(index, link); !put) return put;
         }
         return {};

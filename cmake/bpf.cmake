@@ -10,15 +10,16 @@ function(bpf_program target source)
     set(folder ${PROJECT_BINARY_DIR}/bpf)
     set(object ${folder}/${name}.bpf.o)
     set(skeleton ${folder}/${name}.skel.h)
-    file(GLOB headers CONFIGURE_DEPENDS src/engines/bpf/kern/*.h src/engines/bpf/wire.h)
     file(MAKE_DIRECTORY ${folder})
     add_custom_command(
         OUTPUT ${skeleton}
         COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-sign-compare
                 -I${PROJECT_SOURCE_DIR}/src -isystem /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c ${source} -o ${object}
+                -MD -MT ${skeleton} -MF ${object}.d
         # clang-tidy finds a leak in what bpftool writes.
         COMMAND sh -c "(echo '// NOLINTBEGIN' && '${BPFTOOL}' gen skeleton '${object}' name ${name} && echo '// NOLINTEND') > '${skeleton}'"
-        DEPENDS ${source} ${headers}
+        DEPENDS ${source}
+        DEPFILE ${object}.d
         COMMENT "Compiling ${name} for the kernel"
         VERBATIM)
     add_custom_target(${name}_program DEPENDS ${skeleton})  # for tools that read the sources and build nothing

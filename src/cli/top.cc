@@ -26,6 +26,7 @@ constexpr std::chrono::milliseconds look_interval{1000};
 
 struct Options {
     ApiClient api;
+    bool json = false;
 };
 
 // The terminal's other screen, for as long as this object lives.
@@ -56,23 +57,25 @@ private:
     }
 };
 
-// Two looks, a second apart, then one more look a second; without a terminal only those two.
-Result<int> watch(const ApiClient& api) {
+// Two looks, a second apart, then one more look a second; for a program, or without a terminal, only those two.
+Result<int> watch(const ApiClient& api, bool json) {
     const Interruption interruption;
     const std::string path = "/v1/services";
     auto before = api.get(path);
     if (!before) return before.error();
     auto seen_at = steady_clock::now();
     std::optional<Screen> screen;
-    if (isatty(STDOUT_FILENO)) screen.emplace();
+    if (!json && isatty(STDOUT_FILENO)) screen.emplace();
     while (!interruption.comes(look_interval)) {
         auto shown = api.ask(path, {}, [&](const nlohmann::json& now) -> Result<int> {
             const auto before_that = std::exchange(seen_at, steady_clock::now());
-            const std::string text = top_table(*before, now, seen_at - before_that);
+            const auto apart = seen_at - before_that;
             if (screen) {
-                screen->draw(text);
+                screen->draw(top_table(*before, now, apart));
+            } else if (json) {
+                fmt::print("{}\n", top_json(*before, now, apart).dump());
             } else {
-                fmt::print("{}", text);
+                fmt::print("{}", top_table(*before, now, apart));
             }
             before = now;
             return exit_ok;
@@ -83,7 +86,7 @@ Result<int> watch(const ApiClient& api) {
 }
 
 int run(const Options& options) {
-    const auto outcome = watch(options.api);
+    const auto outcome = watch(options.api, options.json);
     return outcome ? *outcome : complain("top", outcome.error().message);
 }
 
@@ -92,6 +95,7 @@ int run(const Options& options) {
 Action top_command(CLI::App& app) {
     const auto options = std::make_shared<Options>();
     options->api.add_socket(app);
+    app.add_flag("--json", options->json, "for programs: one object with the rates of a second");
     app.footer(
         "Example:\n"
         "  hairpin top\n\n"

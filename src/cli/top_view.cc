@@ -56,9 +56,8 @@ Row cells_of(const Line& line) {
             bytes(line.rates[3])};
 }
 
-}  // namespace
-
-std::string top_table(const json& before, const json& now, std::chrono::duration<double> apart) {
+// The busiest first.
+std::vector<Line> lines_of(const json& before, const json& now, std::chrono::duration<double> apart) {
     std::map<std::string, const json*> known;
     for (const json& service : before.at("services")) known.emplace(service.at("service").get<std::string>(), &service);
     std::vector<Line> lines;
@@ -67,9 +66,25 @@ std::string top_table(const json& before, const json& now, std::chrono::duration
         lines.push_back({&service, rates_of(service, found == known.end() ? nullptr : found->second, apart.count())});
     }
     std::ranges::stable_sort(lines, [](const Line& a, const Line& b) { return a.busier_than(b); });
+    return lines;
+}
+
+}  // namespace
+
+std::string top_table(const json& before, const json& now, std::chrono::duration<double> apart) {
     std::vector<Row> rows = {{"service", "up", "active", "new/s", "refused/s", "to backends", "to clients"}};
-    for (const Line& line : lines) rows.push_back(cells_of(line));
+    for (const Line& line : lines_of(before, now, apart)) rows.push_back(cells_of(line));
     return table(rows, {1, 2, 3, 4, 5, 6});
+}
+
+nlohmann::ordered_json top_json(const json& before, const json& now, std::chrono::duration<double> apart) {
+    auto services = nlohmann::ordered_json::array();
+    for (const Line& line : lines_of(before, now, apart)) {
+        auto& shown = services.emplace_back();
+        for (const char* key : {"service", "backends_up", "backends", "active"}) shown[key] = line.service->at(key);
+        for (size_t i = 0; i < counters.size(); ++i) shown[fmt::format("{}_per_second", counters[i])] = line.rates[i];
+    }
+    return {{"seconds", apart.count()}, {"services", std::move(services)}};
 }
 
 }  // namespace hairpin

@@ -171,6 +171,8 @@ private:
             if (const auto duration = reader_.duration(key, value)) service.connect_timeout = *duration;
         } else if (key.name == "idle_timeout") {
             if (const auto duration = reader_.duration(key, value)) service.idle_timeout = *duration;
+        } else if (key.name == "tcp_idle_timeout") {
+            if (const auto duration = reader_.duration(key, value)) service.tcp_idle_timeout = *duration;
         } else if (key.name == "drain_timeout") {
             if (const auto duration = reader_.duration(key, value)) service.drain_timeout = *duration;
         } else if (key.name == "max_sessions") {

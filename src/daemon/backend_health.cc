@@ -58,6 +58,12 @@ Result<> BackendHealth::watch(const Desired& configured, Abilities abilities, Ev
             return origin_of(service, backend, configured.topology, abilities, lacking);
         });
     }
+    for (const Service& service : services) {  // no order of an operator's is the end of what addresses lack
+        if (!service.health || !administration_.concerns(service)) continue;
+        for (const Backend& backend : service.backends) {
+            origin_of(service, backend, configured.topology, abilities, lacking);
+        }
+    }
     for (const Event& event : wrong_check_events(lacking_, lacking)) events.tell(event);
     lacking_ = std::move(lacking);
     std::set<std::string, std::less<>> still;

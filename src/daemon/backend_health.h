@@ -28,8 +28,8 @@ public:
 
     // Checks the backends of these services from now on, and no others. What is known of a backend whose check stays
     // the same is kept; a new one is up until its first check fails. `abilities`: of the engine, by which clients come,
-    // for `via: endpoint`; tells of each service where the gateway has no address to ask from so, and when that is
-    // over.
+    // for `via: endpoint`; tells of each service where the gateway has no address to ask from so, whatever of it is
+    // disabled, and when that is over.
     Result<> watch(const Desired& configured, Abilities abilities, Events& events);
     void stop();  // checks none any more
 
@@ -45,6 +45,9 @@ public:
     // What ails a service, in words: each of its backends that is down, and that too few are up, or none is left.
     std::vector<std::string> down(const Service& service) const;
     std::optional<std::string> panic(const Service& service) const;
+
+    // Why checks do not come as clients do, where they should.
+    const Wrongs& lacking() const { return lacking_; }
 
     // What clients have met, of backends whose `passive` asks for that.
     void clients_failed(const std::vector<BackendFailure>& failures);
@@ -82,7 +85,7 @@ private:
     const Administration& administration_;
     std::atomic<bool> changed_ = false;
     std::set<std::string, std::less<>> panicking_;  // services
-    Wrongs lacking_;                                // why checks do not come as clients do, as it has been told
+    Wrongs lacking_;                                // as it has been told
     std::unique_ptr<health::Checker> checker_;      // last: its thread uses what stands above
 };
 

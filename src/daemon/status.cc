@@ -49,6 +49,7 @@ ordered_json problems(const Gateway& gateway) {
         add("endpoint", "service " + services[problem.place.service].name + ": " + problem.message);
     }
     for (const Event& event : link_events(services, nullptr, topology)) add("endpoint", event.message);
+    for (const auto& [message, service] : gateway.health.lacking()) add("checks", message);
     if (!gateway.network_failure.empty()) {
         add("network", "the network changed, and this could not be followed: " + std::string(gateway.network_failure));
     }

@@ -13,8 +13,8 @@ namespace hairpin {
 // "backend", "message": "service web: backend 10.0.0.2:80 is down: ..."}]}
 // `refused`: the reload since, whose configuration could not be served; null: there is none. The `kind` of a problem is
 // `backend`, one that is down; `service`, which has too few; `name`, that cannot be
-// resolved; `endpoint`, which cannot be served as the network is now;
-// `reload`.
+// resolved; `endpoint`, which cannot be served as the network is now; `checks`, which do not come as clients do, as
+// addresses are now; `network`, a change that is not followed; `reload`.
 nlohmann::ordered_json status_json(const Gateway& gateway);
 
 // {"services": [{"service": "web", "listen": ["1.0.0.1:80"], "protocol": "tcp", "balance": "round_robin",

@@ -27,6 +27,7 @@ struct HttpProbes::Request {
 
     uint64_t number;
     Shared<HealthCheck> check;
+    Endpoint asked;
     std::optional<CheckOrigin> origin;
     int no_origin = 0;       // why it could not be asked from there
     bool under_way = false;  // its connection: what fails from then on is what came back
@@ -78,7 +79,8 @@ struct HttpProbes::Callbacks {
     static int on_opened(void* data, curl_socket_t fd, curlsocktype /*purpose*/) {
         reset_on_close(fd);
         auto& request = *static_cast<Request*>(data);
-        if (!request.origin || come_from(fd, request.origin->address, request.origin->link)) return CURL_SOCKOPT_OK;
+        const auto& origin = request.origin;
+        if (!origin || come_from(fd, origin->address, origin->link, request.asked)) return CURL_SOCKOPT_OK;
         request.no_origin = errno;
         return CURL_SOCKOPT_ERROR;
     }
@@ -113,6 +115,7 @@ bool HttpProbes::begin(uint64_t number, const Target& target) {
     auto request = std::make_unique<Request>();
     request->number = number;
     request->check = target.check;
+    request->asked = asked;
     request->origin = target.origin;
     request->connect_to.reset(curl_slist_append(nullptr, ("::" + address).c_str()));
     request->easy.reset(curl_easy_init());

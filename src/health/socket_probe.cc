@@ -23,7 +23,9 @@ public:
         fd_ = open_socket(is_tcp_ ? Protocol::tcp : Protocol::udp, asked_.ip.family());
         if (!fd_) return Outcome::of_errno(errno);
         if (is_tcp_) reset_on_close(fd_.get());  // no connection rests here for a minute
-        if (origin_ && !come_from(fd_.get(), origin_->address, origin_->link)) return cannot_begin(errno);
+        if (origin_ && !come_from(fd_.get(), origin_->address, origin_->link, asked_)) {
+            return cannot_begin(errno);
+        }
         const SockAddr address(asked_);
         if (connect(fd_.get(), address.get(), address.size()) != 0 && errno != EINPROGRESS) return cannot_begin(errno);
         return is_tcp_ ? std::nullopt : say();

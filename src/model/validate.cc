@@ -158,7 +158,8 @@ private:
             report(Key::service, 0, "has more than " + std::to_string(most_backends) + " backends; make it several");
         }
         if (service.connect_timeout.count() <= 0) report(Key::service, 0, "needs a connect timeout above zero");
-        if (service.idle_timeout.count() <= 0) report(Key::service, 0, "needs an idle timeout above zero");
+        if (service.idle_timeout.count() <= 0 || (service.tcp_idle_timeout && service.tcp_idle_timeout->count() <= 0))
+            report(Key::service, 0, "needs an idle timeout above zero");
         if (service.max_sessions == 0) report(Key::service, 0, "needs room for one UDP session at least");
         if (service.send_proxy == ProxyHeader::v1 && service.protocols != Protocols::tcp) {
             report(Key::proxy_protocol, 0, "PROXY protocol v1 cannot speak of UDP; send v2, or serve TCP only");

@@ -42,6 +42,14 @@ Result<Fd> open_bound(Protocol protocol, const Endpoint& endpoint, bool share) {
     return fd;
 }
 
+// A socket that is bound to a link is not refused what routes to no link refuse: IPv4 takes its peer for a neighbour
+// there (ip_route_output_key_hash_rcu()), and IPv6 goes on to the next route. So another one asks, which sends nothing.
+bool is_routed(const Ip& source, const Endpoint& peer) {
+    const Fd asks = open_socket(Protocol::udp, peer.ip.family());
+    const SockAddr address(peer);
+    return asks && bind_source(asks.get(), {source, 0}) && connect(asks.get(), address.get(), address.size()) == 0;
+}
+
 }  // namespace
 
 Fd open_socket(Protocol protocol, Family family) {
@@ -83,10 +91,11 @@ bool bind_source(int fd, const Endpoint& source) {
     return bind(fd, address.get(), address.size()) == 0;
 }
 
-bool come_from(int fd, const Ip& source, const std::string& link) {
-    if (!link.empty() &&
-        setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link.c_str(), static_cast<socklen_t>(link.size())) != 0) {
-        return false;
+bool come_from(int fd, const Ip& source, const std::string& link, const Endpoint& peer) {
+    if (!link.empty()) {
+        if (!is_routed(source, peer)) return false;
+        const auto length = static_cast<socklen_t>(link.size());
+        if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link.c_str(), length) != 0) return false;
     }
     set_option(fd, SOL_SOCKET, SO_REUSEADDR);  // a new endpoint may take the port
     return bind_source(fd, {source, 0});

@@ -28,9 +28,10 @@ int pending_error(int fd);                      // SO_ERROR, cleared by reading 
 // destination is known, so that many destinations can share one. False: errno says why not.
 bool bind_source(int fd, const Endpoint& source);
 
-// Has a socket that is to be connected come from this address of ours, at any port that is free towards its peer, and
-// send and receive by the link of that name alone; empty: by any. False: errno says why not.
-bool come_from(int fd, const Ip& source, const std::string& link);
+// Has a socket that is to be connected to `peer` come from this address of ours, at any port that is free towards it,
+// and send and receive by the link of that name alone; empty: by any. False: errno says why not, which may be that the
+// routes refuse it.
+bool come_from(int fd, const Ip& source, const std::string& link, const Endpoint& peer);
 
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ).
 int unacknowledged_bytes(int fd);

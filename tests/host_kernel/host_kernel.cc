@@ -31,6 +31,7 @@ int hp_leaves(__sk_buff* skb);
 int hp_in_driver(xdp_md* frame);
 int hp_insert(hp_direction direction);
 int hp_look_up(hp_request* request);
+extern const volatile uint64_t hp_ns_a_jiffy;
 int hp_remove(const hp_tuple* key, uint32_t began, uint32_t now);
 long host_update(host_table table, const void* key, const void* value, uint64_t flags);
 // The tables, by other names, since entries have some of these; what they look like is the affair of the programs.
@@ -406,7 +407,7 @@ long host_delete(host_table table, const void* key) {
 }
 
 uint64_t bpf_ktime_get_coarse_ns() { return state->now; }
-uint64_t bpf_ktime_get_ns() { return state->now; }
+uint64_t bpf_jiffies64() { return state->now / hp_ns_a_jiffy; }
 uint32_t bpf_get_prandom_u32() { return static_cast<uint32_t>(state->random()); }
 
 long bpf_redirect(uint32_t link, uint64_t flags) {

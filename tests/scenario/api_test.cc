@@ -159,6 +159,12 @@ TEST_P(ApiOf, ShowsWhatMovesUntilCtrlC) {
     EXPECT_EQ(piped.output.find("service   up  active  new/s"), 0u) << piped.output;
     EXPECT_EQ(std::ranges::count(piped.output, '\n'), 3) << piped.output;
 
+    const Outcome for_programs = ask({"top", "--json"});
+    const auto rates = json::parse(for_programs.output, nullptr, false);
+    ASSERT_TRUE(rates.contains("services")) << for_programs.output;
+    EXPECT_EQ(rates.at("services").size(), 2u);
+    EXPECT_GE(rates.at("seconds").get<double>(), 1.0);
+
     const std::string top = hairpin_binary() + " top --socket " + lab_.socket();
     const Outcome on_terminal =
         outcome_of(lab_->host("gateway"),

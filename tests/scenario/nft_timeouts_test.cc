@@ -20,6 +20,8 @@ using std::chrono::seconds;
 constexpr std::string_view yaml = R"(
 services:
   v4: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: both}
+  silent: {listen: "1.0.0.1:1045", backends: "10.0.0.2:2045", tcp_idle_timeout: 1h}
+  briefest: {listen: "[2001:db8::1]:1067", backends: "[fd00::2]:2067", tcp_idle_timeout: 1s}
   v6: {listen: "[2001:db8::1]:1066", backends: "[fd00::2]:2066", protocol: both}
   brief: {listen: "1.0.0.1:53", backends: "10.0.0.2:5353", protocol: udp, idle_timeout: 20s}
   long: {listen: "1.0.0.1:1194", backends: "10.0.0.2:1194", protocol: udp, idle_timeout: 2h}
@@ -56,6 +58,21 @@ TEST(NftTimeouts, OfUdpAreThoseOfTheService) {
         expect_about(tracked_for(lab->host("gateway"), leg), service.idle);
         for (int i = 0; i < 3; ++i) exchange(client, leg.destination, backend);
         expect_about(tracked_for(lab->host("gateway"), leg), service.idle);
+    }
+}
+
+TEST(NftTimeouts, OfTcpAreThoseOfTheService) {
+    const TestLab lab(yaml, "nft", TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    for (const Asked& service : {Asked{"1.0.0.1:1045", "10.0.0.2:2045", "1.0.0.100", seconds(3600)},
+                                 Asked{"[2001:db8::1]:1067", "[fd00::2]:2067", "2001:db8::100", seconds(600)}}) {
+        SCOPED_TRACE(service.service);
+        const Fd server = listen_on(host_with(lab, at(service.backend)), at(service.backend));
+        const Meeting meeting = meet(lab->host("client"), at(service.service), {&server});
+        ASSERT_TRUE(meeting.conversation);
+        EXPECT_TRUE(meeting.conversation->alive());
+        const Endpoint client = local_endpoint(meeting.conversation->client.get());
+        expect_about(tracked_for(lab->host("gateway"), {Protocol::tcp, client, at(service.service)}), service.idle);
     }
 }
 

@@ -324,19 +324,21 @@ LiveFlow BpfEngine::live_flow(const FlowState& flow, uint32_t time) const {
 
 Result<> BpfEngine::flows(const std::function<void(const LiveFlow&)>& visit) {
     if (!desired_) return {};
-    const uint32_t time = now();
-    return visit_flows(*kernel_, [&](const FlowState& flow) { visit(live_flow(flow, time)); });
+    const auto time = kernel_->flows().now();
+    if (!time) return time.error();
+    return visit_flows(*kernel_, [&](const FlowState& flow) { visit(live_flow(flow, *time)); });
 }
 
 // The next packet of a flow that is taken away is reset: by the kernel, to which it passes, or where the client's
 // address chooses among others, by one of these.
 Result<uint64_t> BpfEngine::end_connections(const std::function<bool(const LiveFlow&)>& which) {
     if (!desired_) return uint64_t{0};
+    const auto time = kernel_->flows().now();
+    if (!time) return time.error();
     std::vector<FlowState> chosen;
-    const uint32_t time = now();
     const auto done = visit_flows(*kernel_, [&](const FlowState& flow) {
         const bool lives = flow.protocol() == Protocol::tcp && !flow.ended();
-        if (lives && which(live_flow(flow, time))) chosen.push_back(flow);
+        if (lives && which(live_flow(flow, *time))) chosen.push_back(flow);
     });
     for (const FlowState& flow : chosen) kernel_->flows().remove(flow.asked, flow.forth.began);
     return done ? Result<uint64_t>(chosen.size()) : done.error();
@@ -345,7 +347,7 @@ Result<uint64_t> BpfEngine::end_connections(const std::function<bool(const LiveF
 void BpfEngine::tend() {
     if (!kernel_) return;
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
-    sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.idle_timeout(slot); });
+    sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.rests(slot); });
     if (desired_) limit_watch_.tend(*desired_);
 }
 

@@ -1,4 +1,4 @@
-// The clock of flows, which the kernel's half reads, too. Any thread.
+// Spans of the clock of flows, which the kernel's half reads (FlowTable::now()). Any thread.
 #pragma once
 
 #include <chrono>
@@ -6,8 +6,7 @@
 
 namespace hairpin::bpf {
 
-uint32_t now();  // a tick; these wrap
-// 0 for what is yet to come: the kernel's half is a little ahead.
+// Between two ticks; these wrap. 0 for what is yet to come: a packet may have been seen since.
 std::chrono::nanoseconds since(uint32_t tick, uint32_t now);
 
 }  // namespace hairpin::bpf

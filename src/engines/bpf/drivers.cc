@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "engines/bpf/attachment.h"
-#include "engines/bpf/clock.h"
 
 namespace hairpin::bpf {
 namespace {
@@ -65,9 +64,11 @@ void Drivers::use(const Kernel& kernel, Table<uint32_t, hp_link>& known, const s
 Result<std::vector<XdpLink>> Drivers::vouch(const Kernel& kernel, Table<uint32_t, hp_link>& known) {
     auto drivers = xdp_links();
     if (!drivers) return drivers;
+    const auto now = kernel.flows().now();
+    if (!now) return now.error();
     for (auto& [index, link] : known) {
         const XdpLink* driver = find_driver(*drivers, static_cast<int>(index));
-        link.takes_frames_until = driver && driver->takes_frames ? now() + vouched_for : 0;
+        link.takes_frames_until = driver && driver->takes_frames ? *now + vouched_for : 0;
         (void)kernel.maps().links.put(index, link);
     }
     return drivers;

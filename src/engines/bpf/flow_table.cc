@@ -6,8 +6,6 @@
 #include <bit>
 #include <cstring>
 
-#include "engines/bpf/clock.h"
-
 namespace hairpin::bpf {
 namespace {
 
@@ -68,6 +66,12 @@ Result<FlowTable> FlowTable::open(const Descriptors& descriptors, KernelMap<hp_t
     return FlowTable(descriptors, beyond, *std::move(slots), *std::move(in_use));
 }
 
+Result<uint32_t> FlowTable::now() const {
+    hp_request request{};
+    if (ask(descriptors_.tell_time, request) == 0) return system_error("asking the BPF program for the time");
+    return request.half.seen;
+}
+
 std::optional<hp_half> FlowTable::get(const hp_tuple& key) const {
     hp_request request{};
     request.key = key;
@@ -76,8 +80,8 @@ std::optional<hp_half> FlowTable::get(const hp_tuple& key) const {
 }
 
 void FlowTable::remove(const hp_tuple& key, uint32_t began) const {
-    constexpr uint32_t future = 1U << 30;
-    take_away(key, began, now() + future, false);
+    constexpr uint32_t ever = INT32_MAX;  // ticks wrap, so this is as far as one lies after another
+    take_away(key, began, began + ever, false);
 }
 
 void FlowTable::take_away(const hp_tuple& key, uint32_t began, uint32_t seen, bool orphan) const {

@@ -38,8 +38,12 @@ public:
         int in_use;
         int look_up;  // programs
         int take_away;
+        int tell_time;
     };
     static Result<FlowTable> open(const Descriptors& descriptors, KernelMap<hp_tuple, hp_half> beyond);
+
+    // The tick that it is: only the kernel's half knows.
+    Result<uint32_t> now() const;
 
     std::optional<hp_half> get(const hp_tuple& key) const;
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <ctime>
 #include <random>
 
 #include "base/fd.h"
@@ -60,7 +61,8 @@ Result<FlowTable> flows_of(const nat_tc& skeleton) {
     return FlowTable::open({.slots = ::bpf_map__fd(skeleton.maps.hp_slots),
                             .in_use = ::bpf_map__fd(skeleton.maps.hp_in_use),
                             .look_up = ::bpf_program__fd(skeleton.progs.hp_look_up),
-                            .take_away = ::bpf_program__fd(skeleton.progs.hp_take_away)},
+                            .take_away = ::bpf_program__fd(skeleton.progs.hp_take_away),
+                            .tell_time = ::bpf_program__fd(skeleton.progs.hp_tell_time)},
                            typed<hp_tuple, hp_half>(skeleton.maps.hp_beyond));
 }
 
@@ -90,6 +92,13 @@ void set_slots(Skeleton& skeleton, uint32_t slots) {
     ::bpf_map__set_max_entries(skeleton.maps.hp_in_use, slots / 64);
 }
 
+// What the kernel's tick advances its coarse clocks by.
+uint64_t ns_a_jiffy() {
+    timespec each{};
+    ::clock_getres(CLOCK_MONOTONIC_COARSE, &each);
+    return static_cast<uint64_t>(each.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(each.tv_nsec);
+}
+
 // Once for a table: what lies in it was hashed so. Secret, so that nobody can fill one corner of it.
 Result<> seed(const KernelMap<uint32_t, hp_hashing>& map, uint32_t slots) {
     hp_hashing hashing = map.get(0).value_or(hp_hashing{});
@@ -115,6 +124,7 @@ Result<Kernel> Kernel::load(const std::filesystem::path& folder, bool with_drive
     if (!kernel.tc_) return system_error("opening the BPF program");
     const uint32_t slots = slots_in(folder);
     set_slots(*kernel.tc_, slots);
+    kernel.tc_->rodata->hp_ns_a_jiffy = ns_a_jiffy();
     kernel.tc_->rodata->hp_flag_ipv6 = linux_version() >= std::pair(6, 16) ? 1 << 7 : 0;  // BPF_F_IPV6
     if (auto pinned = pin_maps(kernel.tc_->obj, folder); !pinned) return pinned.error();
     if (const int error = nat_tc__load(kernel.tc_.get())) return libbpf_error("loading the BPF program", error);
@@ -127,6 +137,7 @@ Result<Kernel> Kernel::load(const std::filesystem::path& folder, bool with_drive
     kernel.xdp_.reset(nat_xdp__open());
     if (!kernel.xdp_) return system_error("opening the XDP program");
     set_slots(*kernel.xdp_, slots);
+    kernel.xdp_->rodata->hp_ns_a_jiffy = ns_a_jiffy();
     if (auto pinned = pin_maps(kernel.xdp_->obj, folder); !pinned) return pinned.error();
     if (const int error = nat_xdp__load(kernel.xdp_.get())) return libbpf_error("loading the XDP program", error);
     return kernel;

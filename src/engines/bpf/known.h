@@ -7,9 +7,8 @@
 
 /* The number of an end's bit, below HP_KNOWN_BITS. */
 static inline __u32 hp_known_bit(const struct hp_address* address, __be16 port, __u8 protocol) {
-    const __u64 odd = 0x9e3779b97f4a7c15ULL;
-    __u64 hash = ((__u64)address->word[0] << 32 | address->word[1]) * odd;
-    hash = (hash ^ hash >> 32 ^ ((__u64)address->word[2] << 32 | address->word[3])) * odd;
-    hash = (hash ^ hash >> 32 ^ ((__u64)port << 8 | protocol)) * odd;
-    return (__u32)(hash >> 40) % HP_KNOWN_BITS;
+    const __u64 hash = ((__u64)address->word[0] << 32 | address->word[1]) * 0x9e3779b97f4a7c15ULL +
+                       ((__u64)address->word[2] << 32 | address->word[3]) * 0xd1342543de82ef95ULL +
+                       ((__u64)port << 8 | protocol) * 0xf1357aea2e62a9c5ULL;
+    return (__u32)(hash ^ hash >> 32) >> 12;
 }

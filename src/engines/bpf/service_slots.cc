@@ -30,7 +30,7 @@ Result<> ServiceSlots::make(const KernelMap<uint32_t, hp_counts>& counts, const 
             }
             names_.emplace(next++, service.name);
         }
-        idle_timeouts_[known->second] = service.idle_timeout;
+        rests_[known->second] = {service.idle_timeout, service.tcp_idle_timeout.value_or(Rests{}.established)};
     }
     return {};
 }
@@ -40,9 +40,9 @@ std::string ServiceSlots::name_of(uint32_t slot) const {
     return known != names_.end() ? known->second : std::string();
 }
 
-std::chrono::milliseconds ServiceSlots::idle_timeout(uint32_t slot) const {
-    const auto known = idle_timeouts_.find(slot);
-    return known != idle_timeouts_.end() ? known->second : Service{}.idle_timeout;
+Rests ServiceSlots::rests(uint32_t slot) const {
+    const auto known = rests_.find(slot);
+    return known != rests_.end() ? known->second : Rests{};
 }
 
 }  // namespace hairpin::bpf

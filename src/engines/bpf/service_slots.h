@@ -2,11 +2,10 @@
 // goes on where it stopped.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <unordered_map>
 
-#include "engines/bpf/kernel.h"
+#include "engines/bpf/sweeper.h"
 #include "engines/engine.h"
 
 namespace hairpin::bpf {
@@ -22,12 +21,12 @@ public:
 
     uint32_t of(const Service& service) const { return slots_.at(service.name); }  // precondition: made
     std::string name_of(uint32_t slot) const;                                      // empty: nobody's
-    std::chrono::milliseconds idle_timeout(uint32_t slot) const;
+    Rests rests(uint32_t slot) const;
 
 private:
-    std::unordered_map<std::string, uint32_t> slots_;                        // by service
-    std::unordered_map<uint32_t, std::string> names_;                        // by slot
-    std::unordered_map<uint32_t, std::chrono::milliseconds> idle_timeouts_;  // by slot
+    std::unordered_map<std::string, uint32_t> slots_;  // by service
+    std::unordered_map<uint32_t, std::string> names_;  // by slot
+    std::unordered_map<uint32_t, Rests> rests_;        // by slot
 };
 
 }  // namespace hairpin::bpf

@@ -8,11 +8,7 @@
 namespace hairpin::bpf {
 namespace {
 
-using std::chrono::hours;
-using std::chrono::minutes;
-
-constexpr auto transitory = minutes(4);
-constexpr auto established = hours(5 * 24);
+constexpr std::chrono::milliseconds transitory = std::chrono::minutes(4);
 constexpr size_t at_once = 1 << 16;  // halves that one call looks at
 
 bool same(const hp_tuple& a, const hp_tuple& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
@@ -46,10 +42,10 @@ uint32_t FlowState::seen() const {
     return back && static_cast<int32_t>(back->seen - forth.seen) > 0 ? back->seen : forth.seen;
 }
 
-std::chrono::nanoseconds rest_of(const hp_half& forth, std::chrono::milliseconds udp) {
-    if (forth.protocol == IPPROTO_UDP) return udp;
+std::chrono::nanoseconds rest_of(const hp_half& forth, const Rests& rests) {
+    if (forth.protocol == IPPROTO_UDP) return rests.udp;
     const bool closing = (forth.marks & (HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND | HP_RESET)) != 0;
-    return closing || (forth.marks & HP_ESTABLISHED) == 0 ? std::chrono::nanoseconds(transitory) : established;
+    return closing || (forth.marks & HP_ESTABLISHED) == 0 ? transitory : rests.established;
 }
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show) {
@@ -58,18 +54,19 @@ Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowSt
     });
 }
 
-void Sweeper::sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest) {
+void Sweeper::sweep(const Kernel& kernel, const std::function<Rests(uint32_t slot)>& rests) {
+    const auto time = kernel.flows().now();
+    if (!time) return;
     std::vector<FlowState> rested;
     std::vector<std::pair<hp_tuple, hp_half>> orphans;
-    const uint32_t time = now();
     const auto done = kernel.flows().visit(cursor_, at_once, [&](const hp_tuple& key, const hp_half& half) {
         // Nearly all have just been seen, so the other half need not be asked for.
         if (half.direction == HP_TO_BACKEND) {
-            const auto rest = rest_of(half, udp_rest(half.service));
-            if (since(half.seen, time) <= rest) return;
+            const auto rest = rest_of(half, rests(half.service));
+            if (since(half.seen, *time) <= rest) return;
             const FlowState flow = state_of(kernel, key, half);
-            if (since(flow.seen(), time) > rest) rested.push_back(flow);
-        } else if (since(half.seen, time) > transitory && is_orphan(kernel, key, half)) {
+            if (since(flow.seen(), *time) > rest) rested.push_back(flow);
+        } else if (since(half.seen, *time) > transitory && is_orphan(kernel, key, half)) {
             orphans.emplace_back(key, half);
         }
     });

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engines/bpf/kernel.h"
+#include "model/service.h"
 
 namespace hairpin::bpf {
 
@@ -22,16 +23,23 @@ struct FlowState {
     uint64_t bytes_to_client() const { return back ? back->bytes : 0; }
 };
 
-// How long a flow may rest (RFC 5382 REQ-5). After a reset as when it closes: it may be forged (RFC 7857 2.2).
-std::chrono::nanoseconds rest_of(const hp_half& forth, std::chrono::milliseconds udp);
+// How long a service's flows may rest.
+struct Rests {
+    std::chrono::milliseconds udp = Service{}.idle_timeout;
+    std::chrono::milliseconds established = std::chrono::days(5);  // TCP
+};
+
+// How long this one may, of TCP that opens or closes as well (RFC 5382 REQ-5). After a reset as when it closes: it may
+// be forged (RFC 7857 2.2).
+std::chrono::nanoseconds rest_of(const hp_half& forth, const Rests& rests);
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show);
 
 // One thread, that of the kernel's half.
 class Sweeper {
 public:
-    // `udp_rest`: of the flows of a slot.
-    void sweep(const Kernel& kernel, const std::function<std::chrono::milliseconds(uint32_t slot)>& udp_rest);
+    // `rests`: of the flows of a slot.
+    void sweep(const Kernel& kernel, const std::function<Rests(uint32_t slot)>& rests);
 
 private:
     FlowTable::Cursor cursor_;

@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 8, /* of everything below */
+    HP_VERSION = 9, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
@@ -24,7 +24,7 @@ enum {
     HP_KNOWN_BITS = 1 << 20,
     HP_MOST_LINKS = 1 << 16, /* the indices of links lie below */
 
-    HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of CLOCK_MONOTONIC_COARSE, 17 ms */
+    HP_TICK_BITS = 24, /* a tick of the flows' clock is 2^24 ns of jiffies, 17 ms */
 
     HP_PATHS = 5,     /* in the order of model/path.h */
     HP_REFUSALS = 10, /* in the order of model/stats.h */

@@ -167,6 +167,17 @@ std::string source_chain(Part& part, const Service& service, Family family) {
     return part.definitions.back().name;
 }
 
+// The policy of timeouts for a service's TCP: the frame's, or one that is added to it.
+std::string tcp_policy(Part& part, const Service& service, Family family) {
+    if (!service.tcp_idle_timeout) return for_family("tcp", family);
+    const auto idle = std::max<std::chrono::seconds>(std::chrono::ceil<std::chrono::seconds>(*service.tcp_idle_timeout),
+                                                     least_time_established);
+    part.definitions.push_back({Definition::Kind::timeout,
+                                fmt::format("{}.{}", for_family("tcp", family), idle.count()),
+                                tcp_timeouts(family, idle)});
+    return part.definitions.back().name;
+}
+
 // The chain that a service's flows pass when their backend is known.
 Definition profile(Part& part, const Service& service, Family family) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(service.idle_timeout).count();
@@ -178,7 +189,7 @@ Definition profile(Part& part, const Service& service, Family family) {
                                         "meta l4proto tcp ct timeout set \"{}\"\n"
                                         "meta l4proto udp ct timeout set \"{}\"\n"
                                         "goto {}\n",
-                                        for_family("path", family), for_family("tcp", family), timeout.name,
+                                        for_family("path", family), tcp_policy(part, service, family), timeout.name,
                                         source_chain(part, service, family)));
 }
 

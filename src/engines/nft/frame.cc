@@ -45,7 +45,7 @@ namespace hairpin::nft {
 namespace {
 
 // $4: the family's digit. $ip, $address: its keyword and type. $pool: the free ports. $counts: most_counts.
-// $both_ways: most_byte_counts. $closed: time_after_reset.
+// $both_ways: most_byte_counts. $timeouts: those of TCP.
 constexpr std::string_view family_frame = R"(
     map to$4 { type $address . inet_proto . inet_service : $address . inet_service; }
     map balance$4 { type $address . inet_proto . inet_service : verdict; }
@@ -65,9 +65,7 @@ constexpr std::string_view family_frame = R"(
     set refused$4 { type $address . inet_proto . inet_service . mark; flags dynamic; size $counts; counter; }
 
     ct timeout tcp$4 {
-        protocol tcp; l3proto $ip
-        policy = { syn_sent : 240, syn_recv : 240, established : 432000, fin_wait : 240, close_wait : 240, last_ack : 240, time_wait : 240, close : $closed, retrans : 420, unack : 420 }
-    }
+$timeouts    }
 
     chain services$4 {
         dnat $ip to $ip daddr . meta l4proto . th dport map @to$4
@@ -204,9 +202,9 @@ constexpr std::string_view common_frame = R"(
 std::string filled(std::string_view text, Family family, std::string_view proto = "", std::string_view set = "",
                    std::string_view mark = "", std::string_view pool = "") {
     const bool v4 = family == Family::v4;
-    const std::string closed = std::to_string(time_after_reset.count());
     const std::string counts = std::to_string(most_counts);
     const std::string both_ways = std::to_string(most_byte_counts);
+    const std::string timeouts = tcp_timeouts(family, time_established);
     const std::pair<std::string_view, std::string_view> words[] = {{"$4", v4 ? "4" : "6"},
                                                                    {"$ip", v4 ? "ip" : "ip6"},
                                                                    {"$address", v4 ? "ipv4_addr" : "ipv6_addr"},
@@ -217,7 +215,7 @@ std::string filled(std::string_view text, Family family, std::string_view proto 
                                                                    {"$pool", pool},
                                                                    {"$counts", counts},
                                                                    {"$both_ways", both_ways},
-                                                                   {"$closed", closed}};
+                                                                   {"$timeouts", timeouts}};
     std::string result;
     while (!text.empty()) {
         const size_t at = text.find('$');
@@ -338,6 +336,14 @@ std::string frame_mark() {
     std::string text(common_frame);
     for (const Family family : all_families) text += family_text(family, "");
     return "frame." + digest(text);
+}
+
+std::string tcp_timeouts(Family family, std::chrono::seconds established) {
+    return fmt::format(
+        "        protocol tcp; l3proto {}\n"
+        "        policy = {{ syn_sent : 240, syn_recv : 240, established : {}, fin_wait : 240, close_wait : 240, "
+        "last_ack : 240, time_wait : 240, close : {}, retrans : 420, unack : 420 }}\n",
+        family == Family::v4 ? "ip" : "ip6", established.count(), time_after_reset.count());
 }
 
 std::string for_family(std::string_view name, Family family) {

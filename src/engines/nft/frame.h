@@ -31,6 +31,13 @@ std::string frame_mark();
 // minutes; see has_ended() in conntrack.cc.
 inline constexpr std::chrono::seconds time_after_reset{240};
 
+inline constexpr std::chrono::seconds time_established{432'000};
+// The shortest: for `time_after_reset` of it, a silent connection is taken for one that has ended.
+inline constexpr std::chrono::minutes least_time_established{10};
+
+// The content of a policy of timeouts for TCP: how long connections are remembered from their last packet on.
+std::string tcp_timeouts(Family family, std::chrono::seconds established);
+
 // The names of a map, set or chain in the frame.
 std::string for_family(std::string_view name, Family family);  // "to" -> "to4"
 

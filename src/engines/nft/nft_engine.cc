@@ -108,6 +108,14 @@ private:
 std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
     auto gaps =
         packet_gaps(ruleset, "the kernel counts the flows of the whole gateway only (net.netfilter.nf_conntrack_max)");
+    const auto brief = std::ranges::find_if(ruleset.services(), [](const Service& service) {
+        return service.tcp_idle_timeout && *service.tcp_idle_timeout < least_time_established;
+    });
+    if (brief != ruleset.services().end()) {
+        gaps.push_back({brief->name, fmt::format("tcp_idle_timeout: the kernel forgets a silent connection after {} "
+                                                 "minutes at the earliest; use engine: proxy, tc or xdp for less",
+                                                 least_time_established.count())});
+    }
     const auto counted = std::ranges::find_if(ruleset.services(), [](const Service& service) {
         return service.limits[Limit::connections] > 0 || service.limits[Limit::connections_per_client] > 0;
     });

@@ -161,6 +161,8 @@ void Session::timed_out() {
             return refuse_greeting("it did not come in time");
         case State::connecting:
             return try_another(ConnectFailure::of_timeout(opening_->served.listen.service->connect_timeout));
+        case State::relaying:
+            return abort();
         case State::resetting:
             if (++delivery_attempts_ == most_delivery_attempts) return abort();
             return reset_when_delivered();
@@ -296,6 +298,7 @@ void Session::on_connected() {
     path_ = opening.flow->path;
     opening.served.accepted(opening.choice, path_, Clock::now() - opening.tried_at);
     if (opening.told.source != opening.peer) told_ = std::make_unique<Endpoint>(opening.told.source);
+    idle_timeout_ = service.tcp_idle_timeout.value_or(0ms);
     cancel();
     opening_.reset();
     state_ = State::relaying;
@@ -346,6 +349,7 @@ void Session::relay() {
     if (down == Moved::from_failed) return fail(backend_);
     if (down == Moved::to_failed) return fail(client_);
     if (up == Moved::ended && down == Moved::ended) return end();
+    if (idle_timeout_.count() != 0) context_.timers.arm(*this, context_.now + idle_timeout_);
     if ((up == Moved::more || down == Moved::more) && !std::exchange(queued_, true)) context_.again.push_back(this);
 }
 

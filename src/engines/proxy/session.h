@@ -13,7 +13,7 @@
 // connecting  One backend after the other is tried, each once, until one accepts. What this needs to know lies in
 //             `Opening`, which is freed then: an idle session is this object and nothing else.
 // relaying    Two Directions, moved by the Relay. An end of stream is passed on after the last byte and leaves the
-//             other direction open.
+//             other direction open. Both sides are reset where nothing has moved for as long as the service allows.
 // resetting   One side broke. What it sent before is still delivered, for a bounded time; then both sides are reset, so
 //             that neither takes a truncated stream for a whole one.
 //
@@ -101,6 +101,7 @@ private:
     bool client_broke_ = false;   // resetting: which side
     bool queued_ = false;         // in Context::again
     uint8_t delivery_attempts_ = 0;
+    std::chrono::duration<uint32_t, std::milli> idle_timeout_{};  // relaying; 0: none
 };
 
 }  // namespace hairpin::proxy

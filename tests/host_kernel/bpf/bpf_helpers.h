@@ -43,7 +43,7 @@ void host_turn(void);
 #define __sync_fetch_and_or(at, value) (host_turn(), __sync_fetch_and_or(at, value))
 
 __u64 bpf_ktime_get_coarse_ns(void);
-__u64 bpf_ktime_get_ns(void);
+__u64 bpf_jiffies64(void);
 __u32 bpf_get_prandom_u32(void);
 #define bpf_loop(times, step, context, flags)              \
     ({                                                     \

@@ -92,6 +92,8 @@ TEST(ParseConfig, KeysOfAService) {
     EXPECT_EQ(only_service("connect_timeout: 250ms").connect_timeout, 250ms);
     EXPECT_EQ(only_service("idle_timeout: 2h").idle_timeout, 2h);
     EXPECT_EQ(only_service("drain_timeout: 30s").drain_timeout, 30s);
+    EXPECT_EQ(only_service("tcp_idle_timeout: 1h").tcp_idle_timeout, 1h);
+    EXPECT_EQ(only_service("idle_timeout: 2h").tcp_idle_timeout, std::nullopt);
     EXPECT_EQ(only_service("idle_timeout: 2h").drain_timeout, std::nullopt);
     EXPECT_EQ(only_service("max_sessions: 17").max_sessions, 17u);
 }

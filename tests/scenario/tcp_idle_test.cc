@@ -1,0 +1,86 @@
+// A TCP connection without a byte in either direction lives as long as its service says. nft: nft_timeouts_test.cc, for
+// there it is minutes.
+//
+//   client ────── gateway ──────┬── server1 10.0.0.2
+//                               ╰── server2 10.0.0.3, a client, too
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "support/tcp.h"
+#include "support/test_lab.h"
+
+namespace hairpin {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr std::string_view yaml = R"(
+services:
+  brief: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", tcp_idle_timeout: 1s}
+  patient: {listen: "1.0.0.1:1045", backends: "10.0.0.2:2045"}
+)";
+constexpr milliseconds idle_timeout{1000};
+
+class TcpIdle : public testing::TestWithParam<std::string> {
+protected:
+    uint64_t live(std::string_view service) const { return lab_.stats(service).active; }
+
+    Conversation meet(const char* host, const char* asked, const Fd& listener) const {
+        Meeting meeting = hairpin::meet(lab_->host(host), at(asked), {&listener});
+        EXPECT_TRUE(meeting.conversation) << strerror(meeting.refused_with);
+        if (!meeting.conversation) return {};
+        EXPECT_TRUE(meeting.conversation->alive());
+        return *std::move(meeting.conversation);
+    }
+
+    const TestLab lab_{yaml, GetParam(), TestLab::Backends::none};
+};
+
+TEST_P(TcpIdle, EndsASilentConnectionAndNotBefore) {
+    ASSERT_TRUE(lab_);
+    const Fd brief = listen_on(lab_->host("server1"), at("10.0.0.2:2044"));
+    const Fd patient = listen_on(lab_->host("server1"), at("10.0.0.2:2045"));
+    const Conversation other = meet("client", "1.0.0.1:1045", patient);
+    const auto since = Clock::now();
+    const Conversation outside = meet("client", "1.0.0.1:1044", brief);
+    const Conversation hairpinned = meet("server2", "1.0.0.1:1044", brief);
+    EXPECT_EQ(live("brief"), 2u);
+    EXPECT_TRUE(wait_for([&] { return live("brief") == 0; }));
+    EXPECT_GE(Clock::now() - since, idle_timeout);
+    EXPECT_EQ(live("patient"), 1u);
+    EXPECT_TRUE(other.alive());
+    if (GetParam() != "proxy") return;  // the others only forget it
+    for (const Conversation* ended : {&outside, &hairpinned}) {
+        EXPECT_EQ(receive_to_end(ended->client).error, ECONNRESET);
+        EXPECT_EQ(receive_to_end(ended->backend).error, ECONNRESET);
+    }
+}
+
+TEST_P(TcpIdle, LetsLiveWhereEitherSideSpeaks) {
+    ASSERT_TRUE(lab_);
+    const Fd listener = listen_on(lab_->host("server1"), at("10.0.0.2:2044"));
+    const Conversation client_speaks = meet("client", "1.0.0.1:1044", listener);
+    const Conversation backend_speaks = meet("server2", "1.0.0.1:1044", listener);
+    bool in_time = true;
+    const auto start = Clock::now();
+    for (auto last = start; last - start < 2 * idle_timeout;) {
+        ASSERT_TRUE(send_all(client_speaks.client, "x") && receive(client_speaks.backend, 1) == "x");
+        ASSERT_TRUE(send_all(backend_speaks.backend, "y") && receive(backend_speaks.client, 1) == "y");
+        wait_for([] { return false; }, idle_timeout / 8);  // the pause is what is tested
+        const auto now = Clock::now();
+        in_time = in_time && now - last < idle_timeout * 3 / 4;
+        last = now;
+    }
+    ASSERT_TRUE(in_time) << "this machine is too slow to tell";
+    EXPECT_EQ(live("brief"), 2u);
+    EXPECT_TRUE(client_speaks.alive());
+    EXPECT_TRUE(backend_speaks.alive());
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, TcpIdle, testing::Values("proxy", "tc", "xdp"));
+
+}  // namespace
+}  // namespace hairpin
