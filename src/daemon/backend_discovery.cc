@@ -15,8 +15,7 @@ constexpr std::chrono::milliseconds until_first_answers{2000};
 
 }  // namespace
 
-Result<> BackendDiscovery::watch(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers) {
-    const std::set<Question> asked = questions(services);
+Result<> BackendDiscovery::watch(const std::set<Question>& asked, const std::vector<Endpoint>& resolvers) {
     if (!resolver_ && !asked.empty()) {
         auto started = discovery::Resolver::start([this] {
             changed_ = true;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,9 +24,9 @@ public:
     // `on_change` is called on another thread when changed() has become true; it must not wait.
     explicit BackendDiscovery(std::function<void()> on_change) : on_change_(std::move(on_change)) {}
 
-    // Asks for the names of these services from now on, and for no others; what is known of names that stay is kept.
-    // `resolvers`: whom it asks; empty: the machine's own.
-    Result<> watch(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers);
+    // Asks for these names from now on, and for no others; what is known of names that stay is kept. `resolvers`: whom
+    // it asks; empty: the machine's own.
+    Result<> watch(const std::set<Question>& asked, const std::vector<Endpoint>& resolvers);
     // Until each name has been asked for once, but not for long.
     void wait_for_first_answers() const;
 

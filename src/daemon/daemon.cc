@@ -121,10 +121,11 @@ private:
         if (const auto watched = serving_.watch_network(); !watched) return fail(watched.error());
         const Result<Topology> topology = read_topology();
         if (!topology) return fail(topology.error());
-        if (!loads_.holds(faults(config, *topology))) return refused;
+        auto services = follow_links(config.services, *topology);
+        if (!loads_.holds(faults(config, services, *topology))) return refused;
         if (const auto queued = queue_log(); !queued) return fail(queued.error());
 
-        const Ruleset written(follow_links(config.services, *topology));
+        const Ruleset written(std::move(services));
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
         auto api = Api::open(config.settings.api, calls_, inherited.get());
         if (!api) return fail(api.error());
@@ -203,8 +204,9 @@ private:
         const Config config = options_.load();
         const Result<Topology> topology = read_topology();
         if (!topology) return refuse(topology.error());
-        if (!loads_.holds(faults(config, *topology))) return std::nullopt;
-        const Ruleset written(follow_links(config.services, *topology));
+        auto services = follow_links(config.services, *topology);
+        if (!loads_.holds(faults(config, services, *topology))) return std::nullopt;
+        const Ruleset written(std::move(services));
         if (!loads_.holds(fatal_gaps(config, *serving_.engine(), written))) return std::nullopt;
         const auto took = serving_.replace(config, *topology, written);
         if (!took) return refuse(took.error());

@@ -4,15 +4,13 @@
 
 #include "daemon/gap_report.h"
 #include "model/as_written.h"
-#include "model/listen_links.h"
 
 namespace hairpin {
 
-std::vector<std::string> faults(const Config& config, const Topology& topology) {
+std::vector<std::string> faults(const Config& config, std::span<const Service> services, const Topology& topology) {
     std::vector<std::string> reasons;
     for (const Diagnostic& diagnostic : config.errors) reasons.push_back(diagnostic.str());
     if (!reasons.empty()) return reasons;
-    const auto services = follow_links(config.services, topology);
     for (const Problem& problem : validate(services, &topology)) {
         if (is_passing(services, problem)) continue;  // that address is left out, and told of
         reasons.push_back(config.at(problem.place, problem.message).str());

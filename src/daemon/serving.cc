@@ -18,6 +18,7 @@
 #include "daemon/wording.h"
 #include "engines/registry.h"
 #include "model/as_written.h"
+#include "model/follow_names.h"
 #include "model/listen_links.h"
 #include "net/netlink_topology.h"
 
@@ -55,7 +56,7 @@ Result<> Serving::watch_network() {
 
 Result<> Serving::prepare(const Config& config, const Topology& topology, const std::string& socket) {
     settings_ = config.settings;
-    if (auto asked = ask_for_names(config.services, settings_.resolvers); !asked) return asked;
+    if (auto asked = ask_for_names(questions(config.services), settings_.resolvers); !asked) return asked;
     configured_ = standing(config.services, topology);
     orders_ = OrderFile::of_socket(socket);
     retired_flows_ = RetiredFlows(socket);
@@ -93,8 +94,8 @@ Result<> Serving::begin(const Ruleset& written) {
 
 Result<milliseconds> Serving::replace(const Config& config, const Topology& topology, const Ruleset& written) {
     // The names of what is served, too: if this is refused, nothing is forgotten of those.
-    std::vector<Service> both = services();
-    both.insert(both.end(), config.services.begin(), config.services.end());
+    std::set<Question> both = questions(services());
+    both.merge(questions(config.services));
     if (const auto asked = ask_for_names(both, config.settings.resolvers); !asked) return asked.error();
     const auto began = steady_clock::now();
     const auto replaced = replace(config.services, topology);
@@ -106,7 +107,8 @@ Result<milliseconds> Serving::replace(const Config& config, const Topology& topo
         settings_.drain_timeout = config.settings.drain_timeout;
         settings_.resolvers = config.settings.resolvers;
     }
-    if (const auto asked = names_.watch(services(), settings_.resolvers); !asked) spdlog::warn(asked.error().message);
+    const auto watched = names_.watch(questions(services()), settings_.resolvers);
+    if (!watched) spdlog::warn(watched.error().message);
     if (!replaced) return replaced.error();
     if (config.settings != settings_) {
         events_.tell(restart_event());
@@ -286,10 +288,10 @@ void Serving::remember_orders() {
     }
 }
 
-Result<> Serving::ask_for_names(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers) {
-    auto asked = names_.watch(services, resolvers);
+Result<> Serving::ask_for_names(const std::set<Question>& asked, const std::vector<Endpoint>& resolvers) {
+    auto watched = names_.watch(asked, resolvers);
     names_.wait_for_first_answers();
-    return asked;
+    return watched;
 }
 
 // The services where links and names stand now, but for what is wrong with these just here and now.

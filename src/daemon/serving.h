@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,7 +104,7 @@ private:
     void heed_successor();
     Result<> tell_successor();
     void lead_on(const Desired& before);
-    Result<> ask_for_names(const std::vector<Service>& services, const std::vector<Endpoint>& resolvers);
+    Result<> ask_for_names(const std::set<Question>& asked, const std::vector<Endpoint>& resolvers);
     std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology);
     std::shared_ptr<const Desired> desire(const std::shared_ptr<const Desired>& configured,
                                           const Administration& administration) const;

@@ -204,14 +204,14 @@ private:
             } else {
                 check_not_among_backends(listen, i);
             }
-            check_number_of_ports(service, {at_, Key::listen, i}, listen.str(), listen.ports);
+            check_number_of_ports(service, {at_, Key::listen, i}, listen);
         }
     }
 
     void check_listen_links(const Service& service) {
         for (size_t i = 0; i < service.listen_links.size(); ++i) {
             const LinkListen& on = service.listen_links[i];
-            check_number_of_ports(service, {at_, Key::listen_links, i}, on.str(), on.ports);
+            check_number_of_ports(service, {at_, Key::listen_links, i}, on);
             for (const Family family : all_families) check_wildcard(service, on, i, Ip::any(family));
         }
     }
@@ -229,20 +229,19 @@ private:
         }
     }
 
-    void check_number_of_ports(const Service& service, Place place, const std::string& text, const PortRange& ports) {
-        const auto [first, wanted] = first_endpoint(service);
-        if (ports.size() == wanted.size()) return;
-        problems_.push_back({place, text + " has " + count_of_ports(ports) + ", but " + first + " has " +
-                                        count_of_ports(wanted) +
+    void check_number_of_ports(const Service& service, Place place, const auto& endpoint) {
+        if (endpoint.ports.size() == first_ports(service).size()) return;
+        problems_.push_back({place, endpoint.str() + " has " + count_of_ports(endpoint.ports) + ", but " +
+                                        first_endpoint(service) + " has " + count_of_ports(first_ports(service)) +
                                         "; the endpoints of one service need the same number, or a service each"});
     }
 
-    // As it was written, and its ports. Precondition: there is one.
-    static std::pair<std::string, PortRange> first_endpoint(const Service& service) {
-        if (service.listen.empty()) {
-            return {service.listen_links.front().str(), service.listen_links.front().ports};
-        }
-        return {service.listen.front().str(), service.listen.front().ports};
+    // As it was written. Precondition: there is one.
+    static std::string first_endpoint(const Service& service) {
+        return service.listen.empty() ? service.listen_links.front().str() : service.listen.front().str();
+    }
+    static PortRange first_ports(const Service& service) {
+        return service.listen.empty() ? service.listen_links.front().ports : service.listen.front().ports;
     }
 
     // RFC 4787 REQ-7: an external address inside the backends' network, where it belongs to another host or to nobody.
@@ -279,10 +278,10 @@ private:
     void check_has_port_for_each(const Service& service, size_t index) {
         if (service.listen.empty() && service.listen_links.empty()) return;
         const EndpointRange& backend = service.backends[index].endpoint;
-        const auto [first, ports] = first_endpoint(service);
+        const PortRange ports = first_ports(service);
         if (backend.ports.size() == ports.size()) return;
         report(Key::backends, index,
-               backend.str() + " has " + count_of_ports(backend.ports) + ", but " + first + " has " +
+               backend.str() + " has " + count_of_ports(backend.ports) + ", but " + first_endpoint(service) + " has " +
                    count_of_ports(ports) + "; each port that is listened on needs one at the backend");
     }
 
@@ -324,7 +323,8 @@ private:
             const auto bad = [&](const std::string& why) { report(Key::backend_names, i, name.str() + " " + why); };
             if (!seen.emplace(name.name, name.ports.value_or(PortRange{})).second) bad("is listed twice; remove one");
             if (service.listen.empty() && service.listen_links.empty()) continue;
-            const auto [first, ports] = first_endpoint(service);
+            const std::string first = first_endpoint(service);
+            const PortRange ports = first_ports(service);
             if (!name.ports && ports.size() > 1) {
                 bad("names one port for each server, but " + first + " has " + count_of_ports(ports) +
                     "; write the names of the servers with their ports");

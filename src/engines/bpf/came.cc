@@ -11,8 +11,9 @@ Result<> Came::take_over(const Maps& maps) {
 void Came::count(const Maps& maps, const Desired& desired, const std::function<uint32_t(const Service&)>& slot_of) {
     Table<hp_place, EndpointRange> places;
     for (const Service& service : desired.ruleset.services()) {
+        const uint32_t slot = slot_of(service);
         for (const Backend& backend : service.backends) {
-            const hp_place place{slot_of(service), backend.endpoint.ports.first, 0, to_wire(backend.endpoint.ip)};
+            const hp_place place{slot, backend.endpoint.ports.first, 0, to_wire(backend.endpoint.ip)};
             if (places_.contains(place) || maps.came.put(place, {})) places.emplace(place, backend.endpoint);
         }
     }

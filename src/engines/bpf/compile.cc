@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "engines/bpf/convert.h"
 #include "engines/bpf/known.h"
@@ -14,11 +15,6 @@
 
 namespace hairpin::bpf {
 namespace {
-
-template <class T>
-std::string bytes_of(const T& value) {
-    return {reinterpret_cast<const char*>(&value), sizeof value};
-}
 
 hp_network network(uint32_t number, const Prefix& prefix) {
     const int mapped = prefix.address.is_v4() ? 96 : 0;
@@ -64,7 +60,7 @@ public:
         hp_rules rules = rules_of(service);
         std::ranges::copy(listed(service.allow), rules.allowed);
         std::ranges::copy(listed(service.deny), rules.denied);
-        const uint32_t number = rules_.of(bytes_of(rules));
+        const uint32_t number = rules_.of(std::string(bytes_of(rules)));
         tables.rules.emplace(number, rules);
         for (const EndpointRange& listen : service.listen) {
             const auto backends = answering(service, listen);
@@ -141,7 +137,7 @@ private:
     uint32_t number_of(const std::vector<hp_backend>& group) {
         std::string bytes;
         for (const hp_backend& backend : group) bytes += bytes_of(backend);
-        const uint32_t first = backends_.of(bytes, group.size());
+        const uint32_t first = backends_.of(std::move(bytes), group.size());
         for (size_t i = 0; i < group.size(); ++i) tables.backends.emplace(first + i, group[i]);
         return first;
     }
@@ -149,9 +145,9 @@ private:
     uint32_t number_of(const Slots& slots) {
         std::vector<hp_choices> choices((slots.size() + HP_CHOICES - 1) / HP_CHOICES);
         for (size_t i = 0; i < slots.size(); ++i) choices[i / HP_CHOICES].backend[i % HP_CHOICES] = slots[i];
-        std::string bytes = bytes_of(slots.size());
+        std::string bytes(bytes_of(slots.size()));
         for (const hp_choices& some : choices) bytes += bytes_of(some);
-        const uint32_t first = choices_.of(bytes, choices.size());
+        const uint32_t first = choices_.of(std::move(bytes), choices.size());
         for (size_t i = 0; i < choices.size(); ++i) tables.choices.emplace(first + i, choices[i]);
         return first;
     }
@@ -170,9 +166,9 @@ private:
         std::string bytes;
         for (const OwnSlots& client : clients) {
             const auto& [address, share] = shares.emplace_back(to_wire(client.client), share_of(group, client.slots));
-            bytes += bytes_of(address) + bytes_of(share);
+            bytes.append(bytes_of(address)).append(bytes_of(share));
         }
-        const uint32_t number = own_.of(bytes);
+        const uint32_t number = own_.of(std::move(bytes));
         for (const auto& [address, share] : shares) tables.own.emplace(hp_client{number, address}, share);
         return number;
     }
@@ -204,7 +200,7 @@ private:
     uint32_t number_of(const std::vector<Prefix>& prefixes) {
         std::string bytes;
         for (const Prefix& prefix : prefixes) bytes += bytes_of(network(0, prefix));
-        const uint32_t number = networks_.of(bytes);
+        const uint32_t number = networks_.of(std::move(bytes));
         add_networks(number, prefixes);
         return number;
     }
@@ -226,13 +222,11 @@ private:
 
 }  // namespace
 
-uint32_t Numbers::of(const std::string& thing, size_t size) {
-    if (const auto known = used_.find(thing); known != used_.end()) return known->second;
-    const auto earlier = before_.find(thing);
-    const uint32_t number = earlier != before_.end() ? earlier->second : next_;
-    if (earlier == before_.end()) next_ += static_cast<uint32_t>(size);
-    used_.emplace(thing, number);
-    return number;
+uint32_t Numbers::of(std::string thing, size_t size) {
+    if (auto earlier = before_.extract(thing)) return used_.insert(std::move(earlier)).position->second;
+    const auto [known, is_new] = used_.try_emplace(std::move(thing), next_);
+    if (is_new) next_ += static_cast<uint32_t>(size);
+    return known->second;
 }
 
 void Numbers::forget_unused() { before_ = std::exchange(used_, {}); }

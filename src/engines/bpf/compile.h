@@ -2,23 +2,29 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
-#include <map>
 #include <string>
-#include <vector>
+#include <string_view>
+#include <unordered_map>
 
 #include "engines/bpf/wire.h"
 #include "engines/engine.h"
 
 namespace hairpin::bpf {
 
+// Keys are as the kernel sees them: bytes.
 template <class T>
-struct ByBytes {
-    bool operator()(const T& a, const T& b) const { return std::memcmp(&a, &b, sizeof a) < 0; }
+std::string_view bytes_of(const T& value) {
+    return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+struct HashOfBytes {
+    size_t operator()(const auto& key) const noexcept { return std::hash<std::string_view>()(bytes_of(key)); }
+};
+struct SameBytes {
+    bool operator()(const auto& a, const auto& b) const { return bytes_of(a) == bytes_of(b); }
 };
 template <class Key, class Value>
-using Table = std::map<Key, Value, ByBytes<Key>>;
+using Table = std::unordered_map<Key, Value, HashOfBytes, SameBytes>;
 
 // By map, see kern/maps.h.
 struct Tables {
@@ -42,12 +48,12 @@ public:
     explicit Numbers(uint32_t first) : next_(first) {}
 
     // The first of `size` numbers in a row. `thing`: as bytes.
-    uint32_t of(const std::string& thing, size_t size = 1);
+    uint32_t of(std::string thing, size_t size = 1);
     void forget_unused();  // since the last call
 
 private:
-    std::map<std::string, uint32_t> used_;
-    std::map<std::string, uint32_t> before_;
+    std::unordered_map<std::string, uint32_t> used_;
+    std::unordered_map<std::string, uint32_t> before_;  // and not again so far
     uint32_t next_;
 };
 

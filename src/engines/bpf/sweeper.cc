@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 
+#include <cstring>
+
 #include "engines/bpf/clock.h"
 #include "engines/bpf/convert.h"
 
