@@ -160,7 +160,8 @@ ordered_json backends() {
                    {"in_a_row",
                     or_null(number("checks that ended as the last one; where clients took it down, they count, too"))},
                    {"for_ms", or_null(number("since it went up or down, or was first checked, in milliseconds"))},
-                   {"active", number("connections and sessions that live there")}}),
+                   {"active",
+                    number("connections and sessions that live there, also in processes before an upgrade")}}),
               "in the order of the services")}});
 }
 

@@ -22,12 +22,15 @@ public:
         }
     }
 
-    void add(const LiveFlow& flow) {
-        if (flow.ended) return;
-        const Endpoint& backend = flow.backend.destination;
-        const auto known = places_.find({flow.service, backend.ip});
-        if (known == places_.end()) return;
-        for (const auto& [ports, place] : known->second) counts[place] += ports.contains(backend.port);
+    void add(const FlowCounts& flows) {
+        for (const auto& [key, active] : flows) {
+            const auto& [service, backend] = key;
+            const auto known = places_.find({service, backend.ip});
+            if (known == places_.end()) continue;
+            for (const auto& [ports, place] : known->second) {
+                if (ports.contains(backend.port)) counts[place] += active;
+            }
+        }
     }
 
     std::vector<uint64_t> counts;
@@ -41,8 +44,10 @@ private:
 
 Result<ordered_json> backends_json(Gateway& gateway) {
     Tally tally(gateway.services());
-    const auto seen = gateway.engine.flows([&](const LiveFlow& flow) { tally.add(flow); });
-    if (!seen) return seen.error();
+    const auto here = count_flows(gateway.engine);
+    if (!here) return here.error();
+    tally.add(*here);
+    tally.add(gateway.retired_flows());
     ordered_json json = gateway.health.to_json(gateway.services(), gateway.serving.ruleset.services());
     size_t place = 0;
     for (ordered_json& backend : json.at("backends")) backend["active"] = tally.counts[place++];

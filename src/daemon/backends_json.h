@@ -7,7 +7,8 @@
 
 namespace hairpin {
 
-// As BackendHealth::to_json() has it, each with how many connections and sessions live there: "active".
+// As BackendHealth::to_json() has it, each with how many connections and sessions live there: "active". Those
+// that an earlier process still has after an upgrade count as well.
 Result<nlohmann::ordered_json> backends_json(Gateway& gateway);
 
 // Likewise, of these backends alone.

@@ -130,7 +130,7 @@ private:
         auto api = Api::open(config.settings.api, calls_, inherited.get());
         if (!api) return fail(api.error());
         api_ = *std::move(api);
-        const auto prepared = serving_.prepare(config, *topology, OrderFile::of_socket(api_->path()));
+        const auto prepared = serving_.prepare(config, *topology, api_->path());
         if (!prepared) return fail(prepared.error());
         if (const auto free = predecessor_ ? ask_predecessor(written) : Result<>(); !free) return fail(free.error());
         if (const auto chosen = serving_.choose_engine(written, inherited); !chosen) return fail(chosen.error());
@@ -245,10 +245,9 @@ private:
         if (!successor) return successor.error();
         if (const auto asked = successor->wait_for_its_question(); !asked) return asked.error();
         tend();
-        const bool in_kernel = is_in_kernel(engine);
-        if (in_kernel) serving_.let_go();
+        serving_.let_go();
         if (const auto serves = successor->let_begin(); !serves) {
-            if (in_kernel) serving_.take_again();
+            serving_.take_again();
             return serves.error();
         }
         successor_ = *std::move(successor);

@@ -11,6 +11,9 @@
 namespace hairpin {
 namespace {
 
+// A retired process looks about once a second who leaves.
+constexpr std::chrono::milliseconds least_late{3000};
+
 bool leads_to(const ServiceBackend& name, const LiveFlow& flow) {
     return name.service == flow.service && name.backend.contains(flow.backend.destination);
 }
@@ -26,10 +29,16 @@ std::set<ServiceBackend> names_in(const std::vector<Service>& services) {
 }  // namespace
 
 void Departures::leave(const ServiceBackend& name, Time by, std::chrono::milliseconds late) {
-    leaving_[name] = {by, by + late};
+    leaving_[name] = {by, by + std::max(late, least_late)};
 }
 
 void Departures::stay(const ServiceBackend& name) { leaving_.erase(name); }
+
+void Departures::stay(const std::set<ServiceBackend>& names, const Administration& administration) {
+    for (const ServiceBackend& name : names) {
+        if (administration.duty(name) != Duty::disabled) stay(name);
+    }
+}
 
 void Departures::follow(Duty duty, const ServiceBackend& name, const Service& service, Time now) {
     if (duty != Duty::disabled) return stay(name);
@@ -45,9 +54,7 @@ void Departures::follow(const std::vector<Service>& before, const std::vector<Se
         return;
     }
     const std::set<ServiceBackend> there = names_in(after);
-    for (const ServiceBackend& name : there) {
-        if (administration.duty(name) != Duty::disabled) stay(name);
-    }
+    stay(there, administration);
     std::map<std::string_view, const Service*> now_configured;
     for (const Service& service : after) now_configured.emplace(service.name, &service);
     for (const Service& service : before) {
@@ -59,6 +66,17 @@ void Departures::follow(const std::vector<Service>& before, const std::vector<Se
             if (!there.contains(name) && !leaving_.contains(name)) leave(name, now + *timeout, service.connect_timeout);
         }
     }
+}
+
+void Departures::go_on(const Departures& before, const std::vector<Service>& services,
+                       const Administration& administration) {
+    leaving_ = before.leaving_;
+    stay(names_in(services), administration);
+}
+
+void Departures::heed(const Departures& others, Time now) {
+    std::erase_if(leaving_, [&](const auto& entry) { return entry.second.by > now; });
+    leaving_.insert(others.leaving_.begin(), others.leaving_.end());
 }
 
 std::vector<ServiceBackend> Departures::due(Time now) {

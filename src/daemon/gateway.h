@@ -14,6 +14,7 @@
 #include "daemon/backend_health.h"
 #include "daemon/events.h"
 #include "daemon/loads.h"
+#include "daemon/retired_flows.h"
 #include "engines/engine.h"
 
 namespace hairpin {
@@ -29,6 +30,7 @@ struct Gateway {
     const Events& events;  // any thread may use them, for as long as the API answers
     std::chrono::steady_clock::time_point started;
     std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
+    std::function<FlowCounts()> retired_flows = [] { return FlowCounts(); };  // of processes before us that still live
     // Another process serves in our place when it returns: which one.
     std::function<Result<pid_t>()> upgrade = {};
 

@@ -1,48 +1,106 @@
 #include "daemon/order_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "base/fd.h"
 #include "daemon/process.h"
+#include "daemon/state_file.h"
 
 namespace hairpin {
 namespace {
 
-constexpr size_t most_bytes = 16 << 20;
+using nlohmann::json;
+using nlohmann::ordered_json;
+using std::chrono::milliseconds;
+using Time = Departures::Time;
 
-Result<Administration> not_ours(std::string_view why) { return Error{fmt::format("this is not such a file: {}", why)}; }
+constexpr milliseconds latest{std::chrono::years(200)};  // a duration in nanoseconds holds that
+
+Error not_ours(std::string_view why) { return {fmt::format("this is not such a file: {}", why)}; }
+
+ordered_json to_json(const ServiceBackend& name) {
+    return {{"service", name.service}, {"backend", name.backend.str()}};
+}
+
+// The others throw what the library does.
+Result<ServiceBackend> name_from(const json& entry) {
+    const auto backend = EndpointRange::parse(entry.at("backend").get<std::string>());
+    if (!backend) return backend.error();
+    return ServiceBackend{entry.at("service"), *backend};
+}
+
+Result<Administration> administration_from(const json& list) {
+    std::map<ServiceBackend, Duty> duties;
+    for (const json& entry : list) {
+        const auto name = name_from(entry);
+        const auto duty = from_name<Duty>(entry.at("duty").get<std::string>());
+        if (!name) return name.error();
+        if (!duty) return Error{"there is no such duty"};
+        duties[*name] = *duty;
+    }
+    return Administration(std::move(duties));
+}
+
+int64_t on_the_wall(Time time, Time::duration ahead) {
+    return std::chrono::floor<milliseconds>(time.time_since_epoch() + ahead).count();
+}
+
+Result<Time> time_from(const json& number, Time::duration ahead) {
+    const auto count = number.get<int64_t>();
+    if (count < 0 || count > latest.count()) return Error{"there is no such time"};
+    return Time(milliseconds(count) - ahead);
+}
+
+Result<Departures> departures_from(const json& list, Time::duration ahead) {
+    std::map<ServiceBackend, Departure> leaving;
+    for (const json& entry : list) {
+        const auto name = name_from(entry);
+        const auto by = time_from(entry.at("by"), ahead);
+        const auto over = time_from(entry.at("over"), ahead);
+        if (!name) return name.error();
+        if (!by || !over) return (by ? over : by).error();
+        leaving[*name] = {*by, *over};
+    }
+    return Departures(std::move(leaving));
+}
+
+Time::duration ahead_now() {
+    return std::chrono::system_clock::now().time_since_epoch() - std::chrono::steady_clock::now().time_since_epoch();
+}
 
 }  // namespace
 
-nlohmann::ordered_json to_json(const Administration& administration) {
-    auto backends = nlohmann::ordered_json::array();
-    for (const auto& [name, duty] : administration.duties()) {
-        backends.push_back({{"service", name.service}, {"backend", name.backend.str()}, {"duty", hairpin::name(duty)}});
+ordered_json to_json(const Orders& orders, Time::duration ahead) {
+    auto backends = ordered_json::array();
+    for (const auto& [name, duty] : orders.administration.duties()) {
+        backends.push_back(to_json(name));
+        backends.back()["duty"] = hairpin::name(duty);
     }
-    return {{"backends", std::move(backends)}};
+    auto leaving = ordered_json::array();
+    for (const auto& [name, departure] : orders.departures.all()) {
+        leaving.push_back(to_json(name));
+        leaving.back()["by"] = on_the_wall(departure.by, ahead);
+        leaving.back()["over"] = on_the_wall(departure.over, ahead);
+    }
+    return {{"backends", std::move(backends)}, {"leaving", std::move(leaving)}};
 }
 
-Result<Administration> administration_from(const nlohmann::json& json) {
-    std::map<ServiceBackend, Duty> duties;
+Result<Orders> orders_from(const json& json, Time::duration ahead) {
     try {
-        for (const auto& entry : json.at("backends")) {
-            const auto backend = EndpointRange::parse(entry.at("backend").get<std::string>());
-            const auto duty = from_name<Duty>(entry.at("duty").get<std::string>());
-            if (!backend) return not_ours(backend.error().message);
-            if (!duty) return not_ours("there is no such duty");
-            duties[{entry.at("service"), *backend}] = *duty;
-        }
+        const auto administration = administration_from(json.at("backends"));
+        if (!administration) return not_ours(administration.error().message);
+        const auto leaving = json.find("leaving");  // which earlier versions did not keep
+        const auto departures =
+            leaving != json.end() ? departures_from(*leaving, ahead) : Result<Departures>(Departures());
+        if (!departures) return not_ours(departures.error().message);
+        return Orders{*administration, *departures};
     } catch (const nlohmann::json::exception& failure) {
         return not_ours(failure.what());
     }
-    return Administration(std::move(duties));
 }
 
 OrderFile OrderFile::of_socket(const std::string& path) {
@@ -51,51 +109,24 @@ OrderFile OrderFile::of_socket(const std::string& path) {
     return OrderFile(folder.empty() ? path + ".orders" : folder + "/orders.json");
 }
 
-Result<Administration> OrderFile::read() const {
-    if (path_.empty()) return Administration();
-    const auto text = content();
-    if (!text) return text.error().within(path_);
-    if (text->empty()) return Administration();
+Result<Orders> OrderFile::read() const {
+    if (path_.empty()) return Orders();
+    const auto text = read_state(path_);
+    if (!text) return text.error();
+    if (text->empty()) return Orders();
     const auto json = nlohmann::json::parse(*text, nullptr, false);
-    auto read = json.is_discarded() ? not_ours("it is not JSON") : administration_from(json);
+    auto read = json.is_discarded() ? not_ours("it is not JSON") : orders_from(json, ahead_now());
     return read ? read : read.error().within(path_);
 }
 
-// Empty: there is none.
-Result<std::string> OrderFile::content() const {
-    const Fd file(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (!file) return errno == ENOENT ? Result<std::string>("") : system_error("it cannot be read");
-    struct stat status {};
-    if (fstat(file.get(), &status) != 0) return system_error("it cannot be read");
-    if (!S_ISREG(status.st_mode) || (status.st_uid != geteuid() && status.st_uid != 0)) {
-        return Error{"it is another user's, or no file: it is not read"};
-    }
-    std::string text(std::min(static_cast<size_t>(status.st_size), most_bytes), '\0');
-    const ssize_t length = ::read(file.get(), text.data(), text.size());
-    if (length < 0) return system_error("it cannot be read");
-    text.resize(static_cast<size_t>(length));
-    return text;
-}
-
-Result<> OrderFile::write(const Administration& administration) const {
+Result<> OrderFile::write(const Orders& orders) const {
     if (path_.empty()) return {};
-    if (administration.empty()) {
+    if (orders.empty()) {
         if (unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
         return system_error(path_ + " cannot be removed");
     }
-    const std::string text = to_json(administration).dump(2) + "\n";
-    const std::string draft = path_ + ".new";
-    unlink(draft.c_str());
-    const Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file) return system_error(path_ + " cannot be written");
-    errno = ENOSPC;  // which a short write does not say
-    if (::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(file.get()) == 0 &&
-        rename(draft.c_str(), path_.c_str()) == 0) {
-        return {};
-    }
-    const int error_number = errno;
-    unlink(draft.c_str());
-    return system_error(path_ + " cannot be written", error_number);
+    const auto written = write_state(path_, to_json(orders, ahead_now()).dump(2) + "\n");
+    return written ? Result<>() : written.error();
 }
 
 }  // namespace hairpin

@@ -1,17 +1,30 @@
-// What operators have decided about backends, in a file: the daemon that begins next goes on with it, after an upgrade,
-// a restart or a crash.
+// What operators and reloads have decided about backends, in a file: the daemon that begins next goes on with it, after
+// an upgrade, a restart or a crash; and so does one that an upgrade has retired, for what still lives there.
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "daemon/administration.h"
+#include "daemon/departures.h"
 
 namespace hairpin {
 
-// {"backends": [{"service": "web", "backend": "10.0.0.2:80", "duty": "draining"}]}, of those that are not ready. Pure.
-nlohmann::ordered_json to_json(const Administration& administration);
-Result<Administration> administration_from(const nlohmann::json& json);
+struct Orders {
+    Administration administration;
+    Departures departures;
+
+    bool empty() const { return administration.empty() && departures.empty(); }
+    bool operator==(const Orders&) const = default;
+};
+
+// {"backends": [{"service": "web", "backend": "10.0.0.2:80", "duty": "draining"}],
+// "leaving": [{"service": "web", "backend": "10.0.0.3:80", "by": 1796000000000, "over": 1796000005000}]}
+// `backends` are those that are not ready. Times are milliseconds since 1970, by a clock that is so far `ahead` of the
+// steady one. Pure.
+nlohmann::ordered_json to_json(const Orders& orders, Departures::Time::duration ahead);
+Result<Orders> orders_from(const nlohmann::json& json, Departures::Time::duration ahead);
 
 class OrderFile {
 public:
@@ -21,13 +34,12 @@ public:
     static OrderFile of_socket(const std::string& path);
 
     // None where there is no file. Trusts no file that another user has put there.
-    Result<Administration> read() const;
+    Result<Orders> read() const;
     // The file holds all of it or, after an error, what it held before.
-    Result<> write(const Administration& administration) const;
+    Result<> write(const Orders& orders) const;
 
 private:
     explicit OrderFile(std::string path) : path_(std::move(path)) {}
-    Result<std::string> content() const;
 
     std::string path_;  // empty: none
 };

@@ -37,6 +37,8 @@ constexpr milliseconds network_settles{1000};
 constexpr milliseconds backends_settle{50};
 constexpr milliseconds until_another_try{1000};
 
+constexpr std::string_view unknown_here = "`hairpin drain --wait` does not know what lives in this process";
+
 std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
     return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
 }
@@ -52,11 +54,12 @@ Result<> Serving::watch_network() {
     return {};
 }
 
-Result<> Serving::prepare(const Config& config, const Topology& topology, OrderFile orders) {
+Result<> Serving::prepare(const Config& config, const Topology& topology, const std::string& socket) {
     settings_ = config.settings;
     if (auto asked = ask_for_names(questions(config.services), settings_.resolvers); !asked) return asked;
     configured_ = standing(config.services, topology);
-    orders_ = std::move(orders);
+    orders_ = OrderFile::of_socket(socket);
+    retired_flows_ = RetiredFlows(socket);
     remember_orders();
     desired_ = desire(configured_, administration_);
     return {};
@@ -76,7 +79,8 @@ Result<> Serving::begin(const Ruleset& written) {
         if (auto begun = hairpin::begin(*engine_, desired_); !begun) return begun;
     }
     if (auto watched = health_.watch(*configured_, engine_->abilities(), events_); !watched) return watched;
-    for (const auto& [name, duty] : administration_.duties()) {  // whose time to leave begins anew
+    departures_.go_on(kept_.departures, services(), administration_);
+    for (const auto& [name, duty] : administration_.duties()) {
         const auto service = std::ranges::find(services(), name.service, &Service::name);
         departures_.follow(duty, name, *service, steady_clock::now());
     }
@@ -84,6 +88,7 @@ Result<> Serving::begin(const Ruleset& written) {
     advise(*engine_, desired_->ruleset);
     tell_of_links(nullptr);
     tell_of_names(written);
+    keep_orders();
     return {};
 }
 
@@ -118,6 +123,7 @@ Result<> Serving::replace(const std::vector<Service>& next, const Topology& topo
     administration.keep(configured->ruleset.services());
     if (auto applied = serve(std::move(configured), std::move(administration)); !applied) return applied;
     departures_.follow(before->ruleset.services(), services(), administration_, steady_clock::now());
+    keep_orders();
     return {};
 }
 
@@ -132,6 +138,7 @@ Result<> Serving::administer(Order order, const std::vector<ServiceBackend>& nam
         departures_.follow(duty, name, *service, steady_clock::now());
         health_.tell_panic(*service, events_);
     }
+    keep_orders();
     check_health();
     departures_.end_due(*engine_, steady_clock::now(), events_);
     return {};
@@ -187,6 +194,7 @@ Result<> Serving::follow_names() {
     if (now->ruleset.services() != services()) {
         if (auto applied = serve(std::move(now), administration_); !applied) return applied;
         departures_.follow(before->ruleset.services(), services(), administration_, steady_clock::now());
+        keep_orders();
         check_health();
     }
     tell_of_names(before->ruleset);
@@ -216,8 +224,10 @@ Result<> Serving::serve_here() {
 void Serving::tend() {
     within_memory("the engine's care", [this] {
         engine_->tend();
-        if (orders_unsaved_) keep_orders();
+        if (retired_) heed_successor();
         departures_.end_due(*engine_, steady_clock::now(), events_);
+        if (!retired_) return keep_orders();
+        telling_.note(tell_successor(), unknown_here);
     });
 }
 
@@ -228,7 +238,14 @@ void Serving::log_stats() {
     for (const ServiceStats& service : stats->services) spdlog::info("stats {}", to_json(service).dump());
 }
 
+void Serving::let_go() {
+    if (is_in_kernel(*engine_)) return engine_.reset();
+    telling_.note(tell_successor(), unknown_here);
+    retired_ = true;
+}
+
 void Serving::take_again() {
+    if (std::exchange(retired_, false)) return retired_flows_.take_back();
     auto chosen = choose_engine(configured_->ruleset, nullptr);
     if (chosen && settings_.engine != automatic_engine) chosen = hairpin::begin(*engine_, desired_);
     if (chosen) return;
@@ -254,6 +271,7 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
     seen.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
         return administer(order, names, who);
     };
+    seen.retired_flows = [this] { return retired_flows_.read(); };
     seen.network_failure = network_.failure;
     return seen;
 }
@@ -262,9 +280,9 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
 void Serving::remember_orders() {
     auto kept = orders_.read();
     if (!kept) return spdlog::warn("earlier orders about backends are not known: {}", kept.error().message);
-    administration_ = *kept;
+    kept_ = *std::move(kept);
+    administration_ = kept_.administration;
     administration_.keep(services());
-    if (administration_ != *kept) keep_orders();
     for (const auto& [name, duty] : administration_.duties()) {
         events_.tell(kept_order_event(name, duty));
     }
@@ -306,20 +324,34 @@ Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administratio
     configured_ = std::move(configured);
     const auto before = std::exchange(desired_, std::move(desired));
     lead_on(*before);
-    if (administration == administration_) return {};
     administration_ = std::move(administration);
-    keep_orders();
     return {};
 }
 
-// For the daemon after us.
+// For the daemon after us, and for those before us that still live.
 void Serving::keep_orders() {
-    const auto kept = orders_.write(administration_);
-    if (!kept && !orders_unsaved_) {
-        spdlog::warn("the next daemon will not know of this order, unless this comes to work: {}",
-                     kept.error().message);
-    }
-    orders_unsaved_ = !kept;
+    Orders now{administration_, departures_};
+    if (now == kept_) return;
+    const auto kept = orders_.write(now);
+    if (kept) kept_ = std::move(now);
+    keeping_.note(kept, "the next daemon will not know which backends are taken out or leaving");
+}
+
+// What the process that serves now keeps for the next one is for us, too.
+void Serving::heed_successor() {
+    const auto orders = orders_.read();
+    if (orders) departures_.heed(orders->departures, steady_clock::now());
+    heeding_.note(orders ? Result<>() : orders.error(), "no order reaches what lives in this process");
+}
+
+Result<> Serving::tell_successor() {
+    const auto counts = count_flows(*engine_);
+    return counts ? retired_flows_.tell(*counts) : counts.error();
+}
+
+void Serving::Trouble::note(const Result<>& done, std::string_view consequence) {
+    if (!done && !told) spdlog::warn("{}, unless this comes to work: {}", consequence, done.error().message);
+    told = !done;
 }
 
 // Who waits for a backend that is down by now begins anew. The proxy does so by itself.

@@ -17,6 +17,7 @@
 #include "daemon/events.h"
 #include "daemon/gateway.h"
 #include "daemon/order_file.h"
+#include "daemon/retired_flows.h"
 #include "daemon/serving_report.h"
 #include "net/topology_watch.h"
 
@@ -36,7 +37,8 @@ public:
     // Before the network is first read: what changes from now on is not missed.
     Result<> watch_network();
     // What is to be served, here and now, and as operators have ordered. Waits for what DNS says, but not for long.
-    Result<> prepare(const Config& config, const Topology& topology, OrderFile orders);
+    // `socket` is the API's, beside which daemons leave word for each other; empty: there is none.
+    Result<> prepare(const Config& config, const Topology& topology, const std::string& socket);
     Result<> can_begin(const Ruleset& written) const;
     // `inherited` may be null.
     Result<> choose_engine(const Ruleset& written, std::shared_ptr<InheritedSockets> inherited);
@@ -56,10 +58,11 @@ public:
     void tend();
     void log_stats();
 
-    // For the daemon after us, where the kernel serves, for which there can be one engine only.
-    void let_go() { engine_.reset(); }
-    // The kernel's state is taken over again, as from a daemon that was killed; failing that, which is logged, there is
-    // no engine.
+    // For the daemon after us. Where the kernel serves there can be one engine only: ours is gone. Elsewhere what lives
+    // here goes on, and from now on tend() carries out what the next one is told, and tells it what lives here.
+    void let_go();
+    // It did not come to serve. The kernel's state is taken over again, as from a daemon that was killed; failing that,
+    // which is logged, there is no engine.
     void take_again();
 
     // No checks, and no new connections; live ones go on.
@@ -83,6 +86,12 @@ private:
         std::string failure = {};     // why it could not be followed, the last time; empty: it was
     };
 
+    // What daemons leave for each other cannot be written or read, which is logged once.
+    struct Trouble {
+        void note(const Result<>& done, std::string_view consequence);
+        bool told = false;
+    };
+
     const std::vector<Service>& services() const { return configured_->ruleset.services(); }
     Result<> follow_names();
     Result<> follow_health();
@@ -92,6 +101,8 @@ private:
     Result<> replace(const std::vector<Service>& next, const Topology& topology);
     void remember_orders();
     void keep_orders();
+    void heed_successor();
+    Result<> tell_successor();
     void lead_on(const Desired& before);
     Result<> ask_for_names(const std::set<Question>& asked, const std::vector<Endpoint>& resolvers);
     std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology);
@@ -109,9 +120,14 @@ private:
     std::shared_ptr<const Desired> configured_;  // all backends
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
     Administration administration_;
-    OrderFile orders_;
-    bool orders_unsaved_ = false;
     Departures departures_;
+    OrderFile orders_;
+    Orders kept_;  // what that file holds
+    RetiredFlows retired_flows_;
+    bool retired_ = false;  // another process serves
+    Trouble keeping_;
+    Trouble heeding_;
+    Trouble telling_;
     BackendHealth health_;
     BackendDiscovery names_;
     Wrongs wrong_here_;  // of links and names

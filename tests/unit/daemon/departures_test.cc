@@ -67,6 +67,36 @@ TEST(Departures, WhatIsDisabledIsDueAtOnceOrAfterTheDrainTimeout) {
     EXPECT_EQ(departures.due(start + 10s), Names{first}) << "a reload that keeps it does not enable it";
 }
 
+TEST(Departures, OfTheDaemonBeforeGoOnButForWhoIsConfiguredAgain) {
+    const ServiceBackend second{"web", range("10.0.0.3:80")};
+    const ServiceBackend third{"web", range("10.0.0.4:80")};
+    const Departures before(
+        {{first, {start + 1s, start + 5s}}, {second, {start + 1s, start + 5s}}, {third, {start + 1s, start + 5s}}});
+    Administration administration;
+    administration.carry_out(Order::disable, third);
+    Departures departures;
+    departures.go_on(before, {web({"10.0.0.3:80", "10.0.0.4:80"}, 10s)}, administration);
+    EXPECT_EQ(departures.due(start), Names{});
+    EXPECT_EQ(departures.due(start + 6s), (Names{first, third})) << "though it was over when nobody looked";
+}
+
+TEST(Departures, OfARetiredProcessAreThoseOfTheOneThatServes) {
+    const ServiceBackend second{"web", range("10.0.0.3:80")};
+    Departures retired({{first, {start + 1s, start + 5s}}});
+    retired.heed(Departures({{first, {start + 1s, start + 5s}}, {second, {start + 2s, start + 6s}}}), start);
+    EXPECT_EQ(retired.due(start + 1s), Names{first});
+    retired.heed(Departures(), start + 1s);
+    EXPECT_EQ(retired.due(start + 2s), Names{first}) << "it is too late for the one, not for the other";
+}
+
+TEST(Departures, LastUntilARetiredProcessHasSeenThem) {
+    Service hasty = web({"10.0.0.2:80"});
+    hasty.connect_timeout = 100ms;
+    Departures departures;
+    departures.follow(Duty::disabled, first, hasty, start);
+    EXPECT_EQ(departures.due(start + 2s), Names{first});
+}
+
 TEST(Departures, EndWhatLivesThereAndNothingElse) {
     const auto flow = [](std::string service, std::string_view backend) {
         return LiveFlow{.service = std::move(service), .client = {}, .backend = {Protocol::tcp, {}, endpoint(backend)}};

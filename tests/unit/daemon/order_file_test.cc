@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -14,9 +15,14 @@
 namespace hairpin {
 namespace {
 
-Administration some() {
-    return Administration({{{"web", *EndpointRange::parse("10.0.0.2:80")}, Duty::draining},
-                           {{"range", *EndpointRange::parse("[fd00::2]:90-99")}, Duty::disabled}});
+using namespace std::chrono_literals;
+
+const ServiceBackend gone{"web", *EndpointRange::parse("10.0.0.9:80")};
+
+Orders some(Departures::Time by = std::chrono::steady_clock::now()) {
+    const Administration administration({{{"web", *EndpointRange::parse("10.0.0.2:80")}, Duty::draining},
+                                         {{"range", *EndpointRange::parse("[fd00::2]:90-99")}, Duty::disabled}});
+    return {administration, Departures({{gone, {by, by + 5s}}})};
 }
 
 class OrderFileTest : public testing::Test {
@@ -40,15 +46,34 @@ protected:
 };
 
 TEST_F(OrderFileTest, GivesBackWhatItWasGiven) {
-    EXPECT_EQ(*file_.read(), Administration());
-    ASSERT_TRUE(file_.write(some()));
-    EXPECT_EQ(*file_.read(), some());
+    EXPECT_EQ(*file_.read(), Orders());
+    const auto by = std::chrono::steady_clock::now() + 10min;
+    ASSERT_TRUE(file_.write(some(by)));
+    const auto read = file_.read();
+    ASSERT_TRUE(read) << complaint();
+    EXPECT_EQ(read->administration, some().administration);
+    const Departure departure = read->departures.all().at(gone);
+    EXPECT_LT(std::chrono::abs(departure.by - by), 1s) << "unless somebody has set the clock meanwhile";
+    EXPECT_EQ(departure.over - departure.by, 5s);
     struct stat status {};
     ASSERT_EQ(stat(path_.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0600u);
-    ASSERT_TRUE(file_.write(Administration()));
+    ASSERT_TRUE(file_.write(Orders()));
     EXPECT_NE(access(path_.c_str(), F_OK), 0);
-    EXPECT_TRUE(file_.write(Administration()));
+    EXPECT_TRUE(file_.write(Orders()));
+}
+
+// Which an earlier version may have written, or another clock.
+TEST_F(OrderFileTest, IsReadByTheClockOfTheWall) {
+    const auto by = Departures::Time(100s);
+    const auto json = to_json(some(by), 1000s);
+    EXPECT_EQ(json.at("leaving").at(0).at("by"), 1'100'000);
+    EXPECT_EQ(json.at("leaving").at(0).at("over"), 1'105'000);
+    EXPECT_EQ(orders_from(json, 1000s)->departures, some(by).departures);
+    EXPECT_EQ(orders_from(json, 1300s)->departures, some(by - 300s).departures) << "after a boot";
+    const auto earlier =
+        nlohmann::json::parse(R"({"backends": [{"service": "web", "backend": "10.0.0.2:80", "duty": "draining"}]})");
+    EXPECT_EQ(orders_from(earlier, 0s)->administration.duties().size(), 1u);
 }
 
 TEST_F(OrderFileTest, IsWhereSystemdKeepsTheState) {
@@ -63,7 +88,7 @@ TEST_F(OrderFileTest, IsWhereSystemdKeepsTheState) {
 
 TEST_F(OrderFileTest, WithoutASocketThereIsNone) {
     EXPECT_TRUE(OrderFile::of_socket("").write(some()));
-    EXPECT_EQ(*OrderFile::of_socket("").read(), Administration());
+    EXPECT_EQ(*OrderFile::of_socket("").read(), Orders());
 }
 
 TEST_F(OrderFileTest, SaysWhatIsWrongWithIt) {
@@ -72,7 +97,10 @@ TEST_F(OrderFileTest, SaysWhatIsWrongWithIt) {
     for (const char* text : {"[]", "{}", R"({"backends": [{"service": "web"}]})",
                              R"({"backends": [{"service": "web", "backend": "nowhere", "duty": "draining"}]})",
                              R"({"backends": [{"service": "web", "backend": "10.0.0.2:80", "duty": "asleep"}]})",
-                             R"({"backends": [{"service": 7, "backend": "10.0.0.2:80", "duty": "draining"}]})"}) {
+                             R"({"backends": [{"service": 7, "backend": "10.0.0.2:80", "duty": "draining"}]})",
+                             R"({"backends": [], "leaving": [{"service": "web", "backend": "10.0.0.2:80", "by": 1}]})",
+                             R"({"backends": [], "leaving": [{"service": "web", "backend": "10.0.0.2:80", "by": 1,
+                                 "over": 9000000000000000000}]})"}) {
         put(text);
         EXPECT_TRUE(complaint().starts_with(path_ + ": this is not such a file: ")) << text << complaint();
     }
@@ -90,7 +118,7 @@ TEST_F(OrderFileTest, TrustsNoFileOfAnotherUser) {
 TEST_F(OrderFileTest, KeepsWhatItHeldWhereItCannotBeWritten) {
     const OrderFile nowhere = OrderFile::of_socket(directory_ / "none/hairpin.sock");
     EXPECT_FALSE(nowhere.write(some()));
-    EXPECT_EQ(*nowhere.read(), Administration());
+    EXPECT_EQ(*nowhere.read(), Orders());
 }
 
 }  // namespace

@@ -1,0 +1,44 @@
+// How many flows live in processes that serve no more, after upgrades: each tells it in a file beside the API's socket,
+// for the one that serves.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "engines/engine.h"
+
+namespace hairpin {
+
+// By service and backend; of those alone that have any.
+using FlowCounts = std::map<std::pair<std::string, Endpoint>, uint64_t>;
+Result<FlowCounts> count_flows(Engine& engine);
+
+class RetiredFlows {
+public:
+    RetiredFlows() = default;                                                  // tells nobody, knows of nobody
+    explicit RetiredFlows(std::string socket) : socket_(std::move(socket)) {}  // the API's; empty: likewise
+    RetiredFlows(RetiredFlows&&) = default;
+    RetiredFlows& operator=(RetiredFlows&&) = default;
+    ~RetiredFlows() { take_back(); }
+
+    // This process has so many, until the next call, or until it ends, however it does.
+    Result<> tell(const FlowCounts& counts);
+    void take_back();
+
+    // What all processes have told. Removes what those have left that were killed.
+    FlowCounts read() const;
+
+private:
+    std::string file_of_ours() const;
+
+    std::string socket_;
+    FlowCounts told_;
+    Fd held_;  // while it is open, the file counts
+};
+
+}  // namespace hairpin
