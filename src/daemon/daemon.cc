@@ -156,7 +156,8 @@ private:
 
     // As the API sees us.
     Gateway gateway() {
-        if (!serving_.engine()) throw std::runtime_error("another process serves by now: ask again");  // status 503
+        // Who asked while the other one began is answered here, but not served. Status 503.
+        if (successor_ || !serving_.engine()) throw std::runtime_error("another process serves by now: ask again");
         Gateway seen = serving_.gateway(loads_, started_);
         if (options_.reloadable) seen.reload = [this] { return reload(); };
         seen.upgrade = [this] { return upgrade(); };
@@ -325,11 +326,11 @@ private:
             }
             if (signal == SIGUSR1) serving_.log_stats();
             if (signal == SIGUSR2) calls_.answer();
-            const auto began = steady_clock::now();
-            if (began >= next_care) {
+            if (steady_clock::now() >= next_care) {
                 tend();
-                next_care = began + tend_interval_;
+                next_care = steady_clock::now() + tend_interval_;
             }
+            const auto began = steady_clock::now();
             alive = serving_.active();
             pause = std::max(shortest_pause, pauses_for_one_look * since(began));
         }

@@ -11,11 +11,18 @@
 namespace hairpin {
 namespace {
 
-// A retired process looks about once a second who leaves.
+// A retired process looks about once a second who leaves, and does not hear otherwise of what a reload has removed.
 constexpr std::chrono::milliseconds least_late{3000};
 
 bool leads_to(const ServiceBackend& name, const LiveFlow& flow) {
     return name.service == flow.service && name.backend.contains(flow.backend.destination);
+}
+
+bool any_at(const ServiceBackend& name, const FlowCounts& living) {
+    return std::ranges::any_of(living, [&](const auto& entry) {
+        const auto& [service, backend] = entry.first;
+        return service == name.service && name.backend.contains(backend);
+    });
 }
 
 std::set<ServiceBackend> names_in(const std::vector<Service>& services) {
@@ -74,9 +81,13 @@ void Departures::go_on(const Departures& before, const std::vector<Service>& ser
     stay(names_in(services), administration);
 }
 
-void Departures::heed(const Departures& others, Time now) {
+void Departures::heed(const Departures& others, const Administration& administration, const FlowCounts& living,
+                      Time now) {
     std::erase_if(leaving_, [&](const auto& entry) { return entry.second.by > now; });
     leaving_.insert(others.leaving_.begin(), others.leaving_.end());
+    for (const auto& [name, duty] : administration.duties()) {
+        if (duty == Duty::disabled && !leaving_.contains(name) && any_at(name, living)) leaving_[name] = {now, now};
+    }
 }
 
 std::vector<ServiceBackend> Departures::due(Time now) {

@@ -9,6 +9,7 @@
 
 #include "daemon/administration.h"
 #include "daemon/events.h"
+#include "daemon/retired_flows.h"
 #include "engines/engine.h"
 
 namespace hairpin {
@@ -43,8 +44,9 @@ public:
 
     // Goes on with what the daemon before us has begun, but for who is configured again.
     void go_on(const Departures& before, const std::vector<Service>& services, const Administration& administration);
-    // Another process serves, and says who leaves: who does not any more stays here, too, if it is not too late.
-    void heed(const Departures& others, Time now);
+    // Another process serves, and says who leaves: who does not any more stays here, too, if it is not too late. And
+    // who is disabled: what still lives there, of what lives in this process, ends now, unless that one gives it time.
+    void heed(const Departures& others, const Administration& administration, const FlowCounts& living, Time now);
 
     // Those whose time has come, each for as long as something late may come.
     std::vector<ServiceBackend> due(Time now);

@@ -125,8 +125,7 @@ Result<> OrderFile::write(const Orders& orders) const {
         if (unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
         return system_error(path_ + " cannot be removed");
     }
-    const auto written = write_state(path_, to_json(orders, ahead_now()).dump(2) + "\n");
-    return written ? Result<>() : written.error();
+    return write_state(path_, to_json(orders, ahead_now()).dump(2) + "\n");
 }
 
 }  // namespace hairpin

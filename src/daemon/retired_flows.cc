@@ -63,11 +63,33 @@ Result<FlowCounts> count_flows(Engine& engine) {
     return seen ? Result<FlowCounts>(std::move(counts)) : seen.error();
 }
 
+uint64_t count_active(Engine& engine) {
+    const Result<Stats> stats = engine.stats();
+    uint64_t sum = 0;
+    if (stats) {
+        for (const ServiceStats& service : stats->services) sum += service.active;
+    }
+    return sum;
+}
+
+Result<> LivingFlows::count(Engine& engine, bool retired) {
+    const uint64_t active = count_active(engine);
+    if (retired && active == active_) return {};
+    auto counts = count_flows(engine);
+    if (!counts) return counts.error();
+    counts_ = *std::move(counts);
+    uint64_t counted = 0;
+    for (const auto& [place, count] : counts_) counted += count;
+    active_.reset();
+    if (retired && counted == active) active_ = active;
+    return {};
+}
+
 std::string RetiredFlows::file_of_ours() const { return fmt::format("{}{}{}", socket_, infix, getpid()); }
 
 Result<> RetiredFlows::tell(const FlowCounts& counts) {
     if (socket_.empty() || (held_ && counts == told_)) return {};
-    auto held = write_state(file_of_ours(), to_json(counts).dump());
+    auto held = hold_state(file_of_ours(), to_json(counts).dump());
     if (!held) return held.error();
     held_ = *std::move(held);
     told_ = counts;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,20 @@ namespace hairpin {
 // By service and backend; of those alone that have any.
 using FlowCounts = std::map<std::pair<std::string, Endpoint>, uint64_t>;
 Result<FlowCounts> count_flows(Engine& engine);
+uint64_t count_active(Engine& engine);  // of all together, and of what is still on its way to a backend
+
+// What lives in this process, as it was last counted.
+class LivingFlows {
+public:
+    // It takes the engine system calls for each. `retired`: nothing begins here any more; then it is done only where
+    // something may have changed.
+    Result<> count(Engine& engine, bool retired);
+    const FlowCounts& counts() const { return counts_; }
+
+private:
+    FlowCounts counts_;
+    std::optional<uint64_t> active_;  // when each that was active was counted, and none could follow
+};
 
 class RetiredFlows {
 public:

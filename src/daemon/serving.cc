@@ -226,8 +226,8 @@ void Serving::tend() {
         engine_->tend();
         if (retired_) heed_successor();
         departures_.end_due(*engine_, steady_clock::now(), events_);
-        if (!retired_) return keep_orders();
-        telling_.note(tell_successor(), unknown_here);
+        keep_orders();
+        if (retired_) telling_.note(tell_successor(), unknown_here);
     });
 }
 
@@ -245,6 +245,8 @@ void Serving::let_go() {
 }
 
 void Serving::take_again() {
+    const auto left = orders_.read();  // it may have written its own
+    kept_ = left ? *left : Orders();
     if (std::exchange(retired_, false)) return retired_flows_.take_back();
     auto chosen = choose_engine(configured_->ruleset, nullptr);
     if (chosen && settings_.engine != automatic_engine) chosen = hairpin::begin(*engine_, desired_);
@@ -255,15 +257,6 @@ void Serving::take_again() {
 
 Result<> Serving::serve_nothing() {
     return engine_->apply(std::make_shared<const Desired>(Desired{Ruleset{}, desired_->topology}));
-}
-
-uint64_t Serving::active() {
-    const Result<Stats> stats = engine_->stats();
-    uint64_t sum = 0;
-    if (stats) {
-        for (const ServiceStats& service : stats->services) sum += service.active;
-    }
-    return sum;
 }
 
 Gateway Serving::gateway(const Loads& loads, Time started) {
@@ -330,6 +323,7 @@ Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administratio
 
 // For the daemon after us, and for those before us that still live.
 void Serving::keep_orders() {
+    if (retired_) return;
     Orders now{administration_, departures_};
     if (now == kept_) return;
     const auto kept = orders_.write(now);
@@ -340,13 +334,13 @@ void Serving::keep_orders() {
 // What the process that serves now keeps for the next one is for us, too.
 void Serving::heed_successor() {
     const auto orders = orders_.read();
-    if (orders) departures_.heed(orders->departures, steady_clock::now());
+    if (orders) departures_.heed(orders->departures, orders->administration, living_.counts(), steady_clock::now());
     heeding_.note(orders ? Result<>() : orders.error(), "no order reaches what lives in this process");
 }
 
 Result<> Serving::tell_successor() {
-    const auto counts = count_flows(*engine_);
-    return counts ? retired_flows_.tell(*counts) : counts.error();
+    const auto counted = living_.count(*engine_, retired_);
+    return counted ? retired_flows_.tell(living_.counts()) : counted;
 }
 
 void Serving::Trouble::note(const Result<>& done, std::string_view consequence) {

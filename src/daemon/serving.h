@@ -68,7 +68,7 @@ public:
     // No checks, and no new connections; live ones go on.
     void stop_checking() { health_.stop(); }
     Result<> serve_nothing();
-    uint64_t active();  // connections and sessions alive now
+    uint64_t active() { return count_active(*engine_); }  // connections and sessions alive now
 
     Engine* engine() { return engine_.get(); }  // null: none was chosen yet, or another process has it
     const Settings& settings() const { return settings_; }
@@ -125,6 +125,7 @@ private:
     Orders kept_;  // what that file holds
     RetiredFlows retired_flows_;
     bool retired_ = false;  // another process serves
+    LivingFlows living_;    // in this one
     Trouble keeping_;
     Trouble heeding_;
     Trouble telling_;

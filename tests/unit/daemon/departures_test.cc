@@ -83,10 +83,26 @@ TEST(Departures, OfTheDaemonBeforeGoOnButForWhoIsConfiguredAgain) {
 TEST(Departures, OfARetiredProcessAreThoseOfTheOneThatServes) {
     const ServiceBackend second{"web", range("10.0.0.3:80")};
     Departures retired({{first, {start + 1s, start + 5s}}});
-    retired.heed(Departures({{first, {start + 1s, start + 5s}}, {second, {start + 2s, start + 6s}}}), start);
+    retired.heed(Departures({{first, {start + 1s, start + 5s}}, {second, {start + 2s, start + 6s}}}), {}, {}, start);
     EXPECT_EQ(retired.due(start + 1s), Names{first});
-    retired.heed(Departures(), start + 1s);
+    retired.heed(Departures(), {}, {}, start + 1s);
     EXPECT_EQ(retired.due(start + 2s), Names{first}) << "it is too late for the one, not for the other";
+}
+
+// The order stood in the file while the retired process did not look.
+TEST(Departures, OfARetiredProcessAreAllThatAreDisabledAndHaveNoTime) {
+    const ServiceBackend second{"web", range("10.0.0.3:80")};
+    Administration administration;
+    administration.carry_out(Order::disable, first);
+    administration.carry_out(Order::drain, second);
+    const FlowCounts living{{{"web", endpoint("10.0.0.2:80")}, 1}, {{"web", endpoint("10.0.0.3:80")}, 1}};
+    Departures retired;
+    retired.heed(Departures(), administration, {}, start);
+    EXPECT_TRUE(retired.empty()) << "nothing lives there";
+    retired.heed(Departures({{first, {start + 1s, start + 5s}}}), administration, living, start);
+    EXPECT_EQ(retired.due(start), Names{}) << "it has time";
+    retired.heed(Departures(), administration, living, start);
+    EXPECT_EQ(retired.due(start), Names{first});
 }
 
 TEST(Departures, LastUntilARetiredProcessHasSeenThem) {

@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <fstream>
+#include <thread>
 
+#include "daemon/state_file.h"
 #include "support/fake_engine.h"
 #include "support/program.h"
 #include "unit/model/values.h"
@@ -84,14 +87,65 @@ TEST_F(RetiredFlowsTest, AreKnownToNobodyWithoutASocket) {
     EXPECT_EQ(nowhere.read(), FlowCounts());
 }
 
-TEST(CountFlows, CountsThoseThatLive) {
-    const auto flow = [](std::string_view backend, bool ended) {
-        return LiveFlow{
-            .service = "web", .client = {}, .backend = {Protocol::tcp, {}, endpoint(backend)}, .ended = ended};
-    };
-    FakeEngine engine;
-    engine.told_flows = {flow("10.0.0.2:80", false), flow("10.0.0.2:80", false), flow("10.0.0.2:80", true)};
-    EXPECT_EQ(*count_flows(engine), counts(2));
+// The file is removed by whoever finds that nobody holds it: never between two versions of it.
+TEST_F(RetiredFlowsTest, AreNotForgottenWhileTheyAreToldAnew) {
+    const std::string file = directory_ / "file";
+    std::atomic<bool> over = false;
+    std::jthread writer([&] {
+        std::optional<Fd> held;
+        for (int i = 0; i < 1000; ++i) {
+            auto next = hold_state(file, "x");
+            if (!next) break;
+            held = *std::move(next);
+        }
+        over = true;
+    });
+    while (!over && access(file.c_str(), F_OK) != 0) std::this_thread::yield();
+    int found_free = 0;
+    while (!over) {
+        const bool held = is_held(file);
+        if (!over && !held) ++found_free;
+    }
+    EXPECT_EQ(found_free, 0);
+}
+
+class LivingFlowsTest : public testing::Test {
+protected:
+    static LiveFlow flow(std::string_view backend, bool ended = false) {
+        return {.service = "web", .client = {}, .backend = {Protocol::tcp, {}, endpoint(backend)}, .ended = ended};
+    }
+    void set_active(uint64_t active) {
+        ServiceStats web;
+        web.service = "web";
+        web.active = active;
+        engine_.told_stats = Stats{{web}};
+    }
+    FlowCounts counted(bool retired) {
+        EXPECT_TRUE(living_.count(engine_, retired));
+        return living_.counts();
+    }
+
+    FakeEngine engine_;
+    LivingFlows living_;
+};
+
+TEST_F(LivingFlowsTest, AreThoseThatHaveNotEnded) {
+    engine_.told_flows = {flow("10.0.0.2:80"), flow("10.0.0.2:80"), flow("10.0.0.2:80", true)};
+    EXPECT_EQ(counted(false), counts(2));
+}
+
+TEST_F(LivingFlowsTest, AreCountedAgainWhereTheyMayHaveChangedAlone) {
+    engine_.told_flows = {flow("10.0.0.2:80"), flow("10.0.0.2:80")};
+    set_active(2);
+    EXPECT_EQ(counted(false), counts(2));
+    engine_.told_flows.pop_back();
+    EXPECT_EQ(counted(true), counts(1)) << "one may have begun and another ended before it was retired";
+    engine_.told_flows.push_back(flow("10.0.0.2:80"));
+    EXPECT_EQ(counted(true), counts(2)) << "one was on its way to a backend";
+    engine_.told_flows.clear();
+    EXPECT_EQ(counted(true), counts(2)) << "nobody has looked: as many are active, and all were counted";
+    set_active(0);
+    EXPECT_EQ(counted(true), FlowCounts());
 }
 
 }  // namespace
