@@ -100,17 +100,17 @@ TEST_P(TakeOutSuccession, ADrainTimeoutEndsWhatBeganBeforeAnUpgrade) {
     const Conversation elsewhere = converse_with("client", second);
     upgrade();
     const auto removed = steady_clock::now();
-    reload_after_upgrade(yaml(", drain_timeout: 3s", "10.0.0.3:2044"));
+    reload_after_upgrade(yaml(", drain_timeout: 5s", "10.0.0.3:2044"));
     EXPECT_TRUE(live.alive());
     expect_told_of_cut(first, 2);
-    EXPECT_GE(steady_clock::now() - removed, 3s);
+    EXPECT_GE(steady_clock::now() - removed, 5s);
     expect_cut(live);
     expect_cut(hairpinned);
     EXPECT_TRUE(elsewhere.alive());
 }
 
 TEST_P(TakeOutSuccession, WhatIsEnabledInTimeGoesOnThoughItWasDisabledBeforeAnUpgrade) {
-    start(yaml(", drain_timeout: 6s"));
+    start(yaml(", drain_timeout: 10s"));
     const Conversation stays = converse_with("client", first);
     const Conversation goes = converse_with("client", second);
     order("disable", first.str());
@@ -131,15 +131,16 @@ protected:
         const Conversation live = converse_with("client", first);
         const Conversation hairpinned = converse_with("peer", first);
         const Conversation elsewhere = converse_with("client", second);
+        const auto before = steady_clock::now();
         ASSERT_TRUE(lab().reload(yaml(", drain_timeout: 6s", "10.0.0.3:2044")));
         const auto removed = steady_clock::now();
         succeed();
         EXPECT_TRUE(live.alive());
         EXPECT_TRUE(hairpinned.alive());
         expect_told_of_cut(first, 2);
-        const auto lived = steady_clock::now() - removed;
-        EXPECT_GE(lived, 5900ms);  // the log told of the reload a moment after
-        EXPECT_LT(lived, 10s);
+        const auto now = steady_clock::now();
+        EXPECT_GE(now - before, 6s);
+        EXPECT_LT(now - removed, 6s + patience);
         expect_cut(live);
         expect_cut(hairpinned);
         EXPECT_TRUE(elsewhere.alive());

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "support/binary.h"
 #include "support/churn.h"
@@ -39,8 +40,10 @@ protected:
     void SetUp() override { ASSERT_TRUE(*lab_); }
 
     const TestLab& lab() const { return *lab_; }
-    Outcome hairpin(const std::string& command) const {
-        return outcome_of(lab()->host("gateway"), {hairpin_binary(), command, "--socket", lab().socket()});
+    Outcome hairpin(const std::string& command, const std::string& argument = "") const {
+        std::vector<std::string> line{hairpin_binary(), command, "--socket", lab().socket()};
+        if (!argument.empty()) line.push_back(argument);
+        return outcome_of(lab()->host("gateway"), line);
     }
     std::string serving_pid() const {
         return std::to_string(
@@ -147,6 +150,54 @@ TEST_P(Upgrade, IsRefusedWhereTheNewOneCouldNotServe) {
         EXPECT_TRUE(send_all(lives, "x")) << what;
         EXPECT_EQ(receive(lives, 1), "x") << what;
     }
+}
+
+// The new one has begun, and written orders by what it knows, and then does not come to serve.
+TEST_P(Upgrade, ThatFailsLeavesTheOrdersOfTheOneThatServes) {
+    const std::string orders = lab().socket() + ".orders";
+    const auto text = [&] {
+        std::ostringstream out;
+        out << std::ifstream(orders).rdbuf();
+        return out.str();
+    };
+    ASSERT_EQ(hairpin("drain", "10.0.0.2:2044").status, 0) << lab()->daemon_log();
+    const std::string before = text();
+    ASSERT_NE(before.find("draining"), std::string::npos) << before;
+    const std::string file = directory_ / "broken";
+    std::ofstream(file) << "#!/bin/sh\nprintf '?' >&3\nhead -c1 <&3\necho '{\"backends\": []}' >" << orders
+                        << "\nexit 1\n";
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    replace_program(file);
+    EXPECT_EQ(hairpin("upgrade").status, 1) << lab()->daemon_log();
+    EXPECT_TRUE(wait_for([&] { return text() == before; })) << text();
+}
+
+// They wait together until the daemon is done with something else: here with a configuration that is slow to come.
+TEST_P(Upgrade, TakesNoOrderAfterwards) {
+    const std::string config = lab().config();
+    const std::string aside = directory_ / "config";
+    std::filesystem::copy_file(config, aside);
+    const std::string slow = directory_ / "slow";
+    ASSERT_EQ(mkfifo(slow.c_str(), 0600), 0);
+    std::filesystem::rename(slow, config);
+    const std::string pid = serving_pid();
+    lab()->daemon().signal(SIGHUP);
+    std::ofstream pipe(config);  // opens once the daemon reads
+    const auto asked = [&](const std::string& command, const std::string& argument, const std::string& path) {
+        auto outcome = std::async(std::launch::async, [=, this] { return hairpin(command, argument); });
+        EXPECT_TRUE(lab()->daemon().wait_for_output("API: POST " + path, patience)) << lab()->daemon_log();
+        return outcome;
+    };
+    auto upgraded = asked("upgrade", "", "/v1/upgrade");
+    auto drained = asked("drain", "10.0.0.2:2044", "/v1/backends/drain");
+    std::filesystem::rename(aside, config);
+    pipe << yaml;
+    pipe.close();
+    EXPECT_EQ(upgraded.get().status, 0) << lab()->daemon_log();
+    const Outcome outcome = drained.get();
+    EXPECT_EQ(outcome.status, 1) << outcome.output;
+    EXPECT_NE(serving_pid(), pid);
+    EXPECT_NE(access((lab().socket() + ".orders").c_str(), F_OK), 0) << "what was not carried out is not kept";
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, Upgrade, testing::ValuesIn(engine_names()));

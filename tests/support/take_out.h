@@ -94,7 +94,7 @@ protected:
     void expect_told_of_cut(const Endpoint& backend, int connections = 1) const {
         const std::string told = fmt::format("service srv: backend {}: {} live connection{} reset", backend.str(),
                                              connections, connections == 1 ? " was" : "s were");
-        EXPECT_TRUE(lab()->daemon().wait_for_output(told, patience)) << told << "\n" << lab()->daemon_log();
+        EXPECT_TRUE(lab()->daemon().wait_for_output(told, 3 * patience)) << told << "\n" << lab()->daemon_log();
     }
 
     Fd one_, other_;

@@ -10,6 +10,7 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -149,7 +150,17 @@ ServiceStats TestLab::stats(std::string_view service) const {
     return came ? parse_stats(line) : ServiceStats{};
 }
 
-TestLab::~TestLab() { unlink((socket() + ".orders").c_str()); }  // which outlives daemons
+// What outlives daemons, and what those leave that are killed.
+TestLab::~TestLab() {
+    const std::filesystem::path path = socket();
+    std::error_code failed;
+    std::filesystem::remove(path.string() + ".orders", failed);
+    std::vector<std::filesystem::path> left;
+    for (const auto& entry : std::filesystem::directory_iterator(path.parent_path(), failed)) {
+        if (entry.path().string().starts_with(path.string() + ".retired.")) left.push_back(entry.path());
+    }
+    for (const auto& file : left) std::filesystem::remove(file, failed);
+}
 
 void TestLab::kill_daemon() const {
     lab_->daemon().signal(SIGKILL);
