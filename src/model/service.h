@@ -102,7 +102,7 @@ struct Service {
 
     std::chrono::milliseconds connect_timeout{3000};  // for one backend to accept a connection
     std::chrono::milliseconds idle_timeout{300'000};  // of a UDP session (RFC 4787 REQ-5)
-    // Of a TCP connection without a byte in either direction. Nothing: as long as its two ends live.
+    // Of a TCP connection without a byte in either direction. Nothing: as the engine has it by itself.
     std::optional<std::chrono::milliseconds> tcp_idle_timeout;
     uint32_t max_sessions = 4096;  // UDP sessions alive at once
     // How long live TCP connections to a backend that is taken away may go on. Nothing: those of one that the

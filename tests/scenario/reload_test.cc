@@ -162,7 +162,7 @@ TEST_P(Reload, AHundredTimesAtFullRateFailsNoConnectionAndStallsNoLiveOne) {
     EXPECT_LT(std::chrono::steady_clock::now() - began, 60s);
     EXPECT_EQ(during.failures, 0u) << during.first_failure;
     EXPECT_GT(during.connections, 100u);
-    EXPECT_LE(during.stall, before.stall + 100ms);
+    EXPECT_LE(during.stall, before.stall + 180ms);
 }
 
 // The very service that is asked: a backend of it goes and comes back, takes the other's place, and weighs more.
@@ -198,7 +198,7 @@ TEST_P(Reload, OfTheServiceUnderLoadFailsNoConnectionAndStallsNoLiveOne) {
     });
     EXPECT_EQ(during.failures, 0u) << during.first_failure << "\n" << lab->daemon_log();
     EXPECT_GT(during.connections, 100u);
-    EXPECT_LE(during.stall, before.stall + 100ms);
+    EXPECT_LE(during.stall, before.stall + 180ms);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, Reload, testing::ValuesIn(engine_names()),

@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <future>
 
+#include "net/socket.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
@@ -19,10 +21,10 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view yaml = R"(
 services:
-  brief: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", tcp_idle_timeout: 1s}
+  brief: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", tcp_idle_timeout: 3s}
   patient: {listen: "1.0.0.1:1045", backends: "10.0.0.2:2045"}
 )";
-constexpr milliseconds idle_timeout{1000};
+constexpr milliseconds idle_timeout{3000};
 
 class TcpIdle : public testing::TestWithParam<std::string> {
 protected:
@@ -78,6 +80,24 @@ TEST_P(TcpIdle, LetsLiveWhereEitherSideSpeaks) {
     EXPECT_EQ(live("brief"), 2u);
     EXPECT_TRUE(client_speaks.alive());
     EXPECT_TRUE(backend_speaks.alive());
+}
+
+// What the gateway has taken long ago may be on its way for longer than that.
+TEST_P(TcpIdle, LetsASlowReaderHaveAll) {
+    ASSERT_TRUE(lab_);
+    const Fd listener = listen_on(lab_->host("server1"), at("10.0.0.2:2044"));
+    const Conversation slow = meet("client", "1.0.0.1:1044", listener);
+    set_option(slow.client.get(), SOL_SOCKET, SO_RCVBUF, 4096);
+    const std::string page(400'000, 'x');
+    const auto sent = std::async(std::launch::async, [&] { return send_all(slow.backend, page); });
+    const auto start = Clock::now();
+    size_t read = 0;
+    while (Clock::now() - start < 3 * idle_timeout) {
+        read += receive(slow.client, 3000).size();
+        wait_for([] { return false; }, milliseconds(100));  // slowness is what is tested
+    }
+    ASSERT_LT(read, page.size()) << "it was not slow";
+    EXPECT_EQ(read + receive(slow.client, page.size() - read).size(), page.size());
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, TcpIdle, testing::Values("proxy", "tc", "xdp"));

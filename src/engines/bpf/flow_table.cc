@@ -80,8 +80,8 @@ std::optional<hp_half> FlowTable::get(const hp_tuple& key) const {
 }
 
 void FlowTable::remove(const hp_tuple& key, uint32_t began) const {
-    constexpr uint32_t ever = INT32_MAX;  // ticks wrap, so this is as far as one lies after another
-    take_away(key, began, began + ever, false);
+    constexpr uint32_t future = 1U << 30;
+    if (const auto time = now()) take_away(key, began, *time + future, false);
 }
 
 void FlowTable::take_away(const hp_tuple& key, uint32_t began, uint32_t seen, bool orphan) const {

@@ -10,5 +10,5 @@ static inline __u32 hp_known_bit(const struct hp_address* address, __be16 port, 
     const __u64 hash = ((__u64)address->word[0] << 32 | address->word[1]) * 0x9e3779b97f4a7c15ULL +
                        ((__u64)address->word[2] << 32 | address->word[3]) * 0xd1342543de82ef95ULL +
                        ((__u64)port << 8 | protocol) * 0xf1357aea2e62a9c5ULL;
-    return (__u32)(hash ^ hash >> 32) >> 12;
+    return (__u32)(hash ^ hash >> 32) / (__u32)((1ULL << 32) / HP_KNOWN_BITS);
 }

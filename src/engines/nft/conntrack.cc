@@ -44,13 +44,18 @@ Endpoint endpoint_of(const nf_conntrack* entry, const Attributes& attributes) {
     return {Ip::from_network(std::span<const uint8_t, 16>(bytes, 16)), port};
 }
 
+bool is_closed(const nf_conntrack* entry) {
+    if (nfct_attr_is_set(entry, ATTR_TCP_STATE) <= 0) return false;
+    const uint8_t state = nfct_get_attr_u8(entry, ATTR_TCP_STATE);
+    return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+}
+
 // A reset whose sequence number is not quite the expected one may yet be contradicted by a challenge ACK: the kernel
 // then leaves the connection established and only takes its time away (nf_conntrack_proto_tcp.c). Any other packet
 // gives it back.
-bool has_ended(const nf_conntrack* entry) {
+bool was_reset(const nf_conntrack* entry) {
     if (nfct_attr_is_set(entry, ATTR_TCP_STATE) <= 0) return false;
-    const uint8_t state = nfct_get_attr_u8(entry, ATTR_TCP_STATE);
-    if (state != TCP_CONNTRACK_ESTABLISHED) return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+    if (nfct_get_attr_u8(entry, ATTR_TCP_STATE) != TCP_CONNTRACK_ESTABLISHED) return false;
     return seconds(nfct_get_attr_u32(entry, ATTR_TIMEOUT)) <= time_after_reset;
 }
 
@@ -74,7 +79,8 @@ std::optional<TrackedFlow> flow_of(const nf_conntrack* entry) {
     flow.client = {protocol, endpoint_of(entry, original_source), endpoint_of(entry, original_destination)};
     flow.backend = {protocol, endpoint_of(entry, reply_destination), endpoint_of(entry, reply_source)};
     flow.translated = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0;
-    flow.alive = !has_ended(entry);
+    flow.closed = is_closed(entry);
+    flow.alive = !flow.closed && !was_reset(entry);
     flow.answered = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_SEEN_REPLY) != 0;
     flow.bytes_to_backend = count(entry, ATTR_ORIG_COUNTER_BYTES);
     flow.bytes_to_client = count(entry, ATTR_REPL_COUNTER_BYTES);

@@ -21,6 +21,7 @@ struct TrackedFlow {
     // False: a TCP connection that has ended, remembered for what may still come. One whose reset crossed other data
     // may be true for minutes, for the kernel is not sure of it.
     bool alive = true;
+    bool closed = false;  // beyond doubt
     bool answered = true;
     // Unknown unless the kernel is told to keep count: net.netfilter.nf_conntrack_acct, nf_conntrack_timestamp.
     std::optional<uint64_t> bytes_to_backend = {};  // of whole packets

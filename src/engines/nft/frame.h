@@ -28,7 +28,7 @@ std::string frame_mark();
 
 // How long a TCP connection that was reset is remembered (RFC 7857 2.2). One that connection tracking holds for
 // established has more time left, even where it has waited for an acknowledgement as long as TCP does at most, two
-// minutes; see has_ended() in conntrack.cc.
+// minutes; see was_reset() in conntrack.cc.
 inline constexpr std::chrono::seconds time_after_reset{240};
 
 inline constexpr std::chrono::seconds time_established{432'000};

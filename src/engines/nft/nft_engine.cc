@@ -380,7 +380,7 @@ Result<uint64_t> NftEngine::end_connections(const std::function<bool(const LiveF
     uint64_t ended = 0;
     if (!desired_) return ended;
     const auto done = conntrack_.review(Flows::translated, [&](const TrackedFlow& tracked) {
-        if (tracked.client.protocol != Protocol::tcp || !tracked.alive) return Fate::keep;
+        if (tracked.client.protocol != Protocol::tcp || tracked.closed) return Fate::keep;
         const auto flow = live_flow(tracked);
         if (!flow || !which(*flow)) return Fate::keep;
         ++ended;

@@ -162,13 +162,24 @@ void Session::timed_out() {
         case State::connecting:
             return try_another(ConnectFailure::of_timeout(opening_->served.listen.service->connect_timeout));
         case State::relaying:
-            return abort();
+            return end_if_silent();
         case State::resetting:
             if (++delivery_attempts_ == most_delivery_attempts) return abort();
             return reset_when_delivered();
         default:
             return;
     }
+}
+
+// An event may yet wait behind others, and what was passed on long ago may still be on its way to a slow reader.
+void Session::end_if_silent() {
+    const uint64_t moved = up_.bytes + down_.bytes;
+    client_.readable = backend_.readable = true;
+    relay();  // arms the timer anew
+    if (state_ != State::relaying || up_.bytes + down_.bytes != moved) return;
+    const auto undelivered =
+        static_cast<uint32_t>(unacknowledged_bytes(client_.fd) + unacknowledged_bytes(backend_.fd));
+    if (undelivered == std::exchange(undelivered_, undelivered)) abort();
 }
 
 // Looks at what the sender has sent without taking it, until the header is whole.

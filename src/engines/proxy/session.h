@@ -64,6 +64,7 @@ private:
     void client_event(uint32_t events);
     void backend_event(uint32_t events);
     void timed_out();
+    void end_if_silent();
 
     void open(const Served& served, Fd client, const Endpoint& peer);
     void greet();
@@ -102,6 +103,7 @@ private:
     bool queued_ = false;         // in Context::again
     uint8_t delivery_attempts_ = 0;
     std::chrono::duration<uint32_t, std::milli> idle_timeout_{};  // relaying; 0: none
+    uint32_t undelivered_ = 0;                                    // bytes, when the timer last expired
 };
 
 }  // namespace hairpin::proxy

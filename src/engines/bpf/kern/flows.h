@@ -128,7 +128,7 @@ static __always_inline void hp_draft_port(struct hp_drafted* back, __be16 port) 
     back->half.ports_changed = hp_fold16(hp_ports_change(&back->key, &back->half.translated));
 }
 
-/* For how long neither side of a flow has been heard, in ticks; negative where another processor's clock is ahead. */
+/* For how long neither side of a flow has been heard, in ticks; negative where it was heard just now. */
 static __always_inline __s32 hp_silence(const struct hp_half* half, const struct hp_half* other, __u32 now) {
     const __s32 of_one = (__s32)(now - half->seen);
     const __s32 of_other = other ? (__s32)(now - other->seen) : of_one;
