@@ -172,34 +172,6 @@ TEST_P(Upgrade, ThatFailsLeavesTheOrdersOfTheOneThatServes) {
     EXPECT_TRUE(wait_for([&] { return text() == before; })) << text();
 }
 
-// They wait together until the daemon is done with something else: here with a configuration that is slow to come.
-TEST_P(Upgrade, TakesNoOrderAfterwards) {
-    const std::string config = lab().config();
-    const std::string aside = directory_ / "config";
-    std::filesystem::copy_file(config, aside);
-    const std::string slow = directory_ / "slow";
-    ASSERT_EQ(mkfifo(slow.c_str(), 0600), 0);
-    std::filesystem::rename(slow, config);
-    const std::string pid = serving_pid();
-    lab()->daemon().signal(SIGHUP);
-    std::ofstream pipe(config);  // opens once the daemon reads
-    const auto asked = [&](const std::string& command, const std::string& argument, const std::string& path) {
-        auto outcome = std::async(std::launch::async, [=, this] { return hairpin(command, argument); });
-        EXPECT_TRUE(lab()->daemon().wait_for_output("API: POST " + path, patience)) << lab()->daemon_log();
-        return outcome;
-    };
-    auto upgraded = asked("upgrade", "", "/v1/upgrade");
-    auto drained = asked("drain", "10.0.0.2:2044", "/v1/backends/drain");
-    std::filesystem::rename(aside, config);
-    pipe << yaml;
-    pipe.close();
-    EXPECT_EQ(upgraded.get().status, 0) << lab()->daemon_log();
-    const Outcome outcome = drained.get();
-    EXPECT_EQ(outcome.status, 1) << outcome.output;
-    EXPECT_NE(serving_pid(), pid);
-    EXPECT_NE(access((lab().socket() + ".orders").c_str(), F_OK), 0) << "what was not carried out is not kept";
-}
-
 INSTANTIATE_TEST_SUITE_P(Every, Upgrade, testing::ValuesIn(engine_names()));
 
 }  // namespace

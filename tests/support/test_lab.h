@@ -68,7 +68,6 @@ public:
     // Replaces the configuration and has the daemon read it (SIGHUP); false if it refuses.
     bool reload(std::string_view yaml) const;
 
-    std::string config() const { return config_.path(); }
     std::string socket() const { return config_.path() + ".sock"; }  // where its API is
 
 private:
