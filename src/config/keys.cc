@@ -312,7 +312,7 @@ constexpr auto table = std::to_array<Key>({
      .name = "tcp_idle_timeout",
      .type = duration,
      .least = second,
-     .most = 7 * 24 * hour,
+     .most = 168 * hour,
      .description = "How long a TCP connection lives without a byte in either direction. Without it, as long as its "
                     "two ends do, or with the engines in the kernel five days. RFC 5382 REQ-5 asks for 2 hours and 4 "
                     "minutes at least. See "
