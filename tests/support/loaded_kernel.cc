@@ -54,7 +54,9 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::load(const std::filesystem::
 Result<> LoadedKernel::serve(const Tables& tables, size_t services) {
     std::vector<FlowState> flows;
     if (auto seen = visit_flows(kernel_, [&](const FlowState& flow) { flows.push_back(flow); }); !seen) return seen;
-    for (const FlowState& flow : flows) kernel_.flows().remove(flow.asked, flow.forth.began);
+    const auto time = kernel_.flows().now();
+    if (!time) return time.error();
+    for (const FlowState& flow : flows) kernel_.flows().remove_live(flow.asked, flow.forth.began, *time);
     for (uint32_t slot = 0; slot < services; ++slot) {
         if (auto put = kernel_.maps().counts.put(slot, {}); !put) return put;
     }

@@ -270,8 +270,11 @@ void BpfEngine::end_stale_udp(const Desired* replaced) {
             leads_to(*now->service, *now->listen, asked.port, from_wire(translated(flow.forth)).destination);
         if (!same) stale.push_back(flow);
     });
-    for (const FlowState& flow : stale) kernel_->flows().remove(flow.asked, flow.forth.began);
-    if (!done) options_.on_event(engine_warning(done.error().message));
+    const auto time = kernel_->flows().now();
+    if (time) {
+        for (const FlowState& flow : stale) kernel_->flows().remove_live(flow.asked, flow.forth.began, *time);
+    }
+    if (!done || !time) options_.on_event(engine_warning((done ? time.error() : done.error()).message));
 }
 
 Result<Stats> BpfEngine::stats() {
@@ -340,7 +343,7 @@ Result<uint64_t> BpfEngine::end_connections(const std::function<bool(const LiveF
         const bool lives = flow.protocol() == Protocol::tcp && !flow.ended();
         if (lives && which(live_flow(flow, *time))) chosen.push_back(flow);
     });
-    for (const FlowState& flow : chosen) kernel_->flows().remove(flow.asked, flow.forth.began);
+    for (const FlowState& flow : chosen) kernel_->flows().remove_live(flow.asked, flow.forth.began, *time);
     return done ? Result<uint64_t>(chosen.size()) : done.error();
 }
 

@@ -79,9 +79,9 @@ std::optional<hp_half> FlowTable::get(const hp_tuple& key) const {
     return request.half;
 }
 
-void FlowTable::remove(const hp_tuple& key, uint32_t began) const {
+void FlowTable::remove_live(const hp_tuple& key, uint32_t began, uint32_t now) const {
     constexpr uint32_t future = 1U << 30;
-    if (const auto time = now()) take_away(key, began, *time + future, false);
+    take_away(key, began, now + future, false);
 }
 
 void FlowTable::take_away(const hp_tuple& key, uint32_t began, uint32_t seen, bool orphan) const {

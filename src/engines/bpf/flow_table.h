@@ -51,7 +51,7 @@ public:
     // `seen`. `orphan`: only if it has no other half. What it carried is added to what its service has.
     void remove(const hp_tuple& key, uint32_t began, uint32_t seen) const { take_away(key, began, seen, false); }
     void remove_orphan(const hp_tuple& key, uint32_t began, uint32_t seen) const { take_away(key, began, seen, true); }
-    void remove(const hp_tuple& key, uint32_t began) const;  // whenever it was seen
+    void remove_live(const hp_tuple& key, uint32_t began, uint32_t now) const;  // whenever it was seen
 
     // As those of KernelMap.
     struct Cursor {
