@@ -37,8 +37,6 @@ constexpr milliseconds network_settles{1000};
 constexpr milliseconds backends_settle{50};
 constexpr milliseconds until_another_try{1000};
 
-constexpr std::string_view unknown_here = "`hairpin drain --wait` does not know what lives in this process";
-
 std::shared_ptr<const Desired> configured_as(std::vector<Service> services, Topology topology) {
     return std::make_shared<const Desired>(Desired{Ruleset(std::move(services)), std::move(topology)});
 }
@@ -227,7 +225,7 @@ void Serving::tend() {
         if (retired_) heed_successor();
         departures_.end_due(*engine_, steady_clock::now(), events_);
         keep_orders();
-        if (retired_) telling_.note(tell_successor(), unknown_here);
+        if (retired_) tell_successor();
     });
 }
 
@@ -240,7 +238,7 @@ void Serving::log_stats() {
 
 void Serving::let_go() {
     if (is_in_kernel(*engine_)) return engine_.reset();
-    telling_.note(tell_successor(), unknown_here);
+    tell_successor();
     retired_ = true;
 }
 
@@ -338,9 +336,10 @@ void Serving::heed_successor() {
     heeding_.note(orders ? Result<>() : orders.error(), "no order reaches what lives in this process");
 }
 
-Result<> Serving::tell_successor() {
+void Serving::tell_successor() {
     const auto counted = living_.count(*engine_, retired_);
-    return counted ? retired_flows_.tell(living_.counts()) : counted;
+    telling_.note(counted ? retired_flows_.tell(living_.counts()) : counted,
+                  "`hairpin drain --wait` does not know what lives in this process");
 }
 
 void Serving::Trouble::note(const Result<>& done, std::string_view consequence) {

@@ -102,7 +102,7 @@ private:
     void remember_orders();
     void keep_orders();
     void heed_successor();
-    Result<> tell_successor();
+    void tell_successor();
     void lead_on(const Desired& before);
     Result<> ask_for_names(const std::set<Question>& asked, const std::vector<Endpoint>& resolvers);
     std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology);
