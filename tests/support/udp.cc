@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -105,6 +106,23 @@ uint64_t kernel_counter(const lab::Host& host, const std::string& group, const s
     }
     ADD_FAILURE() << "no counter " << group << " " << name;
     return 0;
+}
+
+void expect_all(const UdpSocket& receiver, const Endpoint& from, std::vector<std::string> all, bool in_order) {
+    std::vector<std::string> came;
+    while (came.size() < all.size()) {
+        const auto datagram = receiver.receive();
+        ASSERT_TRUE(datagram) << came.size() << " of " << all.size() << " came";
+        EXPECT_EQ(datagram->from.str(), from.str());
+        came.push_back(datagram->payload);
+    }
+    if (!in_order) {
+        std::ranges::sort(came);
+        std::ranges::sort(all);
+    }
+    for (size_t i = 0; i < all.size(); ++i) {
+        ASSERT_EQ((Datagram{from, came[i]}), (Datagram{from, all[i]})) << i << " of " << all.size();
+    }
 }
 
 }  // namespace hairpin

@@ -54,6 +54,9 @@ private:
 Endpoint exchange(const UdpSocket& client, const Endpoint& service, const UdpSocket& backend,
                   std::string_view question = "question");
 
+// All of these come next, and in this order unless that is not asked.
+void expect_all(const UdpSocket& receiver, const Endpoint& from, std::vector<std::string> all, bool in_order = true);
+
 // Who holds the endpoint's address: the plan decides which backend is "server1".
 const lab::Host& host_with(const TestLab& lab, const Endpoint& endpoint);
 
@@ -70,6 +73,9 @@ protected:
     // What the engine can do.
     static bool joins_families() { return abilities_of(GetParam()).cross_family; }
     static bool keeps_clients() { return abilities_of(GetParam()).foreign_source; }
+
+    // What takes xdp's longer way may be overtaken (decision 0013).
+    static bool keeps_order() { return GetParam() != "xdp"; }
 };
 
 }  // namespace hairpin
