@@ -235,7 +235,9 @@ __sk_buff context_of(int link) {
 }
 
 Verdict concluded(bool sends, bool drops) {
-    Verdict verdict = sends ? state->here().verdict : Verdict{};
+    Verdict verdict;
+    if (sends) verdict = state->here().verdict;
+    verdict.again = state->here().verdict.again;
     verdict.action = sends ? Verdict::Action::send : drops ? Verdict::Action::drop : Verdict::Action::pass;
     verdict.frame = state->here().frame();
     if (!state->turns) {
@@ -472,6 +474,19 @@ long bpf_skb_pull_data(void*, uint32_t size) { return size <= state->here().size
 long bpf_skb_load_bytes(const void*, uint32_t offset, void* to, uint32_t size) {
     if (!state->here().holds(offset, size)) return -EFAULT;
     std::memcpy(to, state->here().data() + offset, size);
+    return 0;
+}
+
+long bpf_skb_store_bytes(void*, uint32_t offset, const void* from, uint32_t size, uint64_t) {
+    if (!state->here().holds(offset, size)) return -EFAULT;
+    std::memcpy(state->here().data() + offset, from, size);
+    return 0;
+}
+
+// Asked only for the link that the packet has come by.
+long bpf_clone_redirect(void*, uint32_t, uint64_t flags) {
+    if (flags != BPF_F_INGRESS) return -EINVAL;
+    state->here().verdict.again.push_back(state->here().frame());
     return 0;
 }
 

@@ -13,10 +13,11 @@ namespace hairpin::bpf {
 struct Verdict {
     enum class Action { pass, drop, send };
     Action action = Action::pass;
-    int link = 0;           // send: by which link
-    bool inward = false;    // send: as if it had come by that link
-    bool resolved = false;  // send: by the kernel's own neighbour code, which puts the addresses on it
-    std::string frame;      // from its Ethernet header on
+    int link = 0;                      // send: by which link
+    bool inward = false;               // send: as if it had come by that link
+    bool resolved = false;             // send: by the kernel's own neighbour code, which puts the addresses on it
+    std::string frame;                 // from its Ethernet header on
+    std::vector<std::string> again{};  // frames that it put on the link that this one came by
 };
 
 // One thread uses it.

@@ -230,17 +230,38 @@ bool has_right_checksums(const Packet& packet) {
     return sum_with_pseudo_header(packet.content, packet.protocol, packet.from.ip, packet.to.ip) == 0xffff;
 }
 
+namespace {
+
+std::string fragment_v4(iphdr header, size_t at, const std::string& piece, bool more, uint16_t id) {
+    header.id = htons(id);
+    header.frag_off = htons(static_cast<uint16_t>(at / 8 | (more ? IP_MF : 0)));
+    header.tot_len = htons(static_cast<uint16_t>(sizeof header + piece.size()));
+    header.check = 0;
+    header.check = htons(static_cast<uint16_t>(~folded(sum_of(bytes_of(header)))));
+    return bytes_of(header) + piece;
+}
+
+std::string fragment_v6(ip6_hdr header, size_t at, const std::string& piece, bool more, uint16_t id) {
+    ip6_frag fragment{};
+    fragment.ip6f_nxt = header.ip6_nxt;
+    fragment.ip6f_offlg = htons(static_cast<uint16_t>(at | (more ? 1 : 0)));
+    fragment.ip6f_ident = htonl(id);
+    header.ip6_nxt = IPPROTO_FRAGMENT;
+    header.ip6_plen = htons(static_cast<uint16_t>(sizeof fragment + piece.size()));
+    return bytes_of(header) + bytes_of(fragment) + piece;
+}
+
+}  // namespace
+
 std::vector<std::string> fragments_of(const std::string& packet, size_t size, uint16_t id) {
-    auto header = header_in<iphdr>(packet);
-    const std::string content = packet.substr(sizeof header);
+    const bool v4 = read_packet(packet).to.ip.is_v4();
+    const std::string content = packet.substr(v4 ? sizeof(iphdr) : sizeof(ip6_hdr));
     std::vector<std::string> fragments;
     for (size_t at = 0; at < content.size(); at += size) {
         const std::string piece = content.substr(at, size);
         const bool more = at + size < content.size();
-        header.id = htons(id);
-        header.frag_off = htons(static_cast<uint16_t>(at / 8 | (more ? IP_MF : 0)));
-        header.tot_len = htons(static_cast<uint16_t>(sizeof header + piece.size()));
-        fragments.push_back(bytes_of(header) + piece);
+        fragments.push_back(v4 ? fragment_v4(header_in<iphdr>(packet), at, piece, more, id)
+                               : fragment_v6(header_in<ip6_hdr>(packet), at, piece, more, id));
     }
     return fragments;
 }

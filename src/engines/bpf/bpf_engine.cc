@@ -114,14 +114,14 @@ std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
                             true});
         }
     }
-    const auto udp = std::ranges::find_if(
-        ruleset.services(), [](const Service& service) { return includes(service.protocols, Protocol::udp); });
-    if (udp != ruleset.services().end()) {
-        gaps.push_back({.service = udp->name,
-                        .message =
-                            "fragments: a datagram in pieces is lost where a later one comes first or where another "
-                            "client uses the same identification, and so is one of the gateway's own clients that is "
-                            "larger than the next link takes; use engine: nft",
+    const auto cut = std::ranges::find_if(ruleset.services(), [](const Service& service) {
+        return includes(service.protocols, Protocol::udp) &&
+               std::ranges::any_of(service.listen, [](const EndpointRange& listen) { return !listen.ip.is_v4(); });
+    });
+    if (cut != ruleset.services().end()) {
+        gaps.push_back({.service = cut->name,
+                        .message = "fragments: a datagram over IPv6 of the gateway's own clients that is larger than "
+                                   "the next link takes is lost; use engine: nft",
                         .implied = true});
     }
     return gaps;

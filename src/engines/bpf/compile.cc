@@ -116,10 +116,12 @@ private:
         for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
             if (!includes(service.protocols, protocol)) continue;
             const hp_address address = to_wire(ends.ip);
-            for (int port = ends.ports.first; port <= ends.ports.last; ++port) {
+            const auto add = [&](int port) {
                 const uint32_t bit = hp_known_bit(&address, htons(static_cast<uint16_t>(port)), to_wire(protocol));
                 tables.known[bit / 64] |= uint64_t{1} << (bit % 64);
-            }
+            };
+            add(0);  // for fragments without ports
+            for (int port = ends.ports.first; port <= ends.ports.last; ++port) add(port);
         }
     }
 

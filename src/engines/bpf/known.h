@@ -1,6 +1,6 @@
 /* Which ends flows may have on the gateway's side, of endpoints and of backends, as a Bloom filter of one hash: what
- * comes from none of these, and goes to none, is somebody else's packet, and needs no table to be asked. For both
- * halves. */
+ * comes from none of these, and goes to none, is somebody else's packet, and needs no table to be asked. The address
+ * of an end is known as its port 0, too. For both halves. */
 #pragma once
 
 #include "engines/bpf/wire.h"

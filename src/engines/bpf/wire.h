@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 enum {
-    HP_VERSION = 9, /* of everything below */
+    HP_VERSION = 10, /* of everything below */
 
     HP_MOST_ENDPOINTS = 1 << 18,
     HP_MOST_BACKENDS = 1 << 18,
@@ -19,8 +19,12 @@ enum {
     HP_MOST_BEYOND = 1 << 21,  /* halves of flows, two each, for which hp_slots has no room */
     HP_FEWEST_SLOTS = 1 << 14,
     HP_MOST_SLOTS = 1 << 22,
-    HP_AROUND = 16, /* slots after its own in which a half may lie */
-    HP_MOST_FRAGMENTS = 1 << 12,
+    HP_AROUND = 16,              /* slots after its own in which a half may lie */
+    HP_MOST_DATAGRAMS = 1 << 12, /* in fragments, at once */
+    HP_MOST_EARLY = 64,          /* fragments that came before the first of their datagram: of one, */
+    HP_MOST_HELD = 1 << 9,       /* and of all */
+    HP_FIRST_CAME = 1 << 24,
+    HP_HELD_BYTES = 1 << 11,
     HP_KNOWN_BITS = 1 << 20,
     HP_MOST_LINKS = 1 << 16, /* the indices of links lie below */
 
@@ -265,7 +269,7 @@ struct hp_request {
     __u32 zero;
 };
 
-/* The ports of a datagram of which only the first fragment tells them. */
+/* By what fragments are known to be of one datagram. */
 struct hp_fragment {
     struct hp_address source;
     struct hp_address destination;
@@ -274,9 +278,25 @@ struct hp_fragment {
     __u8 zero[3];
 };
 
-struct hp_ports {
-    __be16 source;
-    __be16 destination;
+/* What they share. */
+struct hp_datagram {
+    __be16 source_port; /* what only the first tells */
+    __be16 destination_port;
+    __u32 early; /* how many have come before the first; HP_FIRST_CAME or more: it has come */
+    __u32 id;    /* under which the datagram leaves */
+    __u32 until; /* the tick from which another datagram may have the identification that it came by */
+};
+
+/* One that came before the first. */
+struct hp_early {
+    struct hp_fragment of;
+    __u32 number; /* in the order in which they came */
+};
+
+struct hp_held {
+    __u32 until; /* as its datagram's: what tells it from one of an earlier datagram */
+    __u32 length;
+    __u8 packet[HP_HELD_BYTES]; /* from its IP header on */
 };
 
 /* A setting of the kernel that the daemon has changed, and what it was. */

@@ -61,5 +61,7 @@ long bpf_l4_csum_replace(void* context, __u32 offset, __u64 from, __u64 to, __u6
 __s64 bpf_csum_update(void* context, __wsum change);
 long bpf_skb_pull_data(void* context, __u32 size);
 long bpf_skb_load_bytes(const void* context, __u32 offset, void* to, __u32 size);
+long bpf_skb_store_bytes(void* context, __u32 offset, const void* from, __u32 size, __u64 flags);
+long bpf_clone_redirect(void* context, __u32 link, __u64 flags);
 long bpf_skb_change_tail(void* context, __u32 size, __u64 flags);
 long bpf_skb_adjust_room(void* context, __s32 room, __u32 mode, __u64 flags);

@@ -29,6 +29,7 @@
 typedef struct __sk_buff hp_frame;
 
 #include "engines/bpf/kern/answer.h"
+#include "engines/bpf/kern/fragments.h"
 #include "engines/bpf/kern/icmp.h"
 #include "engines/bpf/kern/refuse.h"
 
@@ -86,40 +87,13 @@ HP_APART int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet)
     return TCX_NEXT;
 }
 
-static __always_inline void hp_fragment_of(const struct hp_packet* packet, struct hp_fragment* fragment) {
-    __builtin_memset(fragment, 0, sizeof *fragment);
-    fragment->source = packet->tuple.source;
-    fragment->destination = packet->tuple.destination;
-    fragment->id = packet->id;
-    fragment->protocol = packet->tuple.protocol;
-}
-
-HP_APART int hp_recall_ports(struct hp_packet* packet) {
-    if (!packet) return 0;
-    struct hp_fragment fragment;
-    hp_fragment_of(packet, &fragment);
-    const struct hp_ports* ports = bpf_map_lookup_elem(&hp_fragments, &fragment);
-    if (!ports) return 0;
-    packet->tuple.source_port = ports->source;
-    packet->tuple.destination_port = ports->destination;
-    return 1;
-}
-
-HP_APART int hp_remember_ports(const struct hp_packet* packet) {
-    if (!packet) return 0;
-    struct hp_fragment fragment;
-    hp_fragment_of(packet, &fragment);
-    const struct hp_ports ports = {packet->tuple.source_port, packet->tuple.destination_port};
-    bpf_map_update_elem(&hp_fragments, &fragment, &ports, BPF_ANY);
-    return 0;
-}
-
 /* What of a flow's packet is the same whichever way it takes. */
 static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
                                         __u32 now, int has_ports, int hops) {
     half->seen = now;
     __sync_fetch_and_add(&half->bytes, packet->length);
     hp_follow(packet, half);
+    if (packet->first || !has_ports) hp_renumber(skb, packet);
     if (hp_rewrite_ip(skb, &half->translated, hops)) return -1;
     return has_ports ? hp_rewrite_ports(skb, packet, half, hops) : 0;
 }
@@ -132,7 +106,7 @@ static __always_inline int hp_forward(struct __sk_buff* skb, const struct hp_pac
     hp_route(skb, packet, half, now, &route);
     if (route.way == HP_NO_WAY) return has_ports ? hp_answer(skb, packet, HP_UNREACHABLE, 0) : TCX_DROP;
     if (hp_length(skb, packet) > route.mtu) {
-        if (!packet->may_fragment) return has_ports ? hp_answer(skb, packet, HP_TOO_BIG, route.mtu) : TCX_DROP;
+        if (!hp_may_be_cut(skb, packet)) return has_ports ? hp_answer(skb, packet, HP_TOO_BIG, route.mtu) : TCX_DROP;
         route.way = HP_CUT;
     }
     if (hp_translate(skb, packet, half, now, has_ports, 1)) return TCX_DROP;
@@ -155,7 +129,11 @@ int hp_arrives(struct __sk_buff* skb) {
     const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
-    if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
+    if (packet.first || kind == HP_LATER) {
+        const int meeting = hp_meet(skb, &packet, 1);
+        if (meeting == HP_PUT_OFF) return TCX_DROP;
+        if (meeting == HP_UNMET && kind == HP_LATER) return TCX_NEXT;
+    }
     if (!hp_concerns_us(&packet.tuple)) return hp_is_intruder(skb, &packet) ? TCX_DROP : TCX_NEXT;
 
     struct hp_half* half = hp_find(&packet.tuple);
@@ -180,7 +158,6 @@ int hp_arrives(struct __sk_buff* skb) {
         half = opening == HP_OPENED ? hp_find(&packet.tuple) : 0;
         if (!half) return TCX_DROP;
     }
-    if (packet.first) hp_remember_ports(&packet);
     return hp_forward(skb, &packet, half, kind == HP_WHOLE);
 }
 
@@ -192,11 +169,10 @@ int hp_leaves(struct __sk_buff* skb) {
     const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 1);
-    if (kind == HP_LATER && !hp_recall_ports(&packet)) return TCX_NEXT;
+    if ((packet.first || kind == HP_LATER) && hp_meet(skb, &packet, 0) != HP_MET) return TCX_NEXT;
     if (!hp_concerns_us(&packet.tuple)) return TCX_NEXT;
     struct hp_half* half = hp_find(&packet.tuple);
     if (!half || !(half->marks & HP_FROM_GATEWAY)) return TCX_NEXT;
-    if (packet.first) hp_remember_ports(&packet);
     return hp_translate(skb, &packet, half, hp_now(), kind == HP_WHOLE, 0) ? TCX_DROP : TCX_NEXT;
 }
 

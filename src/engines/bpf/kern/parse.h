@@ -22,7 +22,7 @@ struct hp_packet {
     __u8 tcp_flags;
     __u8 header; /* the size of the one that has the ports */
     __u8 hops_left;
-    __u8 may_fragment;
+    __u16 fragment; /* where the header of IPv6 that says so begins, from the start of the frame */
 };
 
 #define HP_TCP_FIN 0x01
@@ -120,7 +120,6 @@ static __always_inline enum hp_kind hp_parse_v4(hp_frame* frame, struct hp_packe
     packet->tuple.destination = hp_v4(ip->daddr);
     packet->tuple.protocol = ip->protocol;
     const __u16 fragment = bpf_ntohs(ip->frag_off);
-    packet->may_fragment = !(fragment & HP_IP_DONT);
     packet->id = ip->id;
     if (fragment & HP_IP_OFFSET) return hp_has_ports(ip->protocol) ? HP_LATER : HP_FOREIGN;
     packet->first = !!(fragment & HP_IP_MORE);
@@ -161,6 +160,7 @@ static __always_inline enum hp_kind hp_parse_v6(hp_frame* frame, struct hp_packe
             const struct hp_fragment_header* fragment = hp_at(frame, packet->payload, sizeof *fragment);
             if (!fragment) return HP_FOREIGN;
             packet->id = fragment->id;
+            packet->fragment = (__u16)packet->payload;
             next = fragment->next;
             packet->payload += sizeof *fragment;
             if (fragment->offset_and_more & bpf_htons(0xfff8)) {

@@ -1,0 +1,144 @@
+// Fragments, of which only the first of a datagram says to which flow it belongs.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include "host_kernel.h"
+#include "support/gate.h"
+#include "support/noise.h"
+#include "support/packet.h"
+#include "unit/model/values.h"
+
+namespace hairpin::bpf {
+namespace {
+
+constexpr int ext = 2;
+constexpr int inside = 3;
+
+HostKernel serving() {
+    Compiler compiler(0);
+    const Tables tables = compiler.compile(
+        {Ruleset({service("dns", {"1.0.0.1:53"}, {"10.0.0.2:53"}, Protocols::udp)}), two_legged().topology()},
+        {40'000, 49'999}, [](const Service&) { return 0U; });
+    return HostKernel(tables, 1, [](const Ip&) { return HostKernel::Route{inside}; });
+}
+
+std::vector<std::string> pieces_of(const char* client, size_t pieces, uint16_t id, const char* service = "1.0.0.1:53") {
+    constexpr size_t size = 64;
+    std::vector<std::string> frames;
+    const auto packet = udp_packet(endpoint(client), endpoint(service), noise(pieces * size - 8, id));
+    for (const std::string& piece : fragments_of(packet, size, id)) frames.push_back(frame_of(piece));
+    return frames;
+}
+
+std::string ip_packet(const std::string& frame) { return frame.substr(14); }
+
+// What became of frames in the end: what was put on the link anew comes after them.
+struct Outcome {
+    std::vector<std::string> sent;
+    std::vector<std::string> passed;
+};
+void settle(HostKernel& kernel, std::deque<Verdict> verdicts, Outcome& outcome, int link = ext) {
+    while (!verdicts.empty()) {
+        const Verdict verdict = std::move(verdicts.front());
+        verdicts.pop_front();
+        if (verdict.action == Verdict::Action::send) outcome.sent.push_back(ip_packet(verdict.frame));
+        if (verdict.action == Verdict::Action::pass) outcome.passed.push_back(ip_packet(verdict.frame));
+        for (const std::string& frame : verdict.again) verdicts.push_back(kernel.arrives(link, frame));
+    }
+}
+Outcome outcome_of(HostKernel& kernel, const std::vector<std::string>& frames, int link = ext) {
+    Outcome outcome;
+    for (const std::string& frame : frames) settle(kernel, {kernel.arrives(link, frame)}, outcome, link);
+    return outcome;
+}
+
+uint16_t id_of(const std::string& packet) {
+    return static_cast<uint16_t>(static_cast<uint8_t>(packet[4]) << 8 | static_cast<uint8_t>(packet[5]));
+}
+std::string contents(std::vector<std::string> packets) {
+    const auto offset = [](const std::string& packet) {
+        return (packet[6] & 0x1f) << 8 | static_cast<uint8_t>(packet[7]);
+    };
+    std::ranges::sort(packets, {}, offset);
+    std::string all;
+    for (const std::string& packet : packets) all += packet.substr(20);
+    return all.substr(8);  // UDP's header
+}
+
+TEST(BpfFragments, ThatCameBeforeTheFirstAreSentAfterIt) {
+    auto kernel = serving();
+    auto frames = pieces_of("1.0.0.100:5353", 5, 7);
+    std::ranges::reverse(frames);
+    const auto early = outcome_of(kernel, {frames.begin(), frames.end() - 1});
+    EXPECT_TRUE(early.sent.empty() && early.passed.empty());
+    const auto rest = outcome_of(kernel, {frames.back()});
+    ASSERT_EQ(rest.sent.size(), frames.size());
+    EXPECT_EQ(contents(rest.sent), noise(5 * 64 - 8, 7));
+    EXPECT_EQ(ip_packet(frames.back()).substr(20 + 8), rest.sent.front().substr(20 + 8)) << "the first at the head";
+    for (const std::string& packet : rest.sent) EXPECT_EQ(id_of(packet), id_of(rest.sent.front()));
+}
+
+TEST(BpfFragments, OfTwoDatagramsWithOneIdLeaveWithTwo) {
+    auto kernel = serving();
+    const auto one = outcome_of(kernel, pieces_of("10.0.0.50:5353", 2, 7), inside);
+    const auto other = outcome_of(kernel, pieces_of("10.0.0.51:5353", 2, 7), inside);
+    ASSERT_EQ(one.sent.size(), 2u);
+    ASSERT_EQ(other.sent.size(), 2u);
+    EXPECT_NE(id_of(one.sent.front()), id_of(other.sent.front()));
+}
+
+TEST(BpfFragments, OfOthersPassUnchangedInAnyOrder) {
+    auto kernel = serving();
+    for (const char* to : {"1.0.0.1:54", "1.0.0.99:53"}) {
+        auto frames = pieces_of("1.0.0.100:5353", 3, 7, to);
+        std::ranges::reverse(frames);
+        auto passed = outcome_of(kernel, frames).passed;
+        std::ranges::sort(passed);
+        std::vector<std::string> packets;
+        for (const std::string& frame : frames) packets.push_back(ip_packet(frame));
+        std::ranges::sort(packets);
+        EXPECT_EQ(passed, packets) << to;
+    }
+}
+
+// An identification comes round.
+TEST(BpfFragments, ThatWaitedTooLongAreOfNoLaterDatagram) {
+    auto kernel = serving();
+    EXPECT_TRUE(outcome_of(kernel, {pieces_of("1.0.0.100:5353", 3, 7).back()}).sent.empty());
+    kernel.pass_time(std::chrono::seconds(3));
+    EXPECT_EQ(outcome_of(kernel, {pieces_of("1.0.0.100:5353", 3, 7).front()}).sent.size(), 1u);
+}
+
+TEST(BpfFragments, BeforeTheFirstAreHeldUpToABound) {
+    auto kernel = serving();
+    auto frames = pieces_of("1.0.0.100:5353", HP_MOST_EARLY + 3, 7);
+    std::ranges::reverse(frames);
+    const auto outcome = outcome_of(kernel, frames);
+    EXPECT_EQ(outcome.passed.size(), 2u);
+    EXPECT_EQ(outcome.sent.size(), HP_MOST_EARLY + 1u);
+}
+
+// The first and another arrive on two processors at the same moment.
+TEST(BpfFragments, AreNotLostWhereTheFirstComesAtTheSameMoment) {
+    for (uint32_t seed = 0; seed < 500; ++seed) {
+        auto kernel = serving();
+        (void)kernel.arrives(ext, frame_of(udp_packet(endpoint("1.0.0.100:5353"), endpoint("1.0.0.1:53"), "opens")));
+        const auto frames = pieces_of("1.0.0.100:5353", 3, 7);
+        std::deque<Verdict> verdicts(frames.size());
+        std::vector<std::function<void()>> processors;
+        for (size_t i = 0; i < frames.size(); ++i) {
+            processors.emplace_back([&, i] { verdicts[i] = kernel.arrives(ext, frames[i]); });
+        }
+        HostKernel::at_once(processors, seed);
+        Outcome outcome;
+        settle(kernel, std::move(verdicts), outcome);
+        ASSERT_EQ(outcome.sent.size(), 3u) << "seed " << seed;
+        EXPECT_EQ(contents(outcome.sent), noise(3 * 64 - 8, 7));
+    }
+}
+
+}  // namespace
+}  // namespace hairpin::bpf
