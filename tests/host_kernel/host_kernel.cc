@@ -483,9 +483,9 @@ long bpf_skb_store_bytes(void*, uint32_t offset, const void* from, uint32_t size
     return 0;
 }
 
-// Asked only for the link that the packet has come by.
-long bpf_clone_redirect(void*, uint32_t, uint64_t flags) {
-    if (flags != BPF_F_INGRESS) return -EINVAL;
+// Only to where the packet has come by.
+long bpf_clone_redirect(void* context, uint32_t link, uint64_t flags) {
+    if (flags != BPF_F_INGRESS || link != static_cast<__sk_buff*>(context)->ifindex) return -EINVAL;
     state->here().verdict.again.push_back(state->here().frame());
     return 0;
 }

@@ -56,7 +56,7 @@ public:
     Tables tables;
 
     void add(const Service& service, uint32_t slot) {
-        for (const Backend& backend : service.backends) add_known(service, backend.endpoint);
+        for (const Backend& backend : service.backends) add_known(service, backend.endpoint, HP_KNOWN_BACKEND);
         hp_rules rules = rules_of(service);
         std::ranges::copy(listed(service.allow), rules.allowed);
         std::ranges::copy(listed(service.deny), rules.denied);
@@ -85,7 +85,7 @@ public:
                         tables.endpoints.emplace(asked_endpoint(protocol, {ip, static_cast<uint16_t>(port)}), endpoint);
                     }
                 }
-                add_known(service, {ip, listen.ports});
+                add_known(service, {ip, listen.ports}, 0);
             }
         }
     }
@@ -112,16 +112,18 @@ public:
     }
 
 private:
-    void add_known(const Service& service, const EndpointRange& ends) {
+    // `side`: of the address alone, HP_KNOWN_BACKEND for a backend's.
+    void add_known(const Service& service, const EndpointRange& ends, uint8_t side) {
+        const hp_address address = to_wire(ends.ip);
+        const auto add = [&](int port, int protocol) {
+            const uint32_t bit =
+                hp_known_bit(&address, htons(static_cast<uint16_t>(port)), static_cast<uint8_t>(protocol));
+            tables.known[bit / 64] |= uint64_t{1} << (bit % 64);
+        };
         for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
             if (!includes(service.protocols, protocol)) continue;
-            const hp_address address = to_wire(ends.ip);
-            const auto add = [&](int port) {
-                const uint32_t bit = hp_known_bit(&address, htons(static_cast<uint16_t>(port)), to_wire(protocol));
-                tables.known[bit / 64] |= uint64_t{1} << (bit % 64);
-            };
-            add(0);  // for fragments without ports
-            for (int port = ends.ports.first; port <= ends.ports.last; ++port) add(port);
+            add(0, to_wire(protocol) | side);
+            for (int port = ends.ports.first; port <= ends.ports.last; ++port) add(port, to_wire(protocol));
         }
     }
 

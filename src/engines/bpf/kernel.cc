@@ -66,14 +66,11 @@ Result<FlowTable> flows_of(const nat_tc& skeleton) {
                            typed<hp_tuple, hp_half>(skeleton.maps.hp_beyond));
 }
 
-// What a processor uses while it is at a packet.
-bool is_scratch(std::string_view map) { return map == "hp_drafts" || map == "hp_copies"; }
-
 // Both programs find the same maps by their pins.
 Result<> pin_maps(bpf_object* object, const std::filesystem::path& folder) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
-        if (is_scratch(::bpf_map__name(map)) || ::bpf_map__is_internal(map)) continue;
+        if (::bpf_map__name(map) == std::string_view("hp_drafts") || ::bpf_map__is_internal(map)) continue;
         const auto pin = folder / ::bpf_map__name(map);
         if (const int error = ::bpf_map__set_pin_path(map, pin.c_str())) return libbpf_error(pin.string(), error);
     }

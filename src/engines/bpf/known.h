@@ -1,9 +1,12 @@
 /* Which ends flows may have on the gateway's side, of endpoints and of backends, as a Bloom filter of one hash: what
  * comes from none of these, and goes to none, is somebody else's packet, and needs no table to be asked. The address
- * of an end is known as its port 0, too. For both halves. */
+ * of an end is known without its port, too, for fragments have none: as port 0, and backends' apart from those of
+ * endpoints. For both halves. */
 #pragma once
 
 #include "engines/bpf/wire.h"
+
+enum { HP_KNOWN_BACKEND = 0x80 }; /* added to the protocol, where there is no port */
 
 /* The number of an end's bit, below HP_KNOWN_BITS. */
 static inline __u32 hp_known_bit(const struct hp_address* address, __be16 port, __u8 protocol) {

@@ -20,11 +20,10 @@ enum {
     HP_FEWEST_SLOTS = 1 << 14,
     HP_MOST_SLOTS = 1 << 22,
     HP_AROUND = 16,              /* slots after its own in which a half may lie */
-    HP_MOST_DATAGRAMS = 1 << 12, /* in fragments, at once */
-    HP_MOST_EARLY = 64,          /* fragments that came before the first of their datagram: of one, */
-    HP_MOST_HELD = 1 << 9,       /* and of all */
-    HP_FIRST_CAME = 1 << 24,
-    HP_HELD_BYTES = 1 << 11,
+    HP_MOST_DATAGRAMS = 1 << 14, /* in fragments, that came last */
+    HP_MOST_EARLY = 64,          /* fragments of one datagram that wait for its first, */
+    HP_MOST_COPIES = 1 << 9,     /* and of all */
+    HP_COPY_BYTES = 1 << 11,
     HP_KNOWN_BITS = 1 << 20,
     HP_MOST_LINKS = 1 << 16, /* the indices of links lie below */
 
@@ -280,24 +279,26 @@ struct hp_fragment {
 
 /* What they share. */
 struct hp_datagram {
+    __u64 state; /* above: the tick from which another datagram may have the identification that it came by; below: how
+                    many have come before the first, or HP_FIRST_CAME and more: it has come */
     __be16 source_port; /* what only the first tells */
     __be16 destination_port;
-    __u32 early; /* how many have come before the first; HP_FIRST_CAME or more: it has come */
-    __u32 id;    /* under which the datagram leaves */
-    __u32 until; /* the tick from which another datagram may have the identification that it came by */
+    __u32 id; /* under which the datagram leaves */
 };
 
-/* One that came before the first. */
-struct hp_early {
+enum { HP_FIRST_CAME = 1 << 24 };
+
+/* One that has come before the first. */
+struct hp_copy {
     struct hp_fragment of;
-    __u32 number; /* in the order in which they came */
+    __u32 state;
+    __u32 until; /* as its datagram's was: what tells it from one of an earlier datagram */
+    __u32 link;  /* by which it has come */
+    __u32 length;
+    __u8 packet[HP_COPY_BYTES]; /* from its IP header on */
 };
 
-struct hp_held {
-    __u32 until; /* as its datagram's: what tells it from one of an earlier datagram */
-    __u32 length;
-    __u8 packet[HP_HELD_BYTES]; /* from its IP header on */
-};
+enum { HP_COPY_NONE, HP_COPY_BUSY, HP_COPY_KEPT };
 
 /* A setting of the kernel that the daemon has changed, and what it was. */
 struct hp_sysctl {

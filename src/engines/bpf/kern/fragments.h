@@ -1,8 +1,12 @@
 /* Fragments of a datagram, of which only the first has ports.
  *
  * Theory of operation. The first leaves the ports in a table, and those after it find them there. What comes before it
- * is copied into another table, and dropped. When the first comes, it and the copies are put on the link once more, as
- * if they arrived now and in order. What one datagram and all of them may take up is bounded, and so is the time.
+ * is copied, and dropped. Once the first has come and its flow is there, it and the copies are put on the link once
+ * more, as if they arrived now and in order. What all of them may take up is bounded, and so is the time.
+ *
+ * Who comes first is told by one number: each that waits adds one to it, and the first sets it so high that nobody
+ * waits any more. Who has left a copy looks at the number again, and takes the copy back if the first has come
+ * meanwhile.
  *
  * A datagram leaves under an identification of our own: who shares an address behind the gateway does not share a
  * counter (RFC 6864 5.3, RFC 7857 10). */
@@ -16,7 +20,7 @@
 enum hp_meeting {
     HP_MET,     /* the packet has the ports of its datagram, and the identification under which it leaves */
     HP_UNMET,   /* nobody knows its ports */
-    HP_PUT_OFF, /* it is held, or put on the link anew */
+    HP_PUT_OFF, /* there is a copy of it */
 };
 
 static __always_inline void hp_fragment_of(const struct hp_packet* packet, struct hp_fragment* fragment) {
@@ -27,84 +31,148 @@ static __always_inline void hp_fragment_of(const struct hp_packet* packet, struc
     fragment->protocol = packet->tuple.protocol;
 }
 
-/* Begun where there is none, or one so old that its identification has come round. */
-static __always_inline struct hp_datagram* hp_datagram_of(const struct hp_fragment* fragment) {
-    const __u32 now = hp_now();
+/* To a service, or from a backend. What only claims to be from inside waits for nothing. */
+static __always_inline int hp_may_be_ours(struct __sk_buff* skb, const struct hp_fragment* fragment) {
+    return (hp_is_known(&fragment->destination, 0, fragment->protocol) ||
+            hp_is_known(&fragment->source, 0, fragment->protocol | HP_KNOWN_BACKEND)) &&
+           !(hp_is_outside(skb->ifindex) && hp_lies_in(HP_INSIDE, &fragment->source));
+}
+
+/* What is made on this machine is made in order; and what arrives on `lo` could not be put there once more. */
+static __always_inline int hp_may_wait(struct __sk_buff* skb) {
+    return skb->ifindex == skb->ingress_ifindex && skb->ifindex != HP_LOOPBACK;
+}
+
+/* By an access that no other overtakes, on any processor. */
+static __always_inline __u64 hp_state_of(struct hp_datagram* datagram) {
+    return __sync_fetch_and_add(&datagram->state, 0);
+}
+
+static __always_inline int hp_first_has_come(__u64 state) { return (__u32)state >= HP_FIRST_CAME; }
+
+static __always_inline __u64 hp_begun(__u32 now) { return (__u64)(now + HP_FRAGMENTS_LAST) << 32; }
+
+/* Made where there is none; begun anew where it is so old that its identification may have come round. */
+static __always_inline struct hp_datagram* hp_datagram_of(const struct hp_fragment* fragment, __u32 now) {
     struct hp_datagram* datagram = bpf_map_lookup_elem(&hp_datagrams, fragment);
-    if (datagram && (__s32)(datagram->until - now) > 0) return datagram;
-    const struct hp_datagram begun = {.until = now + HP_FRAGMENTS_LAST, .id = bpf_get_prandom_u32()};
-    bpf_map_update_elem(&hp_datagrams, fragment, &begun, datagram ? BPF_ANY : BPF_NOEXIST);
-    return bpf_map_lookup_elem(&hp_datagrams, fragment);
+    if (!datagram) {
+        const struct hp_datagram made = {.state = hp_begun(now), .id = bpf_get_prandom_u32()};
+        bpf_map_update_elem(&hp_datagrams, fragment, &made, BPF_NOEXIST);
+        return bpf_map_lookup_elem(&hp_datagrams, fragment);
+    }
+    const __u64 state = hp_state_of(datagram);
+    if ((__s32)((__u32)(state >> 32) - now) <= 0) {
+        __sync_bool_compare_and_swap(&datagram->state, state, hp_begun(now));
+    }
+    return datagram;
+}
+
+static __always_inline int hp_seize(struct hp_copy* copy, __u32 state) {
+    return __sync_bool_compare_and_swap(&copy->state, state, HP_COPY_BUSY);
+}
+
+static __always_inline void hp_let_go(struct hp_copy* copy, __u32 state) {
+    __sync_lock_test_and_set(&copy->state, state);
+}
+
+/* A place for a copy, in place of the one that has waited the longest. */
+static __always_inline struct hp_copy* hp_place(void) {
+    const __u32 zero = 0;
+    __u32* turn = bpf_map_lookup_elem(&hp_turn, &zero);
+    if (!turn) return 0;
+    const __u32 place = __sync_fetch_and_add(turn, 1) % HP_MOST_COPIES;
+    struct hp_copy* copy = bpf_map_lookup_elem(&hp_copies, &place);
+    return copy && (hp_seize(copy, HP_COPY_NONE) || hp_seize(copy, HP_COPY_KEPT)) ? copy : 0;
 }
 
 /* Tells the verifier of a size what is known anyway, in a way that the compiler does not see through. */
 static __always_inline __u32 hp_bounded(__u32 size) {
     --size;
     asm volatile("" : "+r"(size));
-    return size % HP_HELD_BYTES + 1;
+    return size % HP_COPY_BYTES + 1;
 }
 
 /* Keeps a copy until the first comes. Returns 0 where it does not, or where the first has come meanwhile. */
-HP_APART int hp_hold(struct __sk_buff* skb, const struct hp_fragment* fragment) {
-    const __u32 zero = 0;
-    struct hp_held* held = bpf_map_lookup_elem(&hp_copies, &zero);
-    if (!fragment || !held) return 0;
-    struct hp_early early = {.of = *fragment};
-    struct hp_datagram* datagram = bpf_map_lookup_elem(&hp_datagrams, &early.of);
-    if (!datagram) return 0;
+static __always_inline int hp_keep(struct __sk_buff* skb, const struct hp_fragment* fragment,
+                                   struct hp_datagram* datagram) {
     const __u32 length = skb->len - HP_IP;
-    if (!length || length > HP_HELD_BYTES) return 0;
-    if (bpf_skb_load_bytes(skb, HP_IP, held->packet, hp_bounded(length))) return 0;
-    held->length = length;
-    held->until = datagram->until;
-    early.number = __sync_fetch_and_add(&datagram->early, 1);
-    if (early.number >= HP_MOST_EARLY || bpf_map_update_elem(&hp_early_ones, &early, held, BPF_ANY)) return 0;
-    /* By an access that none can overtake: the first, on another processor, may have come before there was a copy. */
-    return __sync_fetch_and_add(&datagram->early, 0) < HP_FIRST_CAME || bpf_map_delete_elem(&hp_early_ones, &early);
+    if (!length || length > HP_COPY_BYTES) return 0;
+    const __u64 state = __sync_fetch_and_add(&datagram->state, 1);
+    if ((__u32)state >= HP_MOST_EARLY) return 0;
+    struct hp_copy* copy = hp_place();
+    if (!copy) return 0;
+    copy->of = *fragment;
+    copy->until = state >> 32;
+    copy->link = skb->ifindex;
+    copy->length = length;
+    if (bpf_skb_load_bytes(skb, HP_IP, copy->packet, hp_bounded(length))) {
+        hp_let_go(copy, HP_COPY_NONE);
+        return 0;
+    }
+    hp_let_go(copy, HP_COPY_KEPT);
+    if (!hp_first_has_come(hp_state_of(datagram)) || !hp_seize(copy, HP_COPY_KEPT)) return 1;
+    hp_let_go(copy, HP_COPY_NONE);
+    return 0;
 }
 
-/* Puts a copy on the link that the packet came by, in its place. */
-HP_APART int hp_release(struct __sk_buff* skb, const struct hp_fragment* fragment, __u32 number, __u32 until) {
-    if (!fragment) return 0;
-    const struct hp_early early = {*fragment, number};
-    const struct hp_held* held = bpf_map_lookup_elem(&hp_early_ones, &early);
-    if (!held || held->until != until) return 0; /* it is of another datagram, long gone */
-    const __u32 length = hp_bounded(held->length);
-    if (bpf_skb_change_tail(skb, HP_IP + length, 0)) return 0;
-    if (bpf_skb_store_bytes(skb, HP_IP, held->packet, length, BPF_F_RECOMPUTE_CSUM)) return 0;
-    /* Evicted while it was read, it is no more what it was. */
-    return !bpf_map_delete_elem(&hp_early_ones, &early) && !bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
+static __always_inline int hp_is_copy_of(const struct hp_copy* copy, const struct hp_fragment* fragment, __u32 until) {
+    return copy->until == until && copy->of.id == fragment->id && copy->of.protocol == fragment->protocol &&
+           hp_same(&copy->of.source, &fragment->source) && hp_same(&copy->of.destination, &fragment->destination);
 }
 
-/* `arrives`: it can be put on its link anew. Else it was made on this machine, where fragments are made in order. */
-HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet, int arrives) {
+/* Puts what waits in a place on the link that the packet came by, in place of the packet. */
+HP_APART int hp_release(struct __sk_buff* skb, const struct hp_fragment* fragment, __u32 place, __u32 until) {
+    struct hp_copy* copy = bpf_map_lookup_elem(&hp_copies, &place);
+    if (!fragment || !copy || !hp_is_copy_of(copy, fragment, until) || !hp_seize(copy, HP_COPY_KEPT)) return 0;
+    if (!hp_is_copy_of(copy, fragment, until) || copy->link != skb->ifindex) { /* it has given way meanwhile */
+        hp_let_go(copy, HP_COPY_KEPT);
+        return 0;
+    }
+    const __u32 length = hp_bounded(copy->length);
+    const int failed = bpf_skb_change_tail(skb, HP_IP + length, 0) ||
+                       bpf_skb_store_bytes(skb, HP_IP, copy->packet, length, BPF_F_RECOMPUTE_CSUM);
+    hp_let_go(copy, HP_COPY_NONE);
+    return !failed && !bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
+}
+
+/* One that is not the first. */
+HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet) {
     if (!packet) return HP_UNMET;
     struct hp_fragment fragment;
     hp_fragment_of(packet, &fragment);
-    if (!hp_is_known(&fragment.destination, 0, fragment.protocol) &&
-        !hp_is_known(&fragment.source, 0, fragment.protocol))
-        return HP_UNMET;
-    struct hp_datagram* datagram = hp_datagram_of(&fragment);
+    if (!hp_may_be_ours(skb, &fragment)) return HP_UNMET;
+    struct hp_datagram* datagram = hp_datagram_of(&fragment, hp_now());
     if (!datagram) return HP_UNMET;
-    if (packet->first) {
-        datagram->source_port = packet->tuple.source_port;
-        datagram->destination_port = packet->tuple.destination_port;
-        packet->id = datagram->id;
-        const __u32 until = datagram->until;
-        const __u32 early = __sync_lock_test_and_set(&datagram->early, HP_FIRST_CAME);
-        if (!early || early >= HP_FIRST_CAME || !arrives) return HP_MET;
-        bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
-        for (__u32 number = 0; number < HP_MOST_EARLY && number < early; ++number) {
-            hp_release(skb, &fragment, number, until);
-        }
+    if (!hp_first_has_come(hp_state_of(datagram)) && hp_may_wait(skb) && hp_keep(skb, &fragment, datagram))
         return HP_PUT_OFF;
-    }
-    if (datagram->early < HP_FIRST_CAME && arrives && hp_hold(skb, &fragment)) return HP_PUT_OFF;
-    if (datagram->early < HP_FIRST_CAME) return HP_UNMET;
+    if (!hp_first_has_come(hp_state_of(datagram))) return HP_UNMET;
     packet->tuple.source_port = datagram->source_port;
     packet->tuple.destination_port = datagram->destination_port;
     packet->id = datagram->id;
     return HP_MET;
+}
+
+/* The first, of whose flow is known what is to be known. Returns whether it comes once more, before those that have
+ * waited for it. */
+HP_APART int hp_meet_first(struct __sk_buff* skb, struct hp_packet* packet) {
+    if (!packet) return 0;
+    struct hp_fragment fragment;
+    hp_fragment_of(packet, &fragment);
+    if (!hp_may_be_ours(skb, &fragment)) return 0;
+    const __u32 now = hp_now();
+    struct hp_datagram* datagram = hp_datagram_of(&fragment, now);
+    if (!datagram) return 0;
+    datagram->source_port = packet->tuple.source_port;
+    datagram->destination_port = packet->tuple.destination_port;
+    packet->id = datagram->id;
+    const __u64 state = __sync_lock_test_and_set(&datagram->state, hp_begun(now) | HP_FIRST_CAME);
+    __u32 early = (__u32)state;
+    if (!early || early >= HP_FIRST_CAME || !hp_may_wait(skb)) return 0;
+    if (bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS)) return 0;
+    for (__u32 place = 0; place < HP_MOST_COPIES && early; ++place) {
+        early -= hp_release(skb, &fragment, place, state >> 32);
+    }
+    return 1;
 }
 
 static __always_inline void hp_renumber_v4(struct iphdr* ip, __be16 id) {

@@ -73,7 +73,8 @@ HP_APART int hp_is_intact(struct __sk_buff* skb, const struct hp_packet* packet)
     return !of.left && hp_fold16(of.sum) == 0xffff;
 }
 
-/* Puts back into the quoted packet what its sender wrote. Returns what the sum of the quoted bytes changes by. */
+/* Puts back into the quoted packet the addresses and ports that its sender wrote. Returns what the sum of the quoted
+ * bytes changes by. */
 static __always_inline __u64 hp_restore_quote(struct __sk_buff* skb, const struct hp_quote* quote,
                                               const struct hp_half* half) {
     const struct hp_ends* to = &half->translated; /* its answers; so it goes the other way round */

@@ -1,4 +1,4 @@
-/* What the kernel's half keeps, and what it is told. All but hp_drafts and hp_copies is pinned and outlives the daemon.
+/* What the kernel's half keeps, and what it is told. All but hp_drafts is pinned and outlives the daemon.
  */
 #pragma once
 
@@ -89,12 +89,20 @@ struct {
     __type(value, struct hp_datagram);
 } hp_datagrams SEC(".maps");
 
+/* Of fragments; fragments.h. */
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, HP_MOST_HELD);
-    __type(key, struct hp_early);
-    __type(value, struct hp_held);
-} hp_early_ones SEC(".maps");
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, HP_MOST_COPIES);
+    __type(key, __u32);
+    __type(value, struct hp_copy);
+} hp_copies SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} hp_turn SEC(".maps");
 
 /* Of clients; rates.h. */
 struct {
@@ -113,13 +121,6 @@ struct {
     __type(key, __u32);
     __type(value, struct hp_draft);
 } hp_drafts SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct hp_held);
-} hp_copies SEC(".maps");
 
 /* Of the kernel's counter, of which the daemon tells. */
 const volatile __u64 hp_ns_a_jiffy __attribute__((weak)) = 4000000;

@@ -122,6 +122,44 @@ HP_APART int hp_look(struct __sk_buff* skb, struct hp_packet* packet) {
     return hp_parse(skb, (__be16)skb->protocol, packet);
 }
 
+/* The half that a packet is of, which it may begin. Null: it is of none, and `action` says what becomes of it. */
+static __always_inline struct hp_half* hp_half_of(struct __sk_buff* skb, const struct hp_packet* packet, int kind,
+                                                  int* action) {
+    *action = TCX_NEXT;
+    if (!hp_concerns_us(&packet->tuple)) {
+        if (hp_is_intruder(skb, packet)) *action = TCX_DROP;
+        return 0;
+    }
+    struct hp_half* half = hp_find(&packet->tuple);
+    if (half && half->marks & HP_FROM_INSIDE && hp_is_outside(skb->ifindex)) { /* a forged address */
+        *action = TCX_DROP;
+        return 0;
+    }
+    if (half && packet->tuple.protocol == IPPROTO_TCP && kind == HP_WHOLE && hp_begins(packet)) {
+        if (hp_closed(half)) {
+            hp_forget(&packet->tuple, half, hp_now());
+            half = 0;
+        } else if (half->direction == HP_TO_CLIENT) {
+            return 0; /* the backend calls for its own part */
+        }
+    }
+    if (half) return half;
+    const struct hp_endpoint* endpoint = hp_endpoint_of(&packet->tuple);
+    if (!endpoint) {
+        *action = hp_bystander(skb, packet);
+        return 0;
+    }
+    if (kind != HP_WHOLE) return 0;
+    if (!hp_begins(packet) && (!hp_goes_on(packet) || hp_is_own_connection(skb, packet))) return 0;
+    const int opening = hp_open(packet, skb->ifindex, endpoint);
+    if (opening == HP_OPENED) half = hp_find(&packet->tuple);
+    if (half || opening == HP_UNKNOWN) return half;
+    *action = opening == HP_NOT_SERVED ? hp_refuse(skb, packet)
+              : opening == HP_NO_ROOM  ? hp_answer(skb, packet, HP_PROHIBITED, 0)
+                                       : TCX_DROP;
+    return 0;
+}
+
 SEC("tc")
 int hp_arrives(struct __sk_buff* skb) {
     if (skb->pkt_type != PACKET_HOST) return TCX_NEXT;
@@ -129,36 +167,14 @@ int hp_arrives(struct __sk_buff* skb) {
     const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
-    if (packet.first || kind == HP_LATER) {
-        const int meeting = hp_meet(skb, &packet, 1);
-        if (meeting == HP_PUT_OFF) return TCX_DROP;
-        if (meeting == HP_UNMET && kind == HP_LATER) return TCX_NEXT;
+    if (kind == HP_LATER) {
+        const int meeting = hp_meet(skb, &packet);
+        if (meeting != HP_MET) return meeting == HP_PUT_OFF ? TCX_DROP : TCX_NEXT;
     }
-    if (!hp_concerns_us(&packet.tuple)) return hp_is_intruder(skb, &packet) ? TCX_DROP : TCX_NEXT;
-
-    struct hp_half* half = hp_find(&packet.tuple);
-    if (half && half->marks & HP_FROM_INSIDE && hp_is_outside(skb->ifindex)) return TCX_DROP; /* a forged address */
-    if (half && packet.tuple.protocol == IPPROTO_TCP && kind == HP_WHOLE && hp_begins(&packet)) {
-        if (hp_closed(half)) {
-            hp_forget(&packet.tuple, half, hp_now());
-            half = 0;
-        } else if (half->direction == HP_TO_CLIENT) {
-            return TCX_NEXT; /* the backend calls for its own part */
-        }
-    }
-    if (!half) {
-        const struct hp_endpoint* endpoint = hp_endpoint_of(&packet.tuple);
-        if (!endpoint) return hp_bystander(skb, &packet);
-        if (kind != HP_WHOLE) return TCX_NEXT;
-        if (!hp_begins(&packet) && (!hp_goes_on(&packet) || hp_is_own_connection(skb, &packet))) return TCX_NEXT;
-        const int opening = hp_open(&packet, skb->ifindex, endpoint);
-        if (opening == HP_NOT_SERVED) return hp_refuse(skb, &packet);
-        if (opening == HP_NO_ROOM) return hp_answer(skb, &packet, HP_PROHIBITED, 0);
-        if (opening == HP_UNKNOWN) return TCX_NEXT;
-        half = opening == HP_OPENED ? hp_find(&packet.tuple) : 0;
-        if (!half) return TCX_DROP;
-    }
-    return hp_forward(skb, &packet, half, kind == HP_WHOLE);
+    int action;
+    struct hp_half* half = hp_half_of(skb, &packet, kind, &action);
+    if (packet.first && (half || action == TCX_NEXT) && hp_meet_first(skb, &packet)) return TCX_DROP;
+    return half ? hp_forward(skb, &packet, half, kind == HP_WHOLE) : action;
 }
 
 /* Attached where a backend is the gateway itself: what it sends to clients whose own address it has seen. */
@@ -169,10 +185,11 @@ int hp_leaves(struct __sk_buff* skb) {
     const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 1);
-    if ((packet.first || kind == HP_LATER) && hp_meet(skb, &packet, 0) != HP_MET) return TCX_NEXT;
+    if (kind == HP_LATER && hp_meet(skb, &packet) != HP_MET) return TCX_NEXT;
     if (!hp_concerns_us(&packet.tuple)) return TCX_NEXT;
     struct hp_half* half = hp_find(&packet.tuple);
     if (!half || !(half->marks & HP_FROM_GATEWAY)) return TCX_NEXT;
+    if (packet.first) hp_meet_first(skb, &packet);
     return hp_translate(skb, &packet, half, hp_now(), kind == HP_WHOLE, 0) ? TCX_DROP : TCX_NEXT;
 }
 

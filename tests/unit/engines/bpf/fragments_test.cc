@@ -107,9 +107,28 @@ TEST(BpfFragments, OfOthersPassUnchangedInAnyOrder) {
 // An identification comes round.
 TEST(BpfFragments, ThatWaitedTooLongAreOfNoLaterDatagram) {
     auto kernel = serving();
-    EXPECT_TRUE(outcome_of(kernel, {pieces_of("1.0.0.100:5353", 3, 7).back()}).sent.empty());
+    const auto old = pieces_of("1.0.0.100:5353", 4, 7);
+    EXPECT_TRUE(outcome_of(kernel, {old[1], old[2]}).sent.empty());
     kernel.pass_time(std::chrono::seconds(3));
-    EXPECT_EQ(outcome_of(kernel, {pieces_of("1.0.0.100:5353", 3, 7).front()}).sent.size(), 1u);
+    const auto frames = pieces_of("1.0.0.100:5353", 4, 7);
+    EXPECT_EQ(outcome_of(kernel, {frames[3], frames[0]}).sent.size(), 2u);
+}
+
+TEST(BpfFragments, ThatOnlyClaimToBeFromInsideDoNotWait) {
+    auto kernel = serving();
+    const auto frames = pieces_of("10.0.0.50:5353", 2, 7);
+    EXPECT_EQ(outcome_of(kernel, {frames[1]}, ext).passed.size(), 1u);
+    EXPECT_EQ(outcome_of(kernel, {frames[0]}, inside).sent.size(), 1u);
+}
+
+TEST(BpfFragments, GiveWayToLaterOnesWhereTooManyWait) {
+    auto kernel = serving();
+    constexpr uint16_t more = 3;
+    const auto pieces = [](uint16_t id) { return pieces_of("1.0.0.100:5353", 2, id); };
+    for (uint16_t id = 1; id <= HP_MOST_COPIES + more; ++id) (void)outcome_of(kernel, {pieces(id)[1]});
+    for (uint16_t id = 1; id <= HP_MOST_COPIES + more; ++id) {
+        EXPECT_EQ(outcome_of(kernel, {pieces(id)[0]}).sent.size(), id <= more ? 1u : 2u) << id;
+    }
 }
 
 TEST(BpfFragments, BeforeTheFirstAreHeldUpToABound) {
@@ -121,12 +140,26 @@ TEST(BpfFragments, BeforeTheFirstAreHeldUpToABound) {
     EXPECT_EQ(outcome.sent.size(), HP_MOST_EARLY + 1u);
 }
 
-// The first and another arrive on two processors at the same moment.
-TEST(BpfFragments, AreNotLostWhereTheFirstComesAtTheSameMoment) {
-    for (uint32_t seed = 0; seed < 500; ++seed) {
+// The whole datagram in a row, before anything that was put on the link once more.
+TEST(BpfFragments, AreNotLostWhereTheyFollowTheFirstAtOnce) {
+    auto kernel = serving();
+    const auto frames = pieces_of("1.0.0.100:5353", 3, 7);
+    std::deque<Verdict> verdicts;
+    for (const size_t i : {1, 0, 2}) verdicts.push_back(kernel.arrives(ext, frames[i]));
+    Outcome outcome;
+    settle(kernel, std::move(verdicts), outcome);
+    ASSERT_EQ(outcome.sent.size(), 3u);
+    EXPECT_EQ(contents(outcome.sent), noise(3 * 64 - 8, 7));
+}
+
+// All arrive at the same moment, each on a processor of its own; the first may have a flow to begin, and the
+// identification may have come round.
+TEST(BpfFragments, AreNotLostWhereTheyArriveAtTheSameMoment) {
+    for (uint32_t seed = 0; seed < 1000; ++seed) {
         auto kernel = serving();
-        (void)kernel.arrives(ext, frame_of(udp_packet(endpoint("1.0.0.100:5353"), endpoint("1.0.0.1:53"), "opens")));
         const auto frames = pieces_of("1.0.0.100:5353", 3, 7);
+        if (seed % 2 == 0) (void)outcome_of(kernel, frames);
+        if (seed % 4 == 0) kernel.pass_time(std::chrono::seconds(3));
         std::deque<Verdict> verdicts(frames.size());
         std::vector<std::function<void()>> processors;
         for (size_t i = 0; i < frames.size(); ++i) {
