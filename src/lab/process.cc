@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 
@@ -86,7 +87,12 @@ void Process::read_output(Fd pipe) {
 
 bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds timeout) const {
     std::unique_lock lock(mutex_);
-    const auto found = [&] { return output_.find(text) != std::string::npos; };
+    size_t begin = 0;  // nothing before it has to be searched again
+    const auto found = [&] {
+        const size_t at = output_.find(text, begin);
+        begin = at != std::string::npos ? at : output_.size() - std::min(output_.size(), text.size());
+        return at != std::string::npos;
+    };
     changed_.wait_for(lock, timeout, [&] { return found() || ended_; });
     return found();
 }
