@@ -2,7 +2,7 @@
  *
  * Theory of operation. The first leaves the ports in a table, and those after it find them there. What comes before it
  * is copied, and dropped. Once the first has come and its flow is there, it and the copies are put on the link once
- * more, as if they arrived now and in order. What all of them may take up is bounded, and so is the time.
+ * more, the first at the head, as if they arrived now. What all of them may take up is bounded, and so is the time.
  *
  * Who comes first is told by one number: each that waits adds one to it, and the first sets it so high that nobody
  * waits any more. Who has left a copy looks at the number again, and takes the copy back if the first has come
@@ -21,6 +21,7 @@ enum hp_meeting {
     HP_MET,     /* the packet has the ports of its datagram, and the identification under which it leaves */
     HP_UNMET,   /* nobody knows its ports */
     HP_PUT_OFF, /* there is a copy of it */
+    HP_FORGED,  /* it is from outside, and claims to be from inside */
 };
 
 static __always_inline void hp_fragment_of(const struct hp_packet* packet, struct hp_fragment* fragment) {
@@ -31,16 +32,14 @@ static __always_inline void hp_fragment_of(const struct hp_packet* packet, struc
     fragment->protocol = packet->tuple.protocol;
 }
 
-/* To a service, or from a backend. What only claims to be from inside waits for nothing. */
-static __always_inline int hp_may_be_ours(struct __sk_buff* skb, const struct hp_fragment* fragment) {
-    return (hp_is_known(&fragment->destination, 0, fragment->protocol) ||
-            hp_is_known(&fragment->source, 0, fragment->protocol | HP_KNOWN_BACKEND)) &&
-           !(hp_is_outside(skb->ifindex) && hp_lies_in(HP_INSIDE, &fragment->source));
+/* To a service, or from a backend. */
+static __always_inline int hp_may_be_ours(const struct hp_fragment* fragment) {
+    return hp_is_known(&fragment->destination, 0, fragment->protocol) ||
+           hp_is_known(&fragment->source, 0, fragment->protocol | HP_KNOWN_BACKEND);
 }
 
-/* What is made on this machine is made in order; and what arrives on `lo` could not be put there once more. */
-static __always_inline int hp_may_wait(struct __sk_buff* skb) {
-    return skb->ifindex == skb->ingress_ifindex && skb->ifindex != HP_LOOPBACK;
+static __always_inline int hp_is_forged(struct __sk_buff* skb, const struct hp_fragment* fragment) {
+    return hp_is_outside(skb->ifindex) && hp_lies_in(HP_INSIDE, &fragment->source);
 }
 
 /* By an access that no other overtakes, on any processor. */
@@ -56,7 +55,7 @@ static __always_inline __u64 hp_begun(__u32 now) { return (__u64)(now + HP_FRAGM
 static __always_inline struct hp_datagram* hp_datagram_of(const struct hp_fragment* fragment, __u32 now) {
     struct hp_datagram* datagram = bpf_map_lookup_elem(&hp_datagrams, fragment);
     if (!datagram) {
-        const struct hp_datagram made = {.state = hp_begun(now), .id = bpf_get_prandom_u32()};
+        const struct hp_datagram made = {.state = hp_begun(now)};
         bpf_map_update_elem(&hp_datagrams, fragment, &made, BPF_NOEXIST);
         return bpf_map_lookup_elem(&hp_datagrams, fragment);
     }
@@ -115,16 +114,19 @@ static __always_inline int hp_keep(struct __sk_buff* skb, const struct hp_fragme
     return 0;
 }
 
-static __always_inline int hp_is_copy_of(const struct hp_copy* copy, const struct hp_fragment* fragment, __u32 until) {
-    return copy->until == until && copy->of.id == fragment->id && copy->of.protocol == fragment->protocol &&
-           hp_same(&copy->of.source, &fragment->source) && hp_same(&copy->of.destination, &fragment->destination);
+static __always_inline int hp_is_copy_of(const struct hp_copy* copy, const struct hp_fragment* fragment, __u32 until,
+                                         __u32 link) {
+    return copy->until == until && copy->link == link && copy->of.id == fragment->id &&
+           copy->of.protocol == fragment->protocol && hp_same(&copy->of.source, &fragment->source) &&
+           hp_same(&copy->of.destination, &fragment->destination);
 }
 
 /* Puts what waits in a place on the link that the packet came by, in place of the packet. */
 HP_APART int hp_release(struct __sk_buff* skb, const struct hp_fragment* fragment, __u32 place, __u32 until) {
     struct hp_copy* copy = bpf_map_lookup_elem(&hp_copies, &place);
-    if (!fragment || !copy || !hp_is_copy_of(copy, fragment, until) || !hp_seize(copy, HP_COPY_KEPT)) return 0;
-    if (!hp_is_copy_of(copy, fragment, until) || copy->link != skb->ifindex) { /* it has given way meanwhile */
+    if (!fragment || !copy || !hp_is_copy_of(copy, fragment, until, skb->ifindex)) return 0;
+    if (!hp_seize(copy, HP_COPY_KEPT)) return 0;
+    if (!hp_is_copy_of(copy, fragment, until, skb->ifindex)) { /* it has given way meanwhile */
         hp_let_go(copy, HP_COPY_KEPT);
         return 0;
     }
@@ -135,16 +137,16 @@ HP_APART int hp_release(struct __sk_buff* skb, const struct hp_fragment* fragmen
     return !failed && !bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
 }
 
-/* One that is not the first. */
-HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet) {
+/* One that is not the first. `waits`: it may be put on its link once more. */
+HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet, int waits) {
     if (!packet) return HP_UNMET;
     struct hp_fragment fragment;
     hp_fragment_of(packet, &fragment);
-    if (!hp_may_be_ours(skb, &fragment)) return HP_UNMET;
+    if (!hp_may_be_ours(&fragment)) return HP_UNMET;
+    if (hp_is_forged(skb, &fragment)) return HP_FORGED;
     struct hp_datagram* datagram = hp_datagram_of(&fragment, hp_now());
     if (!datagram) return HP_UNMET;
-    if (!hp_first_has_come(hp_state_of(datagram)) && hp_may_wait(skb) && hp_keep(skb, &fragment, datagram))
-        return HP_PUT_OFF;
+    if (!hp_first_has_come(hp_state_of(datagram)) && waits && hp_keep(skb, &fragment, datagram)) return HP_PUT_OFF;
     if (!hp_first_has_come(hp_state_of(datagram))) return HP_UNMET;
     packet->tuple.source_port = datagram->source_port;
     packet->tuple.destination_port = datagram->destination_port;
@@ -154,20 +156,21 @@ HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet) {
 
 /* The first, of whose flow is known what is to be known. Returns whether it comes once more, before those that have
  * waited for it. */
-HP_APART int hp_meet_first(struct __sk_buff* skb, struct hp_packet* packet) {
+HP_APART int hp_meet_first(struct __sk_buff* skb, struct hp_packet* packet, int waits) {
     if (!packet) return 0;
     struct hp_fragment fragment;
     hp_fragment_of(packet, &fragment);
-    if (!hp_may_be_ours(skb, &fragment)) return 0;
+    if (!hp_may_be_ours(&fragment) || hp_is_forged(skb, &fragment)) return 0;
     const __u32 now = hp_now();
     struct hp_datagram* datagram = hp_datagram_of(&fragment, now);
     if (!datagram) return 0;
     datagram->source_port = packet->tuple.source_port;
     datagram->destination_port = packet->tuple.destination_port;
+    if (!hp_first_has_come(hp_state_of(datagram))) datagram->id = bpf_get_prandom_u32();
     packet->id = datagram->id;
     const __u64 state = __sync_lock_test_and_set(&datagram->state, hp_begun(now) | HP_FIRST_CAME);
     __u32 early = (__u32)state;
-    if (!early || early >= HP_FIRST_CAME || !hp_may_wait(skb)) return 0;
+    if (!early || early >= HP_FIRST_CAME || !waits) return 0;
     if (bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS)) return 0;
     for (__u32 place = 0; place < HP_MOST_COPIES && early; ++place) {
         early -= hp_release(skb, &fragment, place, state >> 32);

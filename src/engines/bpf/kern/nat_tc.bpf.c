@@ -167,13 +167,14 @@ int hp_arrives(struct __sk_buff* skb) {
     const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
+    const int waits = skb->ifindex != HP_LOOPBACK; /* there, what is put once more would be taken for forged */
     if (kind == HP_LATER) {
-        const int meeting = hp_meet(skb, &packet);
-        if (meeting != HP_MET) return meeting == HP_PUT_OFF ? TCX_DROP : TCX_NEXT;
+        const int meeting = hp_meet(skb, &packet, waits);
+        if (meeting != HP_MET) return meeting == HP_UNMET ? TCX_NEXT : TCX_DROP;
     }
     int action;
     struct hp_half* half = hp_half_of(skb, &packet, kind, &action);
-    if (packet.first && (half || action == TCX_NEXT) && hp_meet_first(skb, &packet)) return TCX_DROP;
+    if (packet.first && (half || action == TCX_NEXT) && hp_meet_first(skb, &packet, waits)) return TCX_DROP;
     return half ? hp_forward(skb, &packet, half, kind == HP_WHOLE) : action;
 }
 
@@ -185,11 +186,11 @@ int hp_leaves(struct __sk_buff* skb) {
     const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 1);
-    if (kind == HP_LATER && hp_meet(skb, &packet) != HP_MET) return TCX_NEXT;
+    if (kind == HP_LATER && hp_meet(skb, &packet, 0) != HP_MET) return TCX_NEXT;
     if (!hp_concerns_us(&packet.tuple)) return TCX_NEXT;
     struct hp_half* half = hp_find(&packet.tuple);
     if (!half || !(half->marks & HP_FROM_GATEWAY)) return TCX_NEXT;
-    if (packet.first) hp_meet_first(skb, &packet);
+    if (packet.first) hp_meet_first(skb, &packet, 0);
     return hp_translate(skb, &packet, half, hp_now(), kind == HP_WHOLE, 0) ? TCX_DROP : TCX_NEXT;
 }
 

@@ -117,8 +117,24 @@ TEST(BpfFragments, ThatWaitedTooLongAreOfNoLaterDatagram) {
 TEST(BpfFragments, ThatOnlyClaimToBeFromInsideDoNotWait) {
     auto kernel = serving();
     const auto frames = pieces_of("10.0.0.50:5353", 2, 7);
-    EXPECT_EQ(outcome_of(kernel, {frames[1]}, ext).passed.size(), 1u);
+    EXPECT_EQ(kernel.arrives(ext, frames[1]).action, Verdict::Action::drop);
     EXPECT_EQ(outcome_of(kernel, {frames[0]}, inside).sent.size(), 1u);
+    EXPECT_EQ(kernel.arrives(ext, frames[1]).action, Verdict::Action::drop) << "nor go with those that are";
+}
+
+TEST(BpfFragments, GoBackOnlyToTheLinkThatTheyCameBy) {
+    auto kernel = serving();
+    const auto frames = pieces_of("1.0.0.100:5353", 2, 7);
+    EXPECT_EQ(kernel.arrives(ext, frames[1]).action, Verdict::Action::drop);
+    EXPECT_EQ(outcome_of(kernel, {frames[0]}, inside).sent.size(), 1u);
+}
+
+TEST(BpfFragments, DoNotWaitWhereTheyLeaveOrAreOfOthers) {
+    auto kernel = serving();
+    const auto frames = pieces_of("1.0.0.100:5353", 2, 7);
+    EXPECT_EQ(kernel.leaves(ext, frames[1]).action, Verdict::Action::pass);
+    EXPECT_EQ(outcome_of(kernel, {frames[0]}).sent.size(), 1u) << "there is no copy";
+    EXPECT_EQ(kernel.arrives(ext, pieces_of("1.0.0.100:5353", 2, 7, "1.0.0.99:53")[1]).action, Verdict::Action::pass);
 }
 
 TEST(BpfFragments, GiveWayToLaterOnesWhereTooManyWait) {
