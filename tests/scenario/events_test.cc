@@ -337,7 +337,7 @@ INSTANTIATE_TEST_SUITE_P(Every, EventsOfNothing, testing::ValuesIn(engine_names(
 
 // One order is so many events.
 constexpr int services_of_it = 8;
-constexpr int backends_of_each = 16;
+constexpr int backends_of_each = 32;
 
 std::string many_backends() {
     std::string text = "services:\n";
@@ -360,9 +360,10 @@ TEST_P(EventsOfMany, AreMissedByASlowReaderWhoHearsSo) {
     const auto reader = follow();
     ASSERT_TRUE(hears(*reader, "event: ready"));
     reader->signal(SIGSTOP);
-    const std::string sixty_orders = "http://hairpin/v1/backends/drain#[1-60]";
+    // Each tells of 256 backends: more than are kept, in less than the 30 s after which a reader is let go.
+    const std::string orders = "http://hairpin/v1/backends/drain#[1-23]";
     output_of(lab_->host("gateway"), {"curl", "-sSf", "-o", "/dev/null", "--unix-socket", lab_.socket(), "-d",
-                                      R"({"backend": "10.0.0.2"})", sixty_orders});
+                                      R"({"backend": "10.0.0.2"})", orders});
     const auto kept = list();
     EXPECT_EQ(kept.size(), 4096u);
     reader->signal(SIGCONT);
