@@ -137,8 +137,13 @@ HP_APART int hp_release(struct __sk_buff* skb, const struct hp_fragment* fragmen
     return !failed && !bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
 }
 
-/* One that is not the first. `waits`: it may be put on its link once more. */
-HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet, int waits) {
+/* Whether it can be put on its link once more: on `lo`, the kernel would take it for forged then. */
+static __always_inline int hp_may_wait(struct __sk_buff* skb, int arrives) {
+    return arrives && skb->ifindex != HP_LOOPBACK;
+}
+
+/* One that is not the first. */
+HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet, int arrives) {
     if (!packet) return HP_UNMET;
     struct hp_fragment fragment;
     hp_fragment_of(packet, &fragment);
@@ -146,7 +151,8 @@ HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet, int waits)
     if (hp_is_forged(skb, &fragment)) return HP_FORGED;
     struct hp_datagram* datagram = hp_datagram_of(&fragment, hp_now());
     if (!datagram) return HP_UNMET;
-    if (!hp_first_has_come(hp_state_of(datagram)) && waits && hp_keep(skb, &fragment, datagram)) return HP_PUT_OFF;
+    if (!hp_first_has_come(hp_state_of(datagram)) && hp_may_wait(skb, arrives) && hp_keep(skb, &fragment, datagram))
+        return HP_PUT_OFF;
     if (!hp_first_has_come(hp_state_of(datagram))) return HP_UNMET;
     packet->tuple.source_port = datagram->source_port;
     packet->tuple.destination_port = datagram->destination_port;
@@ -156,7 +162,7 @@ HP_APART int hp_meet(struct __sk_buff* skb, struct hp_packet* packet, int waits)
 
 /* The first, of whose flow is known what is to be known. Returns whether it comes once more, before those that have
  * waited for it. */
-HP_APART int hp_meet_first(struct __sk_buff* skb, struct hp_packet* packet, int waits) {
+HP_APART int hp_meet_first(struct __sk_buff* skb, struct hp_packet* packet, int arrives) {
     if (!packet) return 0;
     struct hp_fragment fragment;
     hp_fragment_of(packet, &fragment);
@@ -170,7 +176,7 @@ HP_APART int hp_meet_first(struct __sk_buff* skb, struct hp_packet* packet, int 
     packet->id = datagram->id;
     const __u64 state = __sync_lock_test_and_set(&datagram->state, hp_begun(now) | HP_FIRST_CAME);
     __u32 early = (__u32)state;
-    if (!early || early >= HP_FIRST_CAME || !waits) return 0;
+    if (!early || early >= HP_FIRST_CAME || !hp_may_wait(skb, arrives)) return 0;
     if (bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS)) return 0;
     for (__u32 place = 0; place < HP_MOST_COPIES && early; ++place) {
         early -= hp_release(skb, &fragment, place, state >> 32);

@@ -98,8 +98,8 @@ static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_p
     return has_ports ? hp_rewrite_ports(skb, packet, half, hops) : 0;
 }
 
-static __always_inline int hp_forward(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
-                                      int has_ports) {
+HP_APART int hp_forward(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half, int has_ports) {
+    if (!packet || !half) return TCX_DROP;
     const __u32 now = hp_now();
     if (packet->hops_left <= 1) return has_ports ? hp_answer(skb, packet, HP_EXPIRED, 0) : TCX_DROP;
     struct hp_route route;
@@ -167,14 +167,13 @@ int hp_arrives(struct __sk_buff* skb) {
     const int kind = hp_look(skb, &packet);
     if (kind == HP_FOREIGN) return TCX_NEXT;
     if (kind == HP_ERROR) return hp_translate_error(skb, &packet, 0);
-    const int waits = skb->ifindex != HP_LOOPBACK; /* there, what is put once more would be taken for forged */
     if (kind == HP_LATER) {
-        const int meeting = hp_meet(skb, &packet, waits);
+        const int meeting = hp_meet(skb, &packet, 1);
         if (meeting != HP_MET) return meeting == HP_UNMET ? TCX_NEXT : TCX_DROP;
     }
     int action;
     struct hp_half* half = hp_half_of(skb, &packet, kind, &action);
-    if (packet.first && (half || action == TCX_NEXT) && hp_meet_first(skb, &packet, waits)) return TCX_DROP;
+    if (packet.first && (half || action == TCX_NEXT) && hp_meet_first(skb, &packet, 1)) return TCX_DROP;
     return half ? hp_forward(skb, &packet, half, kind == HP_WHOLE) : action;
 }
 
