@@ -58,7 +58,7 @@ static __always_inline int hp_is_answered_by(const struct hp_half* half, const s
 static __always_inline struct hp_half* hp_other_at(const struct hp_tuple* key, const struct hp_half* half,
                                                    struct hp_tuple* reversed) {
     hp_reversed(&half->translated, half->protocol, reversed);
-    struct hp_half* other = hp_find(reversed);
+    struct hp_half* other = hp_find_anywhere(reversed);
     return other && hp_is_answered_by(other, key) ? other : 0;
 }
 

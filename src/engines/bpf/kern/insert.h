@@ -40,7 +40,7 @@ static __always_inline void hp_vacate(struct hp_slot* own, __u32 home, struct hp
 /* Whether the half that enters at `place` may stay, and not one of its key that is live or enters elsewhere. Of those
  * that enter, what is in hp_beyond beats what is in a slot, and what is in an earlier slot beats what is in a later
  * one: it makes that HP_BUSY, which its owner notices. */
-HP_APART int hp_prevails(const struct hp_tuple* key, __u32 place) {
+static __always_inline int hp_prevails(const struct hp_tuple* key, __u32 place) {
     for (int i = 0; i < HP_RIVALS; ++i) {
         const __u32 other = hp_search(key, place);
         if (other == HP_NOWHERE) return 1;

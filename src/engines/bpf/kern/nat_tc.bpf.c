@@ -98,8 +98,8 @@ static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_p
     return has_ports ? hp_rewrite_ports(skb, packet, half, hops) : 0;
 }
 
-HP_APART int hp_forward(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half, int has_ports) {
-    if (!packet || !half) return TCX_DROP;
+static __always_inline int hp_forward(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
+                                      int has_ports) {
     const __u32 now = hp_now();
     if (packet->hops_left <= 1) return has_ports ? hp_answer(skb, packet, HP_EXPIRED, 0) : TCX_DROP;
     struct hp_route route;
@@ -152,7 +152,7 @@ static __always_inline struct hp_half* hp_half_of(struct __sk_buff* skb, const s
     if (kind != HP_WHOLE) return 0;
     if (!hp_begins(packet) && (!hp_goes_on(packet) || hp_is_own_connection(skb, packet))) return 0;
     const int opening = hp_open(packet, skb->ifindex, endpoint);
-    if (opening == HP_OPENED) half = hp_find(&packet->tuple);
+    if (opening == HP_OPENED) half = hp_find_anywhere(&packet->tuple);
     if (half || opening == HP_UNKNOWN) return half;
     *action = opening == HP_NOT_SERVED ? hp_refuse(skb, packet)
               : opening == HP_NO_ROOM  ? hp_answer(skb, packet, HP_PROHIBITED, 0)

@@ -15,14 +15,14 @@ enum hp_kind {
 
 struct hp_packet {
     struct hp_tuple tuple;
-    __u32 payload; /* where the header with the ports begins, from the start of the frame */
-    __u32 length;  /* of the IP packet */
-    __u32 id;      /* of a fragment's datagram */
-    __u8 first;    /* of several fragments */
+    __u16 payload;  /* where the header with the ports begins, from the start of the frame */
+    __u16 fragment; /* and the one of IPv6 by which it is a fragment */
+    __u32 length;   /* of the IP packet */
+    __u32 id;       /* of a fragment's datagram */
+    __u8 first;     /* of several fragments */
     __u8 tcp_flags;
     __u8 header; /* the size of the one that has the ports */
     __u8 hops_left;
-    __u16 fragment; /* where the header of IPv6 that says so begins, from the start of the frame */
 };
 
 #define HP_TCP_FIN 0x01
@@ -160,7 +160,7 @@ static __always_inline enum hp_kind hp_parse_v6(hp_frame* frame, struct hp_packe
             const struct hp_fragment_header* fragment = hp_at(frame, packet->payload, sizeof *fragment);
             if (!fragment) return HP_FOREIGN;
             packet->id = fragment->id;
-            packet->fragment = (__u16)packet->payload;
+            packet->fragment = packet->payload;
             next = fragment->next;
             packet->payload += sizeof *fragment;
             if (fragment->offset_and_more & bpf_htons(0xfff8)) {

@@ -96,7 +96,16 @@ HP_APART __u32 hp_search(const struct hp_tuple* key, __u32 except) {
     return bpf_map_lookup_elem(&hp_beyond, &copy) ? HP_BEYOND : entering;
 }
 
-/* Null where there is none. */
+/* Wherever it lies, by a call; with less of the stack than hp_find(). Null where there is none. */
+static __always_inline struct hp_half* hp_find_anywhere(const struct hp_tuple* key) {
+    const __u32 index = hp_search(key, HP_NOWHERE);
+    if (index == HP_NOWHERE) return 0;
+    if (index == HP_BEYOND) return bpf_map_lookup_elem(&hp_beyond, key);
+    struct hp_slot* slot = hp_slot_at(index);
+    return slot ? &slot->half : 0;
+}
+
+/* In its own slot first, where it mostly is. Null where there is none. */
 static __always_inline struct hp_half* hp_find(const struct hp_tuple* key) {
     const struct hp_hashing* how = hp_how_to_hash();
     if (!how) return 0;
@@ -104,10 +113,5 @@ static __always_inline struct hp_half* hp_find(const struct hp_tuple* key) {
     if (!slot) return 0;
     const __u32 held = hp_holds(slot, key);
     if (held == HP_LIVE) return &slot->half;
-    if (!held && !slot->around) return 0;
-    const __u32 index = hp_search(key, HP_NOWHERE);
-    if (index == HP_NOWHERE) return 0;
-    if (index == HP_BEYOND) return bpf_map_lookup_elem(&hp_beyond, key);
-    slot = hp_slot_at(index);
-    return slot ? &slot->half : 0;
+    return held || slot->around ? hp_find_anywhere(key) : 0;
 }
