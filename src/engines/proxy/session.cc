@@ -45,10 +45,10 @@ struct Session::Opening {
 };
 
 Session::Session(Context& context, const Served& served, std::unique_ptr<Opening> opening)
-    : context_(context),
+    : place_(static_cast<uint32_t>(context.sessions.size())),
+      context_(context),
       record_(served.record),
       counters_(served.counters),
-      place_(context.sessions.size()),
       opening_(std::move(opening)),
       began_(context.now) {
     counters_->active.add();

@@ -82,6 +82,7 @@ private:
     void reset_when_delivered();
     void end();
 
+    uint32_t place_;  // in Context::sessions; here, it fills a gap: there may be many of these
     Context& context_;
     Side client_;
     Side backend_;
@@ -89,7 +90,6 @@ private:
     Direction down_;  // backend to client
     ServiceRecord* record_;
     Counters* counters_;  // this worker's, in the record
-    size_t place_;        // in Context::sessions
     LiveThere live_;      // at the backend, and while it is being tried
     std::unique_ptr<Opening> opening_;
     std::unique_ptr<FlowLimits::Share> share_;  // of the service's limits; null: it has none
