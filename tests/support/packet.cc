@@ -236,9 +236,7 @@ std::string fragment_v4(iphdr header, size_t at, const std::string& piece, bool 
     header.id = htons(id);
     header.frag_off = htons(static_cast<uint16_t>(at / 8 | (more ? IP_MF : 0)));
     header.tot_len = htons(static_cast<uint16_t>(sizeof header + piece.size()));
-    header.check = 0;
-    header.check = htons(static_cast<uint16_t>(~folded(sum_of(bytes_of(header)))));
-    return bytes_of(header) + piece;
+    return with_header_checksum(bytes_of(header) + piece);
 }
 
 std::string fragment_v6(ip6_hdr header, size_t at, const std::string& piece, bool more, uint16_t id) {

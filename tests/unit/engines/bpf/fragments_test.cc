@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <map>
 
 #include "host_kernel.h"
 #include "support/gate.h"
