@@ -47,8 +47,9 @@ Action status_command(CLI::App& app) {
         "  hairpin status\n\n"
         "Exit status 0: all is well; 1: something is wrong, and listed: a backend is down, an endpoint cannot be "
         "served\n"
-        "as the network is now, checks cannot come as clients do, the last reload was refused; 2: no gateway\n"
-        "answers.");
+        "as the network is now, checks cannot come as clients do, another engine is in force as well, the last reload "
+        "was\n"
+        "refused; 2: no gateway answers.");
     return [options] { return run(*options); };
 }
 

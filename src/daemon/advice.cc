@@ -3,23 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <set>
 
 #include "daemon/process.h"
-#include "engines/registry.h"
 
 namespace hairpin {
-
-void warn_of_traces(const Engine& ours) {
-    std::set<std::string_view> known = {"", find_engine(ours.name())->kernel_state};
-    for (const EngineEntry& entry : engines()) {
-        if (!known.insert(entry.kernel_state).second || !entry.make({})->has_traces()) continue;
-        spdlog::warn(
-            "the kernel still does what engine {} told it, in another hairpin or in one that was killed: if it "
-            "should not, `hairpin clear` ends that",
-            entry.kernel_state);
-    }
-}
 
 void advise(const Engine& engine, const Ruleset& ruleset) {
     const bool tcp = std::ranges::any_of(

@@ -36,9 +36,9 @@ Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_p
 }
 
 Result<> begin(Engine& engine, const std::shared_ptr<const Desired>& desired) {
-    const bool adopts = engine.has_traces();
+    const auto adopts = engine.has_traces();
     auto applied = engine.apply(desired);
-    if (!applied && !adopts) (void)engine.clear();
+    if (!applied && !(adopts && *adopts)) (void)engine.clear();
     return applied;
 }
 

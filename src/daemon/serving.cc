@@ -76,13 +76,16 @@ Result<> Serving::begin(const Ruleset& written) {
     if (settings_.engine != automatic_engine) {
         if (auto begun = hairpin::begin(*engine_, desired_); !begun) return begun;
     }
+    // Ours serves, so that no client meets nobody. It then needs sysctls that the others have put back.
+    if (remains_.clear(*engine_, events_)) {
+        if (auto again = engine_->apply(desired_); !again) return again;
+    }
     if (auto watched = health_.watch(*configured_, engine_->abilities(), events_); !watched) return watched;
     departures_.go_on(kept_.departures, services(), administration_);
     for (const auto& [name, duty] : administration_.duties()) {
         const auto service = std::ranges::find(services(), name.service, &Service::name);
         departures_.follow(duty, name, *service, steady_clock::now());
     }
-    warn_of_traces(*engine_);
     advise(*engine_, desired_->ruleset);
     tell_of_links(nullptr);
     tell_of_names(written);
@@ -263,6 +266,7 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
         return administer(order, names, who);
     };
     seen.retired_flows = [this] { return retired_flows_.read(); };
+    seen.remains = [this] { return remains_.problems(); };
     seen.network_failure = network_.failure;
     return seen;
 }

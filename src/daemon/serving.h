@@ -17,6 +17,7 @@
 #include "daemon/events.h"
 #include "daemon/gateway.h"
 #include "daemon/order_file.h"
+#include "daemon/remains.h"
 #include "daemon/retired_flows.h"
 #include "daemon/serving_report.h"
 #include "net/topology_watch.h"
@@ -129,6 +130,7 @@ private:
     Trouble keeping_;
     Trouble heeding_;
     Trouble telling_;
+    Remains remains_;
     BackendHealth health_;
     BackendDiscovery names_;
     Wrongs wrong_here_;  // of links and names

@@ -53,6 +53,7 @@ ordered_json problems(const Gateway& gateway) {
     if (!gateway.network_failure.empty()) {
         add("network", "the network changed, and this could not be followed: " + std::string(gateway.network_failure));
     }
+    for (const std::string& left : gateway.remains()) add("engine", left);
     for (const Service& service : gateway.services()) {
         for (const std::string& unreachable : unreachable_endpoints(gateway, service)) add("endpoint", unreachable);
         if (const auto panic = gateway.health.panic(service)) add("service", *panic);

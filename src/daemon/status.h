@@ -14,7 +14,8 @@ namespace hairpin {
 // `refused`: the reload since, whose configuration could not be served; null: there is none. The `kind` of a problem is
 // `backend`, one that is down; `service`, which has too few; `name`, that cannot be
 // resolved; `endpoint`, which cannot be served as the network is now; `checks`, which do not come as clients do, as
-// addresses are now; `network`, a change that is not followed; `reload`.
+// addresses are now; `network`, a change that is not followed; `engine`, another one that serves here as well;
+// `reload`.
 nlohmann::ordered_json status_json(const Gateway& gateway);
 
 // {"services": [{"service": "web", "listen": ["1.0.0.1:80"], "protocol": "tcp", "balance": "round_robin",

@@ -1,8 +1,11 @@
 // What every engine can be asked: the proxy in user space, the kernel's NAT, eBPF.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,8 +59,11 @@ public:
     // Whether this machine lets it serve this, as far as that can be told without changing anything; the error says
     // what stands in the way.
     virtual Result<> check(const Desired& desired) = 0;
-    // Whether the kernel holds something of this engine, whoever put it there.
-    virtual bool has_traces() = 0;
+    // Whether the kernel holds something of this engine, whoever put it there; the error says why we may not look.
+    virtual Result<bool> has_traces() = 0;
+    // Which process serves with it, where there can be only one in a network namespace; 0: one that cannot be told.
+    // Nothing: none.
+    virtual std::optional<pid_t> owner() const { return {}; }
     // Serves exactly this from now on: idempotent, all or nothing, without memory (std::bad_alloc) too. An endpoint
     // that is no longer served takes no new connections; live ones go on. UDP, which has no connections, ends with its
     // endpoint, its backend and its rules.

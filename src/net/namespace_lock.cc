@@ -34,6 +34,13 @@ struct Name {
 
 Fd open_unix_socket() { return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
 
+pid_t peer_of(const Fd& connected) {
+    ucred process{};
+    socklen_t size = sizeof process;
+    getsockopt(connected.get(), SOL_SOCKET, SO_PEERCRED, &process, &size);
+    return process.pid;
+}
+
 Error held_by(pid_t owner) {
     constexpr std::string_view what = "serves this network namespace: stop it first, and it takes everything with it";
     if (owner <= 0) return {fmt::format("another hairpin {} (systemctl stop hairpin)", what)};
@@ -54,13 +61,17 @@ Result<> NamespaceLock::take() {
         if (errno != EADDRINUSE) return system_error("the lock @" + name_);
         const Fd owner = open_unix_socket();
         if (connect(owner.get(), at.get(), at.size) != 0) continue;
-        ucred process{};
-        socklen_t size = sizeof process;
-        getsockopt(owner.get(), SOL_SOCKET, SO_PEERCRED, &process, &size);
         pollfd gone{.fd = owner.get(), .events = 0, .revents = 0};
-        if (poll(&gone, 1, grace_ms) == 0) return held_by(process.pid);
+        if (poll(&gone, 1, grace_ms) == 0) return held_by(peer_of(owner));
     }
     return held_by(0);
+}
+
+std::optional<pid_t> NamespaceLock::owner() const {
+    const Name at(name_);
+    const Fd owner = open_unix_socket();
+    if (connect(owner.get(), at.get(), at.size) != 0) return std::nullopt;
+    return peer_of(owner);
 }
 
 }  // namespace hairpin

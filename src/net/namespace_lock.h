@@ -1,6 +1,9 @@
 // One process at a time for what there is once in a network namespace.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "base/fd.h"
@@ -17,6 +20,9 @@ public:
     // however that ends. The error says which process holds it, and what to do. One that is being killed is waited for,
     // a second at most.
     Result<> take();
+
+    // Who holds it, at once; 0: a process that cannot be told. Nothing: nobody.
+    std::optional<pid_t> owner() const;
 
 private:
     const std::string name_;

@@ -116,15 +116,5 @@ TEST_F(EngineAuto, SaysOfEachWhyNoneWillDo) {
     EXPECT_TRUE(status && WIFEXITED(*status) && WEXITSTATUS(*status) == 1);
 }
 
-// The next engine would never have seen a packet, and nothing would have said why.
-TEST_F(EngineAuto, PointsAtWhatAKilledEngineLeft) {
-    run(yaml);
-    process_->signal(SIGKILL);
-    ASSERT_TRUE(process_->wait(patience));
-    const std::string said = run("services:\n  srv1: {listen: \"1.0.0.1:5432\", backends: \"10.0.0.2:54321\"}\n");
-    EXPECT_TRUE(contains(said, "the kernel still does what engine nft told it")) << said;
-    EXPECT_TRUE(contains(said, "`hairpin clear` ends that")) << said;
-}
-
 }  // namespace
 }  // namespace hairpin

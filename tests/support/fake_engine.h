@@ -18,7 +18,7 @@ struct FakeEngine : Engine {
     Abilities abilities() const override { return told_abilities; }
     std::vector<Gap> gaps(const Ruleset&) const override { return {}; }
     Result<> check(const Desired&) override { return {}; }
-    bool has_traces() override { return false; }
+    Result<bool> has_traces() override { return false; }
     Result<> apply(std::shared_ptr<const Desired>) override { return {}; }
     Result<Stats> stats() override { return told_stats; }
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override {

@@ -71,7 +71,8 @@ public:
     Abilities abilities() const override { return packet_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
     Result<> check(const Desired& desired) override;
-    bool has_traces() override;
+    Result<bool> has_traces() override;
+    std::optional<pid_t> owner() const override { return lock_.owner(); }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -156,10 +157,13 @@ Result<> BpfEngine::check(const Desired& desired) {
     return off ? Result<>() : off.error();
 }
 
-bool BpfEngine::has_traces() {
+Result<bool> BpfEngine::has_traces() {
     const auto folder = pin_folder();
+    if (!folder) return folder.error();
     std::error_code error;
-    return folder && (std::filesystem::exists(*folder, error) || !folders_of_other_versions(*folder).empty());
+    const bool ours = std::filesystem::exists(*folder, error);
+    if (error) return system_error(folder->string(), error.value());
+    return ours || !folders_of_other_versions(*folder).empty();
 }
 
 Result<> BpfEngine::take_over() {

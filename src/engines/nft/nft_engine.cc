@@ -63,7 +63,8 @@ public:
     Abilities abilities() const override { return packet_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
     Result<> check(const Desired& desired) override;
-    bool has_traces() override;
+    Result<bool> has_traces() override;
+    std::optional<pid_t> owner() const override { return lock_.owner(); }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -134,9 +135,9 @@ Result<> NftEngine::check(const Desired& desired) {
     return settings_.check_forwarding(desired);
 }
 
-bool NftEngine::has_traces() {
+Result<bool> NftEngine::has_traces() {
     const auto chains = our_chains();
-    return chains && !chains->empty();
+    return chains ? Result<bool>(!chains->empty()) : chains.error();
 }
 
 Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {

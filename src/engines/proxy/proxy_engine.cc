@@ -48,7 +48,7 @@ public:
     Abilities abilities() const override { return proxy_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
     Result<> check(const Desired&) override { return {}; }
-    bool has_traces() override { return false; }
+    Result<bool> has_traces() override { return false; }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
