@@ -285,7 +285,8 @@ private:
         spdlog::info("{} on in this process until the last one ends",
                      before == 1 ? "1 live connection goes" : fmt::format("{} live connections go", before));
         if (!told_to_stop_) drain(before, for_ever);
-        const uint64_t cut = drain(serving_.active(), serving_.settings().drain_timeout);
+        const milliseconds drain_timeout = serving_.settings().drain_timeout;
+        const uint64_t cut = drain(serving_.active(), told_to_stop_ ? drain_timeout : milliseconds(0));
         spdlog::info("ended after the upgrade: {} finished, {} cut", before - std::min(before, cut), cut);
         return ok;
     }
@@ -293,20 +294,24 @@ private:
     int stop(int signal) {
         stopping_ = true;
         serving_.stop_checking();
+        const milliseconds drain_timeout = serving_.settings().drain_timeout;
+        const uint64_t elsewhere = serving_.end_retired(steady_clock::now() + drain_timeout);
         Engine& engine = *serving_.engine();
         if (const auto applied = serving_.serve_nothing(); !applied) {
             (void)engine.clear();
             return fail(applied.error());
         }
         const uint64_t before = serving_.active();
-        const milliseconds drain_timeout = serving_.settings().drain_timeout;
-        tell(EventKind::stopping, fmt::format("{}: no new connections; {} may finish within {}", signal_name(signal),
-                                              count(before, "live one"), span(drain_timeout)));
+        tell(EventKind::stopping,
+             fmt::format("{}: no new connections; {} may finish within {}{}", signal_name(signal),
+                         count(before, "live one"), span(drain_timeout),
+                         elsewhere > 0 ? fmt::format(", and {} in earlier processes", elsewhere) : ""));
         notify_systemd(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=waiting for {}",
                                    std::chrono::microseconds(drain_timeout + stop_takes).count(),
                                    count(before, "live connection")));
 
         const uint64_t cut = drain(before, drain_timeout);
+        if (told_to_stop_) serving_.end_retired(steady_clock::now());
         if (const auto cleared = engine.clear(); !cleared) spdlog::warn(cleared.error().message);
         tell(EventKind::stopped, fmt::format("stopped: {} finished, {} cut", before - std::min(before, cut), cut));
         return ok;
@@ -317,7 +322,7 @@ private:
         const auto deadline = steady_clock::now() + limit;
         milliseconds pause = shortest_pause;
         auto next_care = steady_clock::now();
-        while (alive > 0 && steady_clock::now() < deadline) {
+        while (alive > 0 && steady_clock::now() < std::min(deadline, serving_.ends_by().value_or(deadline))) {
             api_->wake_streams();
             const auto signal = wait_for_signal(std::min(time_until(deadline), pause));
             if (signal && asks_to_stop(*signal)) {

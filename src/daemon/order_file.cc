@@ -18,6 +18,9 @@ using nlohmann::ordered_json;
 using std::chrono::milliseconds;
 using Time = Departures::Time;
 
+// Those that an upgrade has retired look each second, and are done some time after that.
+constexpr std::chrono::seconds late{10};
+
 constexpr milliseconds latest{std::chrono::years(200)};  // a duration in nanoseconds holds that
 
 Error not_ours(std::string_view why) { return {fmt::format("this is not such a file: {}", why)}; }
@@ -68,11 +71,20 @@ Result<Departures> departures_from(const json& list, Time::duration ahead) {
     return Departures(std::move(leaving));
 }
 
+Result<std::optional<Stop>> stop_from(const json& entry, Time::duration ahead) {
+    const auto at = time_from(entry.at("at"), ahead);
+    const auto by = time_from(entry.at("by"), ahead);
+    if (!at || !by) return (at ? by : at).error();
+    return std::optional(Stop{*at, *by});
+}
+
 Time::duration ahead_now() {
     return std::chrono::system_clock::now().time_since_epoch() - std::chrono::steady_clock::now().time_since_epoch();
 }
 
 }  // namespace
+
+bool Stop::is_over(Time now) const { return now > by + late; }
 
 ordered_json to_json(const Orders& orders, Time::duration ahead) {
     auto backends = ordered_json::array();
@@ -86,7 +98,11 @@ ordered_json to_json(const Orders& orders, Time::duration ahead) {
         leaving.back()["by"] = on_the_wall(departure.by, ahead);
         leaving.back()["over"] = on_the_wall(departure.over, ahead);
     }
-    return {{"backends", std::move(backends)}, {"leaving", std::move(leaving)}};
+    ordered_json json = {{"backends", std::move(backends)}, {"leaving", std::move(leaving)}};
+    if (const auto& stop = orders.stop) {
+        json["stop"] = {{"at", on_the_wall(stop->at, ahead)}, {"by", on_the_wall(stop->by, ahead)}};
+    }
+    return json;
 }
 
 Result<Orders> orders_from(const json& json, Time::duration ahead) {
@@ -97,7 +113,10 @@ Result<Orders> orders_from(const json& json, Time::duration ahead) {
         const auto departures =
             leaving != json.end() ? departures_from(*leaving, ahead) : Result<Departures>(Departures());
         if (!departures) return not_ours(departures.error().message);
-        return Orders{*administration, *departures};
+        const auto entry = json.find("stop");
+        const auto stop = entry != json.end() ? stop_from(*entry, ahead) : Result<std::optional<Stop>>(std::nullopt);
+        if (!stop) return not_ours(stop.error().message);
+        return Orders{*administration, *departures, *stop};
     } catch (const nlohmann::json::exception& failure) {
         return not_ours(failure.what());
     }

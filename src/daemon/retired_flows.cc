@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -55,6 +56,12 @@ std::vector<std::string> files_of(const fs::path& socket) {
 
 }  // namespace
 
+uint64_t total(const FlowCounts& counts) {
+    uint64_t sum = 0;
+    for (const auto& [place, active] : counts) sum += active;
+    return sum;
+}
+
 Result<FlowCounts> count_flows(Engine& engine) {
     FlowCounts counts;
     const auto seen = engine.flows([&](const LiveFlow& flow) {
@@ -78,10 +85,8 @@ Result<> LivingFlows::count(Engine& engine, bool retired) {
     auto counts = count_flows(engine);
     if (!counts) return counts.error();
     counts_ = *std::move(counts);
-    uint64_t counted = 0;
-    for (const auto& [place, count] : counts_) counted += count;
     active_.reset();
-    if (retired && counted == active) active_ = active;
+    if (retired && total(counts_) == active) active_ = active;
     return {};
 }
 
@@ -101,6 +106,8 @@ void RetiredFlows::take_back() {
     unlink(file_of_ours().c_str());
     held_.reset();
 }
+
+bool RetiredFlows::any() const { return !socket_.empty() && std::ranges::any_of(files_of(socket_), is_held); }
 
 FlowCounts RetiredFlows::read() const {
     FlowCounts sum;

@@ -17,6 +17,7 @@ namespace hairpin {
 
 // By service and backend; of those alone that have any.
 using FlowCounts = std::map<std::pair<std::string, Endpoint>, uint64_t>;
+uint64_t total(const FlowCounts& counts);
 Result<FlowCounts> count_flows(Engine& engine);
 uint64_t count_active(Engine& engine);  // of all together, and of what is still on its way to a backend
 
@@ -47,6 +48,7 @@ public:
 
     // What all processes have told. Removes what those have left that were killed.
     FlowCounts read() const;
+    bool any() const;  // such process that lives
 
 private:
     std::string file_of_ours() const;

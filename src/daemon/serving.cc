@@ -56,8 +56,7 @@ Result<> Serving::prepare(const Config& config, const Topology& topology, const 
     settings_ = config.settings;
     if (auto asked = ask_for_names(questions(config.services), settings_.resolvers); !asked) return asked;
     configured_ = standing(config.services, topology);
-    orders_ = OrderFile::of_socket(socket);
-    retired_flows_ = RetiredFlows(socket);
+    notes_ = Notes(socket);
     remember_orders();
     desired_ = desire(configured_, administration_);
     return {};
@@ -81,7 +80,7 @@ Result<> Serving::begin(const Ruleset& written) {
         if (auto again = engine_->apply(desired_); !again) return again;
     }
     if (auto watched = health_.watch(*configured_, engine_->abilities(), events_); !watched) return watched;
-    departures_.go_on(kept_.departures, services(), administration_);
+    departures_.go_on(notes_.kept().departures, services(), administration_);
     for (const auto& [name, duty] : administration_.duties()) {
         const auto service = std::ranges::find(services(), name.service, &Service::name);
         departures_.follow(duty, name, *service, steady_clock::now());
@@ -225,10 +224,10 @@ Result<> Serving::serve_here() {
 void Serving::tend() {
     within_memory("the engine's care", [this] {
         engine_->tend();
-        if (retired_) heed_successor();
+        if (notes_.retired_at()) heed_successor();
         departures_.end_due(*engine_, steady_clock::now(), events_);
         keep_orders();
-        if (retired_) tell_successor();
+        if (notes_.retired_at()) notes_.tell(*engine_);
     });
 }
 
@@ -241,14 +240,13 @@ void Serving::log_stats() {
 
 void Serving::let_go() {
     if (is_in_kernel(*engine_)) return engine_.reset();
-    tell_successor();
-    retired_ = true;
+    notes_.retire(*engine_);
 }
 
 void Serving::take_again() {
-    const auto left = orders_.read();  // it may have written its own
-    kept_ = left ? *left : Orders();
-    if (std::exchange(retired_, false)) return retired_flows_.take_back();
+    const bool is_here = notes_.retired_at().has_value();
+    notes_.serve_again();
+    if (is_here) return;
     auto chosen = choose_engine(configured_->ruleset, nullptr);
     if (chosen && settings_.engine != automatic_engine) chosen = hairpin::begin(*engine_, desired_);
     if (chosen) return;
@@ -265,7 +263,7 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
     seen.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
         return administer(order, names, who);
     };
-    seen.retired_flows = [this] { return retired_flows_.read(); };
+    seen.retired_flows = [this] { return notes_.retired_flows(); };
     seen.remains = [this] { return remains_.problems(); };
     seen.network_failure = network_.failure;
     return seen;
@@ -273,10 +271,9 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
 
 // What the daemon before us was told.
 void Serving::remember_orders() {
-    auto kept = orders_.read();
-    if (!kept) return spdlog::warn("earlier orders about backends are not known: {}", kept.error().message);
-    kept_ = *std::move(kept);
-    administration_ = kept_.administration;
+    const Orders& kept = notes_.remember();
+    stop_ = kept.stop;
+    administration_ = kept.administration;
     administration_.keep(services());
     for (const auto& [name, duty] : administration_.duties()) {
         events_.tell(kept_order_event(name, duty));
@@ -325,30 +322,31 @@ Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administratio
 
 // For the daemon after us, and for those before us that still live.
 void Serving::keep_orders() {
-    if (retired_) return;
-    Orders now{administration_, departures_};
-    if (now == kept_) return;
-    const auto kept = orders_.write(now);
-    if (kept) kept_ = std::move(now);
-    keeping_.note(kept, "the next daemon will not know which backends are taken out or leaving");
+    if (notes_.retired_at()) return;
+    if (stop_ && stop_->is_over(steady_clock::now())) stop_.reset();
+    notes_.keep({administration_, departures_, stop_});
 }
 
 // What the process that serves now keeps for the next one is for us, too.
 void Serving::heed_successor() {
-    const auto orders = orders_.read();
-    if (orders) departures_.heed(orders->departures, orders->administration, living_.counts(), steady_clock::now());
-    heeding_.note(orders ? Result<>() : orders.error(), "no order reaches what lives in this process");
+    const auto orders = notes_.hear();
+    if (!orders) return;
+    departures_.heed(orders->departures, orders->administration, notes_.living(), steady_clock::now());
+    const bool ended = ends_by().has_value();
+    stop_ = orders->stop;
+    if (ends_by() && !ended) spdlog::info("the process that serves stops: what lives in this one ends with it");
 }
 
-void Serving::tell_successor() {
-    const auto counted = living_.count(*engine_, retired_);
-    telling_.note(counted ? retired_flows_.tell(living_.counts()) : counted,
-                  "`hairpin drain --wait` does not know what lives in this process");
+std::optional<Serving::Time> Serving::ends_by() const {
+    const bool is_stopped = stop_ && notes_.retired_at() && stop_->at > *notes_.retired_at();
+    return is_stopped ? std::optional(stop_->by) : std::nullopt;
 }
 
-void Serving::Trouble::note(const Result<>& done, std::string_view consequence) {
-    if (!done && !told) spdlog::warn("{}, unless this comes to work: {}", consequence, done.error().message);
-    told = !done;
+uint64_t Serving::end_retired(Time by) {
+    if (!notes_.any_retired()) return 0;
+    stop_ = Stop{steady_clock::now(), by};
+    keep_orders();
+    return total(notes_.retired_flows());
 }
 
 // Who waits for a backend that is down by now begins anew. The proxy does so by itself.

@@ -16,9 +16,8 @@
 #include "daemon/departures.h"
 #include "daemon/events.h"
 #include "daemon/gateway.h"
-#include "daemon/order_file.h"
+#include "daemon/notes.h"
 #include "daemon/remains.h"
-#include "daemon/retired_flows.h"
 #include "daemon/serving_report.h"
 #include "net/topology_watch.h"
 
@@ -62,10 +61,15 @@ public:
     // For the daemon after us. Where the kernel serves there can be one engine only: ours is gone. Elsewhere what lives
     // here goes on, and from now on tend() carries out what the next one is told, and tells it what lives here.
     void let_go();
+    // When what lives here is to have ended since that one was stopped in order; nothing: it was not.
+    std::optional<Time> ends_by() const;
     // It did not come to serve. The kernel's state is taken over again, as from a daemon that was killed; failing that,
     // which is logged, there is no engine.
     void take_again();
 
+    // This daemon stops: what lives in processes before it, which upgrades have retired, is to end by then, too. How
+    // many flows that are.
+    uint64_t end_retired(Time by);
     // No checks, and no new connections; live ones go on.
     void stop_checking() { health_.stop(); }
     Result<> serve_nothing();
@@ -87,12 +91,6 @@ private:
         std::string failure = {};     // why it could not be followed, the last time; empty: it was
     };
 
-    // What daemons leave for each other cannot be written or read, which is logged once.
-    struct Trouble {
-        void note(const Result<>& done, std::string_view consequence);
-        bool told = false;
-    };
-
     const std::vector<Service>& services() const { return configured_->ruleset.services(); }
     Result<> follow_names();
     Result<> follow_health();
@@ -103,7 +101,6 @@ private:
     void remember_orders();
     void keep_orders();
     void heed_successor();
-    void tell_successor();
     void lead_on(const Desired& before);
     Result<> ask_for_names(const std::set<Question>& asked, const std::vector<Endpoint>& resolvers);
     std::shared_ptr<const Desired> standing(std::vector<Service> services, Topology topology);
@@ -122,14 +119,8 @@ private:
     std::shared_ptr<const Desired> desired_;     // what the engine serves: those that take new flows
     Administration administration_;
     Departures departures_;
-    OrderFile orders_;
-    Orders kept_;  // what that file holds
-    RetiredFlows retired_flows_;
-    bool retired_ = false;  // another process serves
-    LivingFlows living_;    // in this one
-    Trouble keeping_;
-    Trouble heeding_;
-    Trouble telling_;
+    std::optional<Stop> stop_;  // the last one
+    Notes notes_;
     Remains remains_;
     BackendHealth health_;
     BackendDiscovery names_;

@@ -76,6 +76,17 @@ TEST_F(OrderFileTest, IsReadByTheClockOfTheWall) {
     EXPECT_EQ(orders_from(earlier, 0s)->administration.duties().size(), 1u);
 }
 
+TEST_F(OrderFileTest, TellsWhoHasRetiredOfAStop) {
+    const Orders stopped{{}, {}, Stop{Departures::Time(100s), Departures::Time(105s)}};
+    EXPECT_FALSE(stopped.empty());
+    const auto json = to_json(stopped, 1000s);
+    EXPECT_EQ(json.at("stop").at("by"), 1'105'000);
+    EXPECT_EQ(*orders_from(json, 1000s), stopped);
+    EXPECT_FALSE(stopped.stop->is_over(Departures::Time(106s))) << "somebody may not have looked yet";
+    EXPECT_TRUE(stopped.stop->is_over(Departures::Time(116s)));
+    EXPECT_FALSE(to_json(some(), 1000s).contains("stop"));
+}
+
 TEST_F(OrderFileTest, IsWhereSystemdKeepsTheState) {
     const std::string folder = directory_ / "state";
     mkdir(folder.c_str(), 0700);
@@ -99,6 +110,7 @@ TEST_F(OrderFileTest, SaysWhatIsWrongWithIt) {
                              R"({"backends": [{"service": "web", "backend": "10.0.0.2:80", "duty": "asleep"}]})",
                              R"({"backends": [{"service": 7, "backend": "10.0.0.2:80", "duty": "draining"}]})",
                              R"({"backends": [], "leaving": [{"service": "web", "backend": "10.0.0.2:80", "by": 1}]})",
+                             R"({"backends": [], "stop": {"at": 1}})", R"({"backends": [], "stop": 1})",
                              R"({"backends": [], "leaving": [{"service": "web", "backend": "10.0.0.2:80", "by": 1,
                                  "over": 9000000000000000000}]})"}) {
         put(text);
