@@ -55,6 +55,12 @@ std::string flow_table(const json& flows) {
     return text;
 }
 
+std::string unlisted_text(const json& answer) {
+    const auto unlisted = answer.value("unlisted", uint64_t{0});
+    if (unlisted == 0) return {};
+    return fmt::format("and {} more in processes before an upgrade, of which each lists some flows only\n", unlisted);
+}
+
 std::string flow_line(const json& flow) {
     std::string line =
         fmt::format("{}, {} to {} ({}, {}), served by {}", text(flow, "client"), text(flow, "protocol"),

@@ -13,7 +13,8 @@ Action flows_command(CLI::App& app) {
         "`seen as` is what the backend takes for its client: `hairpin who` goes from there back to the client.");
     return listing_command(app, {.name = "flows",
                                  .json_help = "for programs; with those that have ended and are still remembered",
-                                 .table = flow_table});
+                                 .table = flow_table,
+                                 .remark = unlisted_text});
 }
 
 }  // namespace hairpin

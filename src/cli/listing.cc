@@ -18,7 +18,8 @@ struct Options {
 
 int run(const Listing& listing, const Options& options) {
     const auto shown = options.api.ask("/v1/" + listing.name, {}, [&](const nlohmann::json& answer) -> Result<int> {
-        fmt::print("{}", options.json ? answer.dump(2) + "\n" : listing.table(answer.at(listing.name)));
+        fmt::print("{}", options.json ? answer.dump(2) + "\n"
+                                      : listing.table(answer.at(listing.name)) + listing.remark(answer));
         return exit_ok;
     });
     return shown ? *shown : complain(listing.name, shown.error().message);

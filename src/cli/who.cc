@@ -30,8 +30,11 @@ int run(const Options& options) {
         for (const auto& flow : flows) lines += flow_line(flow) + "\n";
         fmt::print("{}", options.json ? answer.dump(2) + "\n" : lines);
         if (!flows.empty()) return exit_ok;
-        return complain("who", fmt::format("nobody: no flow that is remembered shows {} to {}", options.source.str(),
-                                           options.backend ? options.backend->str_open() : "a backend"));
+        fmt::print(stderr, "{}", unlisted_text(answer));
+        return complain("who",
+                        fmt::format("nobody: no flow that is {} shows {} to {}",
+                                    unlisted_text(answer).empty() ? "remembered" : "listed", options.source.str(),
+                                    options.backend ? options.backend->str_open() : "a backend"));
     });
     return shown ? *shown : complain("who", shown.error().message);
 }

@@ -114,7 +114,7 @@ ordered_json services() {
                           {"balance", one_of<Balance>("how a backend is chosen")},
                           {"backends_up", number("how many of its backends are up, as far as is known")},
                           {"backends", number("how many it has")},
-                          {"active", number("connections and sessions alive now")},
+                          {"active", number("connections and sessions alive now, also in processes before an upgrade")},
                           {"accepted", number("that reached a backend")},
                           {"refused", number("that were not served")},
                           {"bytes_to_backends", number("payload; of engines in the kernel, with headers")},
@@ -127,16 +127,17 @@ ordered_json stats() {
                                          {"path", one_of<Path>("where its clients stood")},
                                          {"accepted", number("that reached it on this path")}});
     return object(
-        {{"services", list_of(object({{"service", text("its name")},
-                                      {"active", number("connections and sessions alive now")},
-                                      {"accepted", counts<Path>("that reached a backend, by path")},
-                                      {"refused", counts<Refusal>("that were not served, by reason")},
-                                      {"bytes_to_backends", number("payload; of engines in the kernel, with headers")},
-                                      {"bytes_to_clients", number("likewise")},
-                                      {"backends", list_of(backend,
-                                                           "that something came to; counted anew after they were "
-                                                           "out of service, except with nft")}}),
-                              "those that are served, then those served no more of which something lives")}});
+        {{"services",
+          list_of(object({{"service", text("its name")},
+                          {"active", number("connections and sessions alive now, also in processes before an upgrade")},
+                          {"accepted", counts<Path>("that reached a backend, by path")},
+                          {"refused", counts<Refusal>("that were not served, by reason")},
+                          {"bytes_to_backends", number("payload; of engines in the kernel, with headers")},
+                          {"bytes_to_clients", number("likewise")},
+                          {"backends", list_of(backend,
+                                               "that something came to; counted anew after they were "
+                                               "out of service, except with nft")}}),
+                  "those that are served, then those served no more of which something lives")}});
 }
 
 ordered_json backends() {
@@ -166,18 +167,19 @@ ordered_json backends() {
 }
 
 ordered_json flows() {
-    return object({{"flows", list_of(object({{"service", text("that is asked")},
-                                             {"protocol", one_of<Protocol>("tcp or udp")},
-                                             {"path", one_of<Path>("where the client stands")},
-                                             {"client", text("who asks, ADDRESS:PORT")},
-                                             {"asked", text("the endpoint of the service")},
-                                             {"source", text("the client as the backend sees it")},
-                                             {"backend", text("who answers")},
-                                             {"bytes_to_backend", or_null(number("null: the kernel keeps no count"))},
-                                             {"bytes_to_client", or_null(number("likewise"))},
-                                             {"age_ms", or_null(number("in milliseconds; null: nobody knows"))},
-                                             {"ended", flag("it is over, and remembered for what may still come")}}),
-                                     "in no order")}});
+    const ordered_json flow = object({{"service", text("that is asked")},
+                                      {"protocol", one_of<Protocol>("tcp or udp")},
+                                      {"path", one_of<Path>("where the client stands")},
+                                      {"client", text("who asks, ADDRESS:PORT")},
+                                      {"asked", text("the endpoint of the service")},
+                                      {"source", text("the client as the backend sees it")},
+                                      {"backend", text("who answers")},
+                                      {"bytes_to_backend", or_null(number("null: the kernel keeps no count"))},
+                                      {"bytes_to_client", or_null(number("likewise"))},
+                                      {"age_ms", or_null(number("in milliseconds; null: nobody knows"))},
+                                      {"ended", flag("it is over, and remembered for what may still come")}});
+    return object({{"flows", list_of(flow, "in no order; of each process before an upgrade 1000 at most")},
+                   {"unlisted", number("that live beyond these, at such a backend")}});
 }
 
 ordered_json event() {

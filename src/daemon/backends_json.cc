@@ -47,7 +47,7 @@ Result<ordered_json> backends_json(Gateway& gateway) {
     const auto here = count_flows(gateway.engine);
     if (!here) return here.error();
     tally.add(*here);
-    tally.add(gateway.retired_flows());
+    tally.add(gateway.retired_flows().counts);
     ordered_json json = gateway.health.to_json(gateway.services(), gateway.serving.ruleset.services());
     size_t place = 0;
     for (ordered_json& backend : json.at("backends")) backend["active"] = tally.counts[place++];

@@ -32,7 +32,7 @@ struct Gateway {
     std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
     // Problems with what other engines do in the kernel.
     std::function<std::vector<std::string>()> remains = [] { return std::vector<std::string>(); };
-    std::function<FlowCounts()> retired_flows = [] { return FlowCounts(); };  // of processes before us that still live
+    std::function<Living()> retired_flows = [] { return Living(); };  // in processes before us
     // Another process serves in our place when it returns: which one.
     std::function<Result<pid_t>()> upgrade = {};
 
@@ -45,6 +45,8 @@ struct Gateway {
         {};
 
     const std::vector<Service>& services() const { return configured.ruleset.services(); }
+    // The engine's, with what lives in processes before us among what is active.
+    Result<Stats> stats() const;
 };
 
 // Does the work on the daemon's thread, and returns when it is done.

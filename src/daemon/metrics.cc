@@ -134,7 +134,7 @@ void add_backends(const Gateway& gateway, std::vector<MetricFamily>& all) {
 }  // namespace
 
 Result<std::string> metrics_text(Gateway& gateway) {
-    const Result<Stats> stats = gateway.engine.stats();
+    const Result<Stats> stats = gateway.stats();
     if (!stats) return stats.error();
     std::vector<MetricFamily> all;
     add_gateway(gateway, all);

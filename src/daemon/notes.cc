@@ -28,9 +28,9 @@ void Notes::retire(Engine& engine) {
 }
 
 void Notes::tell(Engine& engine) {
-    const auto counted = living_.count(engine, retired_at_.has_value());
-    telling_.note(counted ? retired_flows_.tell(living_.counts()) : counted,
-                  "`hairpin drain --wait` does not know what lives in this process");
+    const auto counted = living_.look(engine, retired_at_.has_value());
+    telling_.note(counted ? retired_flows_.tell(living_.living()) : counted,
+                  "`hairpin flows` and `hairpin drain --wait` do not know what lives in this process");
 }
 
 std::optional<Orders> Notes::hear() {

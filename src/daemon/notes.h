@@ -35,9 +35,9 @@ public:
     // Since when; nothing: we serve.
     std::optional<std::chrono::steady_clock::time_point> retired_at() const { return retired_at_; }
 
-    const FlowCounts& living() const { return living_.counts(); }       // here, as last told
-    FlowCounts retired_flows() const { return retired_flows_.read(); }  // in processes before us
-    bool any_retired() const { return retired_flows_.any(); }           // of those that live
+    const FlowCounts& living() const { return living_.living().counts; }  // here, as last told
+    Living retired_flows() const { return retired_flows_.read(); }        // in processes before us
+    bool any_retired() const { return retired_flows_.any(); }             // of those that live
 
 private:
     struct Trouble {

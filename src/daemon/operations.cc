@@ -43,7 +43,7 @@ HttpResponse services(const HttpRequest&, const WithGateway& with_gateway) { ret
 
 HttpResponse stats(const HttpRequest&, const WithGateway& with_gateway) {
     return told(with_gateway, [](Gateway& gateway) -> Result<ordered_json> {
-        const Result<Stats> stats = gateway.engine.stats();
+        const Result<Stats> stats = gateway.stats();
         if (!stats) return stats.error();
         return to_json(*stats);
     });
@@ -69,10 +69,10 @@ struct Filter {
     std::optional<Endpoint> backend;  // port 0: any
 
     bool takes(const LiveFlow& flow) const {
-        if (source && flow.backend.source != *source) return false;
-        if (!backend) return true;
-        const Endpoint& seen = flow.backend.destination;
-        return seen.ip == backend->ip && (backend->port == 0 || seen.port == backend->port);
+        return (!source || flow.backend.source == *source) && takes(flow.backend.destination);
+    }
+    bool takes(const Endpoint& seen) const {
+        return !backend || (seen.ip == backend->ip && (backend->port == 0 || seen.port == backend->port));
     }
 };
 
@@ -86,6 +86,14 @@ Result<Filter> filter_of(const HttpRequest& request) {
     return filter;
 }
 
+// Those that live where they cannot all be listed, and that may be meant.
+uint64_t count_unlisted(const Living& retired, const Filter& filter) {
+    uint64_t count = 0;
+    for (const auto& [place, active] : retired.counts) count += filter.takes(place.second) ? active : 0;
+    for (const LiveFlow& flow : retired.listed) count -= filter.takes(flow.backend.destination) ? 1 : 0;
+    return count;
+}
+
 // A million flows would be a large tree: each becomes text at once.
 HttpResponse flows(const HttpRequest& request, const WithGateway& with_gateway) {
     const auto filter = filter_of(request);
@@ -93,12 +101,16 @@ HttpResponse flows(const HttpRequest& request, const WithGateway& with_gateway) 
     std::string list;
     HttpResponse response;
     with_gateway([&](Gateway& gateway) {
-        const auto shown = gateway.engine.flows([&](const LiveFlow& flow) {
+        const auto show = [&](const LiveFlow& flow) {
             if (!filter->takes(flow)) return;
             list.append(list.empty() ? "" : ",").append(to_json(flow).dump());
-        });
-        response =
-            shown ? HttpResponse{.body = R"({"flows":[)" + list + "]}"} : error_response(500, shown.error().message);
+        };
+        const auto shown = gateway.engine.flows(show);
+        const Living retired = gateway.retired_flows();
+        std::ranges::for_each(retired.listed, show);
+        response = shown ? HttpResponse{.body = fmt::format(R"({{"flows":[{}],"unlisted":{}}})", list,
+                                                            count_unlisted(retired, *filter))}
+                         : error_response(500, shown.error().message);
     });
     return response;
 }
@@ -170,7 +182,14 @@ constexpr auto table = std::to_array<Operation>({
      "Backends",
      {},
      backends},
-    {"GET", "/v1/flows", "every flow, or those of a source or a backend", flow_parameters, {}, "Flows", {}, flows},
+    {"GET",
+     "/v1/flows",
+     "every flow, or those of a source or a backend, also in processes before an upgrade",
+     flow_parameters,
+     {},
+     "Flows",
+     {},
+     flows},
     {"GET",
      "/v1/events",
      "what has happened, and goes on happening",

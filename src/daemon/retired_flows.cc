@@ -4,35 +4,78 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <exception>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "daemon/state_file.h"
+#include "daemon/stats_json.h"
 
 namespace hairpin {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using std::chrono::milliseconds;
 
 constexpr std::string_view infix = ".retired.";
 
-json to_json(const FlowCounts& counts) {
-    auto list = json::array();
-    for (const auto& [key, active] : counts) {
-        list.push_back({{"service", key.first}, {"backend", key.second.str()}, {"active", active}});
-    }
-    return list;
+std::pair<std::string, Endpoint> place_of(const LiveFlow& flow) { return {flow.service, flow.backend.destination}; }
+
+// By the clock that all processes share, until the machine starts anew.
+int64_t milliseconds_now() {
+    return std::chrono::floor<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// What is none of ours counts nothing.
-void add(FlowCounts& sum, const json& list) {
+json to_json(const Living& living) {
+    auto counts = json::array();
+    for (const auto& [place, active] : living.counts) {
+        counts.push_back({{"service", place.first}, {"backend", place.second.str()}, {"active", active}});
+    }
+    auto flows = json::array();
+    for (const LiveFlow& flow : living.listed) flows.push_back(json(hairpin::to_json(flow)));
+    return {{"counts", std::move(counts)}, {"flows", std::move(flows)}};
+}
+
+// These throw where something is none of ours.
+Endpoint endpoint_from(const json& entry, const char* key) {
+    const auto endpoint = Endpoint::parse(entry.at(key).get<std::string>());
+    if (!endpoint) throw std::invalid_argument(endpoint.error().message);
+    return *endpoint;
+}
+
+template <class T>
+std::optional<T> number_from(const json& entry, const char* key) {
+    const json& number = entry.at(key);
+    return number.is_null() ? std::nullopt : std::optional(number.get<T>());
+}
+
+LiveFlow flow_from(const json& entry, milliseconds older) {
+    const auto protocol = from_name<Protocol>(entry.at("protocol").get<std::string>()).value();
+    const auto age = number_from<int64_t>(entry, "age_ms");
+    return {.service = entry.at("service"),
+            .path = from_name<Path>(entry.at("path").get<std::string>()).value(),
+            .client = {protocol, endpoint_from(entry, "client"), endpoint_from(entry, "asked")},
+            .backend = {protocol, endpoint_from(entry, "source"), endpoint_from(entry, "backend")},
+            .bytes_to_backend = number_from<uint64_t>(entry, "bytes_to_backend"),
+            .bytes_to_client = number_from<uint64_t>(entry, "bytes_to_client"),
+            .age = age ? std::optional(milliseconds(*age) + older) : std::nullopt};
+}
+
+void add(Living& sum, const json& told) {
     try {
-        for (const json& entry : list) {
-            const auto backend = Endpoint::parse(entry.at("backend").get<std::string>());
-            if (backend) sum[{entry.at("service"), *backend}] += entry.at("active").get<uint64_t>();
+        Living more;
+        for (const json& entry : told.at("counts")) {
+            more.counts[{entry.at("service"), endpoint_from(entry, "backend")}] = entry.at("active").get<uint64_t>();
         }
-    } catch (const json::exception&) {
+        const milliseconds older(milliseconds_now() - told.at("at").get<int64_t>());
+        for (const json& entry : told.at("flows")) more.listed.push_back(flow_from(entry, older));
+        for (const auto& [place, active] : more.counts) sum.counts[place] += active;
+        std::ranges::move(more.listed, std::back_inserter(sum.listed));
+    } catch (const std::exception&) {
         return;
     }
 }
@@ -56,16 +99,10 @@ std::vector<std::string> files_of(const fs::path& socket) {
 
 }  // namespace
 
-uint64_t total(const FlowCounts& counts) {
-    uint64_t sum = 0;
-    for (const auto& [place, active] : counts) sum += active;
-    return sum;
-}
-
 Result<FlowCounts> count_flows(Engine& engine) {
     FlowCounts counts;
     const auto seen = engine.flows([&](const LiveFlow& flow) {
-        if (!flow.ended) ++counts[{flow.service, flow.backend.destination}];
+        if (!flow.ended) ++counts[place_of(flow)];
     });
     return seen ? Result<FlowCounts>(std::move(counts)) : seen.error();
 }
@@ -79,25 +116,44 @@ uint64_t count_active(Engine& engine) {
     return sum;
 }
 
-Result<> LivingFlows::count(Engine& engine, bool retired) {
+uint64_t Living::total() const {
+    uint64_t sum = 0;
+    for (const auto& [place, active] : counts) sum += active;
+    return sum;
+}
+
+Result<> LivingFlows::look(Engine& engine, bool retired) {
     const uint64_t active = count_active(engine);
-    if (retired && active == active_) return {};
-    auto counts = count_flows(engine);
-    if (!counts) return counts.error();
-    counts_ = *std::move(counts);
+    const bool all_listed = living_.listed.size() == living_.total();
+    if (retired && active == active_ && !all_listed) return {};
+    Living now;
+    const auto seen = engine.flows([&](const LiveFlow& flow) {
+        if (flow.ended) return;
+        ++now.counts[place_of(flow)];
+        if (now.listed.size() < most_listed) now.listed.push_back(flow);
+    });
+    if (!seen) return seen;
+    living_ = std::move(now);
     active_.reset();
-    if (retired && total(counts_) == active) active_ = active;
+    if (retired && living_.total() == active) active_ = active;
     return {};
 }
 
 std::string RetiredFlows::file_of_ours() const { return fmt::format("{}{}{}", socket_, infix, getpid()); }
 
-Result<> RetiredFlows::tell(const FlowCounts& counts) {
-    if (socket_.empty() || (held_ && counts == told_)) return {};
-    auto held = hold_state(file_of_ours(), to_json(counts).dump());
+// Nothing but age has changed: then what was told still says how old each is.
+Result<> RetiredFlows::tell(const Living& living) {
+    if (socket_.empty()) return {};
+    json now = to_json(living);
+    json ageless = now;
+    for (json& flow : ageless.at("flows")) flow.erase("age_ms");
+    std::string text = ageless.dump();
+    if (held_ && text == told_) return {};
+    now["at"] = milliseconds_now();
+    auto held = hold_state(file_of_ours(), now.dump());
     if (!held) return held.error();
     held_ = *std::move(held);
-    told_ = counts;
+    told_ = std::move(text);
     return {};
 }
 
@@ -109,8 +165,8 @@ void RetiredFlows::take_back() {
 
 bool RetiredFlows::any() const { return !socket_.empty() && std::ranges::any_of(files_of(socket_), is_held); }
 
-FlowCounts RetiredFlows::read() const {
-    FlowCounts sum;
+Living RetiredFlows::read() const {
+    Living sum;
     if (socket_.empty()) return sum;
     for (const std::string& file : files_of(socket_)) {
         if (!is_held(file)) {

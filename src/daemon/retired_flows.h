@@ -1,5 +1,5 @@
-// How many flows live in processes that serve no more, after upgrades: each tells it in a file beside the API's socket,
-// for the one that serves.
+// What lives in processes that serve no more, after upgrades: each tells it in a file beside the API's socket, for the
+// one that serves.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +17,28 @@ namespace hairpin {
 
 // By service and backend; of those alone that have any.
 using FlowCounts = std::map<std::pair<std::string, Endpoint>, uint64_t>;
-uint64_t total(const FlowCounts& counts);
 Result<FlowCounts> count_flows(Engine& engine);
 uint64_t count_active(Engine& engine);  // of all together, and of what is still on its way to a backend
 
-// What lives in this process, as it was last counted.
+// All are counted; of each process so many are listed, too, at most.
+inline constexpr size_t most_listed = 1000;
+struct Living {
+    FlowCounts counts;
+    std::vector<LiveFlow> listed;
+
+    uint64_t total() const;
+};
+
+// What lives in this process, as it was last looked at.
 class LivingFlows {
 public:
     // It takes the engine system calls for each. `retired`: nothing begins here any more; then it is done only where
-    // something may have changed.
-    Result<> count(Engine& engine, bool retired);
-    const FlowCounts& counts() const { return counts_; }
+    // something may have changed, or all can be listed.
+    Result<> look(Engine& engine, bool retired);
+    const Living& living() const { return living_; }
 
 private:
-    FlowCounts counts_;
+    Living living_;
     std::optional<uint64_t> active_;  // when each that was active was counted, and none could follow
 };
 
@@ -42,19 +50,19 @@ public:
     RetiredFlows& operator=(RetiredFlows&&) = default;
     ~RetiredFlows() { take_back(); }
 
-    // This process has so many, until the next call, or until it ends, however it does.
-    Result<> tell(const FlowCounts& counts);
+    // This lives here, until the next call, or until the process ends, however it does.
+    Result<> tell(const Living& living);
     void take_back();
 
     // What all processes have told. Removes what those have left that were killed.
-    FlowCounts read() const;
+    Living read() const;
     bool any() const;  // such process that lives
 
 private:
     std::string file_of_ours() const;
 
     std::string socket_;
-    FlowCounts told_;
+    std::string told_;
     Fd held_;  // while it is open, the file counts
 };
 

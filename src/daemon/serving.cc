@@ -346,7 +346,7 @@ uint64_t Serving::end_retired(Time by) {
     if (!notes_.any_retired()) return 0;
     stop_ = Stop{steady_clock::now(), by};
     keep_orders();
-    return total(notes_.retired_flows());
+    return notes_.retired_flows().total();
 }
 
 // Who waits for a backend that is down by now begins anew. The proxy does so by itself.

@@ -104,7 +104,7 @@ ordered_json status_json(const Gateway& gateway) {
 }
 
 Result<ordered_json> services_json(Gateway& gateway) {
-    const Result<Stats> stats = gateway.engine.stats();
+    const Result<Stats> stats = gateway.stats();
     if (!stats) return stats.error();
     std::map<std::string_view, const ServiceStats*> counted;
     for (const ServiceStats& service : stats->services) counted.emplace(service.service, &service);

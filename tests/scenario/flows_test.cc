@@ -161,7 +161,7 @@ TEST_P(Flows, AreToldOverHttp) {
         return output_of(lab_->host("gateway"), {"curl", "-sS", "-X", method, "-w", " %{http_code} %{content_type}",
                                                  "--unix-socket", lab_.socket(), "http://hairpin" + path});
     };
-    EXPECT_EQ(get("/v1/flows"), R"({"flows":[]} 200 application/json)");
+    EXPECT_EQ(get("/v1/flows"), R"({"flows":[],"unlisted":0} 200 application/json)");
     EXPECT_NE(get("/v1/stats").find(R"({"services":[{"service":"srv1","active":0)"), std::string::npos);
     EXPECT_NE(get("/v1/backends")
                   .find(R"({"backends":[{"service":"srv1","backend":"10.0.0.2:54321","name":null,"state":"unchecked")"),

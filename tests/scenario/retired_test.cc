@@ -1,7 +1,8 @@
-// What lives in a process that `hairpin upgrade` has retired ends with the one that serves where that is stopped in
-// order: not where it is killed, or upgraded in its turn.
+// What lived when `hairpin upgrade` came is known to the new process, wherever it lives, and ends with that where that
+// is stopped in order: not where it is killed, or upgraded in its turn.
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -70,11 +71,59 @@ protected:
             "ready: ");
         ASSERT_TRUE(next_);
     }
+    bool is_listed(const Conversation& made) const {
+        const json flows = told("flows").at("flows");
+        const std::string client = local_endpoint(made.client.get()).str();
+        return std::ranges::any_of(flows,
+                                   [&](const json& flow) { return flow.at("client") == client && !flow.at("ended"); });
+    }
 
     pid_t serving_ = 0;  // after an upgrade
     const TemporaryFile config_{text("2s")};
     std::unique_ptr<lab::Process> next_;
 };
+
+TEST_P(Retired, FlowsAreListedAndCounted) {
+    start();
+    const Conversation outside = converse_with("client", first);
+    const Conversation hairpinned = converse_with("peer", first);
+    upgrade();
+    const Conversation later = converse_with("client", second);
+    upgrade();
+    for (const Conversation* each : {&outside, &hairpinned, &later}) {
+        ASSERT_TRUE(each->alive()) << lab()->daemon_log();
+        EXPECT_TRUE(is_listed(*each)) << told("flows");
+        const Endpoint source = *peer_endpoint(each->backend.get());
+        const Outcome who = ask({"who", source.str()});
+        EXPECT_EQ(who.status, 0) << who.output;
+        EXPECT_EQ(who.output.find(local_endpoint(each->client.get()).str() + ", tcp to 1.0.0.1:1044 (srv, "), 0u)
+            << who.output;
+    }
+    EXPECT_NE(
+        ask({"who", peer_endpoint(hairpinned.backend.get())->str()}).output.find("(srv, peer), served by 10.0.0.2"),
+        std::string::npos);
+    const Outcome flows = ask({"flows"});
+    EXPECT_NE(flows.output.find("\n3 flows\n"), std::string::npos) << flows.output;
+    EXPECT_EQ(told("services").at("services").at(0).at("active"), 3);
+    const std::string metrics =
+        output_of(host("gateway"), {"curl", "-sS", "--unix-socket", lab().socket(), "http://hairpin/metrics"});
+    EXPECT_NE(metrics.find("hairpin_flows_active{service=\"srv\"} 3\n"), std::string::npos) << metrics;
+}
+
+TEST_P(Retired, FlowsAreForgottenAsTheyEnd) {
+    start();
+    std::optional<Conversation> made = converse_with("client", first);
+    upgrade();
+    ASSERT_TRUE(is_listed(*made));
+    const std::string client = local_endpoint(made->client.get()).str();
+    reset(std::move(made->client));
+    made.reset();
+    EXPECT_TRUE(wait_for([&] { return told("services").at("services").at(0).at("active") == 0; }));
+    const json flows = told("flows").at("flows");
+    for (const json& flow : flows) EXPECT_TRUE(flow.at("client") != client || flow.at("ended") == true) << flow;
+    expect_first_process_to_end();
+    EXPECT_EQ(files_of_the_retired(), 0);
+}
 
 TEST_P(Retired, ConnectionsHaveTheTimeThatAStopGivesThem) {
     start(text("3s"));

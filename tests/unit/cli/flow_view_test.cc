@@ -49,6 +49,12 @@ TEST(FlowTable, says_what_would_make_it_complete) {
     EXPECT_NE(table.find("sysctl -w net.netfilter.nf_conntrack_acct=1"), std::string::npos) << table;
 }
 
+TEST(FlowTable, is_followed_by_how_many_are_not_listed) {
+    EXPECT_EQ(unlisted_text({{"flows", json::array()}, {"unlisted", 0}}), "");
+    EXPECT_EQ(unlisted_text({{"flows", json::array()}, {"unlisted", 12}}),
+              "and 12 more in processes before an upgrade, of which each lists some flows only\n");
+}
+
 TEST(FlowLine, names_the_client_first) {
     json told = flow("10.0.0.3:40000");
     EXPECT_EQ(flow_line(told),

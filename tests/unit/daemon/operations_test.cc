@@ -22,6 +22,7 @@ protected:
             const Desired desired{Ruleset(services_), {}};
             Gateway gateway{engine_, health_, discovery_, desired, desired, loads_, events_, {}};
             gateway.reload = reload_;
+            gateway.retired_flows = [this] { return retired_; };
             gateway.administer = [this](Order order, const std::vector<ServiceBackend>& names, const std::string& who) {
                 for (const ServiceBackend& backend : names) administration_.carry_out(order, backend);
                 asked_by_ = who;
@@ -39,6 +40,7 @@ protected:
     Events events_;
     std::vector<Service> services_;
     std::function<Reload()> reload_;
+    Living retired_;
     Result<> administered_;
     std::string asked_by_;
 };
@@ -65,6 +67,32 @@ TEST_F(Operations, RefuseWhatIsNotInTheTable) {
     parameter.path = "/v1/flows";
     EXPECT_EQ(ask(parameter).status, 400);
     EXPECT_EQ(ask(parameter).body, R"({"error":"there is no parameter sauce, only source or backend"})");
+}
+
+TEST_F(Operations, TellOfWhatLivesInProcessesBeforeAnUpgrade) {
+    const Endpoint web = *Endpoint::parse("10.0.0.2:80");
+    const Endpoint gone = *Endpoint::parse("10.0.0.3:80");
+    ServiceStats here;
+    here.service = "web";
+    here.active = 1;
+    engine_.told_stats = Stats{{here}};
+    retired_.counts = {{{"web", web}, 3}, {{"gone", gone}, 2}};
+    retired_.listed = {{.service = "web", .client = {}, .backend = {Protocol::tcp, {}, web}}};
+    const auto asked = [this](const HttpRequest& request) { return nlohmann::json::parse(ask(request).body); };
+
+    const auto services = asked(get("/v1/stats")).at("services");
+    ASSERT_EQ(services.size(), 2u) << services;
+    EXPECT_EQ(services[0].at("active"), 4);
+    EXPECT_EQ(services[1].at("service"), "gone");
+    EXPECT_EQ(services[1].at("active"), 2);
+    EXPECT_NE(ask(get("/metrics")).body.find("hairpin_flows_active{service=\"web\"} 4"), std::string::npos);
+
+    HttpRequest flows = get("/v1/flows");
+    EXPECT_EQ(asked(flows).at("flows").size(), 1u);
+    EXPECT_EQ(asked(flows).at("unlisted"), 4);
+    flows.query["backend"] = "10.0.0.3";
+    EXPECT_EQ(asked(flows).at("flows").size(), 0u);
+    EXPECT_EQ(asked(flows).at("unlisted"), 2) << "any of these may be the one";
 }
 
 TEST_F(Operations, TellOfEventsAsAListOrAsAStream) {
