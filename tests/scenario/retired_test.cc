@@ -180,7 +180,9 @@ TEST_P(Retired, OutliveOneThatIsKilledOrUpgraded) {
     start(text("2s"));
     const Conversation made = converse_with("client", first);
     upgrade();
+    const pid_t between = serving_;
     upgrade();
+    EXPECT_TRUE(wait_for([&] { return GetParam() != "proxy" || is_dead(between); })) << "nothing lives there";
     ASSERT_EQ(kill(serving_, SIGKILL), 0);
     const auto killed = steady_clock::now();
     ASSERT_TRUE(wait_for([this] { return is_dead(serving_); }));
