@@ -21,7 +21,7 @@ bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds 
 // Runs a line of shell on a host; the test fails if that does.
 void command(const lab::Host& host, const std::string& line);
 
-// A file in the temporary directory that is gone with this object.
+// A file in a temporary folder of its own, which is gone with this object, with whatever is beside the file.
 class TemporaryFile {
 public:
     explicit TemporaryFile(std::string_view text);
@@ -33,6 +33,7 @@ public:
     void write(std::string_view text) const;  // replaces all of it
 
 private:
+    std::string folder_;
     std::string path_;
 };
 
@@ -45,8 +46,6 @@ public:
     // made before. `wrapper`: runs what follows it, as {"prlimit", "--nofile=100"} does.
     explicit TestLab(std::string_view yaml, const std::string& engine = "proxy", Backends backends = Backends::answer,
                      std::vector<std::string> wrapper = {});
-
-    ~TestLab();
 
     explicit operator bool() const { return lab_ != nullptr; }
     lab::Lab* operator->() const { return lab_.get(); }
@@ -71,7 +70,7 @@ public:
     std::string socket() const { return config_.path() + ".sock"; }  // where its API is
 
 private:
-    TemporaryFile config_;
+    TemporaryFile config_;  // beside it are the socket and what daemons leave
     mutable std::string last_service_;  // of what the daemon serves: the end of each of its answers
     std::unique_ptr<lab::Lab> lab_;
 };
