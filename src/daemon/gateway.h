@@ -30,6 +30,8 @@ struct Gateway {
     const Events& events;  // any thread may use them, for as long as the API answers
     std::chrono::steady_clock::time_point started;
     std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
+    std::string needs_restart = {};         // which changes of the configuration do; empty: none
+    std::string stopping = {};              // it takes nothing new, and ends; empty: it serves
     std::function<FlowCounts()> retired_flows = [] { return FlowCounts(); };  // of processes before us that still live
     // Another process serves in our place when it returns: which one.
     std::function<Result<pid_t>()> upgrade = {};

@@ -108,9 +108,8 @@ Result<milliseconds> Serving::replace(const Config& config, const Topology& topo
     const auto watched = names_.watch(questions(services()), settings_.resolvers);
     if (!watched) spdlog::warn(watched.error().message);
     if (!replaced) return replaced.error();
-    if (config.settings != settings_) {
-        events_.tell(restart_event());
-    }
+    needs_restart_ = needs_restart(settings_, config.settings);
+    if (!needs_restart_.empty()) events_.tell(restart_event(needs_restart_));
     return took;
 }
 
@@ -264,6 +263,7 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
     };
     seen.retired_flows = [this] { return retired_flows_.read(); };
     seen.network_failure = network_.failure;
+    seen.needs_restart = needs_restart_;
     return seen;
 }
 
