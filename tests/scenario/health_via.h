@@ -82,8 +82,7 @@ protected:
     bool is_told(std::string_view kind, const std::string& message) const {
         const std::string event = fmt::format(R"("kind":"{}","level":"{}","message":"{})", kind,
                                               kind.ends_with("impaired") ? "warning" : "info", message);
-        return wait_for([&] { return events().find(event) != std::string::npos; }) &&
-               log().find(message) != std::string::npos;
+        return wait_for([&] { return events().find(event) != std::string::npos; }) && lab_->logs(message);
     }
     // Waits for so many more checks of each to pass in a row, while none goes down. A busy machine may make one fail:
     // then they are counted anew.

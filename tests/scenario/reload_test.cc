@@ -55,7 +55,7 @@ TEST_P(HairpinReload, ServesTheFileWhenItReturns) {
     EXPECT_EQ(outcome.status, 0) << outcome.output;
     EXPECT_EQ(outcome.output, "reloaded: 2 services on 2 endpoints\n");
     EXPECT_TRUE(answers("1.0.0.1:1235"));
-    EXPECT_NE(lab_->daemon_log().find("API: POST /v1/reload, by uid "), std::string::npos) << lab_->daemon_log();
+    EXPECT_TRUE(lab_.logs("API: POST /v1/reload, by uid "));
 
     lab_.rewrite(one);
     EXPECT_EQ(json::parse(reload({"--json"}).output), (json{{"serving", "1 service on 1 endpoint"}}));

@@ -122,6 +122,11 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
     }
 }
 
+testing::AssertionResult TestLab::logs(std::string_view words) const {
+    if (lab_->daemon().wait_for_output(words, patience)) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "not logged: " << words << "\n" << lab_->daemon_log();
+}
+
 ServiceStats TestLab::stats(std::string_view service) const {
     const auto mark_of = [](std::string_view name) {
         return std::string(stats_mark) + "\"service\":\"" + std::string(name) + "\"";

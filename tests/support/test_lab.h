@@ -1,6 +1,8 @@
 // A lab for a test: YAML text in, the real binary and real hosts out.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -51,6 +53,10 @@ public:
     explicit operator bool() const { return lab_ != nullptr; }
     lab::Lab* operator->() const { return lab_.get(); }
     lab::Lab& operator*() const { return *lab_; }
+
+    // Waits until the daemon has logged these words. A thread of its own writes its log, and one of ours reads that: a
+    // client may have its answer before the line is here that tells of it.
+    testing::AssertionResult logs(std::string_view words) const;
 
     // The running daemon's counters of one service, asked for now (SIGUSR1).
     ServiceStats stats(std::string_view service) const;
