@@ -90,9 +90,13 @@ bool send_all(const Fd& to, std::string_view bytes) {
 
 std::string receive(const Fd& from, size_t size) {
     std::string bytes(size, '\0');
-    if (size == 0) return bytes;  // recv() would wait for a byte even so
-    const ssize_t received = recv(from.get(), bytes.data(), size, MSG_WAITALL);
-    bytes.resize(received > 0 ? static_cast<size_t>(received) : 0);
+    size_t had = 0;
+    while (had < size) {  // with MSG_WAITALL our patience would be for all of it, however much it is
+        const ssize_t received = recv(from.get(), bytes.data() + had, size - had, 0);
+        if (received <= 0) break;
+        had += static_cast<size_t>(received);
+    }
+    bytes.resize(had);
     return bytes;
 }
 

@@ -26,7 +26,8 @@ Fd dial(const lab::Host& host, const Endpoint& to);
 bool is_readable(const Fd& socket, std::chrono::milliseconds timeout);
 
 bool send_all(const Fd& to, std::string_view bytes);
-std::string receive(const Fd& from, size_t size);  // less only where the stream ends or breaks before
+// Less only where the stream ends or breaks before, or stands still.
+std::string receive(const Fd& from, size_t size);
 
 // What came until the stream ended; 0 if it ended in order, otherwise the errno.
 struct Ending {
