@@ -129,7 +129,10 @@ void wait_until_sent(const Fd& socket) {
 bool Conversation::alive() const { return says(client, backend, "question") && says(backend, client, "answer"); }
 
 Meeting meet(const lab::Host& host, const Endpoint& to, const std::vector<const Fd*>& backends) {
-    Fd client = dial(host, to);
+    return meet(dial(host, to), backends);
+}
+
+Meeting meet(Fd client, const std::vector<const Fd*>& backends) {
     if (!client) return {std::nullopt, errno};
     std::vector<pollfd> ready = {{client.get(), POLLIN, 0}};
     for (const Fd* backend : backends) ready.push_back({backend->get(), POLLIN, 0});

@@ -54,6 +54,7 @@ struct Meeting {
     int refused_with = 0;
 };
 Meeting meet(const lab::Host& host, const Endpoint& to, const std::vector<const Fd*>& backends);
+Meeting meet(Fd client, const std::vector<const Fd*>& backends);  // that is connected; otherwise errno says why not
 
 // What a process uses, from /proc.
 size_t descriptors_of(pid_t pid);
