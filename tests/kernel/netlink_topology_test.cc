@@ -10,6 +10,8 @@
 #include "kernel/namespace.h"
 #include "kernel/veth.h"
 #include "net/socket.h"
+#include "net/sysctl.h"
+#include "support/thread_time.h"
 
 namespace hairpin {
 namespace {
@@ -197,9 +199,9 @@ TEST_F(NetlinkTopology, OfManyRoutesIsReadInAMoment) {
         add_veth("ext", "192.0.2.1/24");
         constexpr int many = 100'000;
         add_routes_to_networks(many, {"192.0.2.254", "ext"});
-        const auto began = std::chrono::steady_clock::now();
+        const auto before = thread_time();
         const Topology t = read_topology().value();
-        EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(3000));
+        EXPECT_LT(thread_time() - before, std::chrono::milliseconds(3000));
         EXPECT_GE(t.routes().size(), size_t{many});
         EXPECT_EQ(route(t, "21.134.159.7"), "21.134.159.0/24 via 192.0.2.254 dev ext");
     });

@@ -188,19 +188,6 @@ TEST_P(EventsOf, AreFollowedUntilCtrlC) {
     EXPECT_EQ(WEXITSTATUS(*status), 0) << reader->output();
 }
 
-// The time that a process has had of the processors (proc(5)).
-std::chrono::milliseconds processor_time(pid_t pid) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string stat;
-    std::getline(file, stat);
-    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
-    for (int skipped = 0; skipped < 11; ++skipped) fields >> stat;
-    int64_t user = 0;
-    int64_t system = 0;
-    fields >> user >> system;
-    return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
-}
-
 // A file can always be read and written: nobody is to wait for its reader to go.
 TEST_P(EventsOf, AreFollowedAtRestIntoAFile) {
     const TemporaryFile file("");
@@ -220,7 +207,7 @@ TEST_P(EventsOf, AreFollowedAtRestIntoAFile) {
         });
     };
     ASSERT_TRUE(wait_for([&] { return written().find("  ready  ") != std::string::npos; })) << reader->output();
-    const auto used = processor_time(reader->pid());
+    const auto used = processor_time_of(reader->pid());
     const auto began = steady_clock::now();
     for (int time = 1; time <= 5; ++time) {
         ASSERT_EQ(hairpin({"drain", "10.0.0.2:80"}).status, 0);
@@ -228,7 +215,7 @@ TEST_P(EventsOf, AreFollowedAtRestIntoAFile) {
         ASSERT_EQ(hairpin({"undrain", "10.0.0.2:80"}).status, 0);
         ASSERT_TRUE(holds("backend_undrained", time)) << written();
     }
-    EXPECT_LT(processor_time(reader->pid()) - used, (steady_clock::now() - began) / 4);
+    EXPECT_LT(processor_time_of(reader->pid()) - used, (steady_clock::now() - began) / 4);
 }
 
 // No event comes: it is the end of its reader that it notices.

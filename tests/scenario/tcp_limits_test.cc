@@ -134,11 +134,10 @@ TEST(TcpLimits, WithoutPortsNewClientsAreRefusedAndLiveOnesGoOn) {
 }
 
 TEST(TcpLimits, TenThousandPortsAreOneService) {
-    const auto began = steady_clock::now();
     const TestLab lab("threads: 2\nservices:\n  ftp: {listen: 1.0.0.1:20000-29999, backends: 10.0.0.2:30000-39999}\n",
                       "proxy", TestLab::Backends::none);
     ASSERT_TRUE(lab);
-    EXPECT_LT(steady_clock::now() - began, 2s) << "the lab included";
+    EXPECT_LT(processor_time_of(lab->daemon().pid()), 2s);
     EXPECT_LE(threads_of(lab->daemon().pid()), 6)
         << "two workers, the main one, the log's, the API's, and one to spare";
     for (const int offset : {0, 1, 4999, 5000, 9998, 9999}) {

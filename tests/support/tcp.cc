@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "net/sockaddr.h"
 
@@ -153,6 +154,18 @@ size_t resident_bytes_of(pid_t pid) {
     size_t resident_pages = 0;
     statm >> total_pages >> resident_pages;
     return resident_pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::chrono::milliseconds processor_time_of(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string stat;
+    std::getline(file, stat);
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    for (int skipped = 0; skipped < 11; ++skipped) fields >> stat;
+    int64_t user = 0;
+    int64_t system = 0;
+    fields >> user >> system;
+    return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
 }
 
 void cut(const lab::Host& host, const std::string& link) {

@@ -60,6 +60,7 @@ Meeting meet(Fd client, const std::vector<const Fd*>& backends);  // that is con
 size_t descriptors_of(pid_t pid);
 size_t threads_of(pid_t pid);
 size_t resident_bytes_of(pid_t pid);
+std::chrono::milliseconds processor_time_of(pid_t pid);  // however long others kept it waiting; proc(5)
 
 // Takes one link of a host down: what is sent over it is lost.
 void cut(const lab::Host& host, const std::string& link);
