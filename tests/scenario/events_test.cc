@@ -282,7 +282,7 @@ TEST_P(EventsOf, HoldUpNoStop) {
     const auto ended = reader->wait(patience);
     ASSERT_TRUE(ended);
     EXPECT_EQ(WEXITSTATUS(*ended), 0) << "the stream ends in order: " << reader->output();
-    EXPECT_LT(steady_clock::now() - began, patience) << "the library would wait for 30 s";
+    EXPECT_LT(steady_clock::now() - began, 30s) << "as long as the library would wait";
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, EventsOf, testing::ValuesIn(engine_names()),

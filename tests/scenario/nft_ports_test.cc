@@ -22,7 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view yaml = R"(
-defaults: {protocol: both, idle_timeout: 2s}
+defaults: {protocol: both, idle_timeout: 5s}
 services:
   web: {listen: ["1.0.0.1:80", "[2001:db8::1]:80"], backends: ["10.0.0.2:80", "[fd00::2]:80"]}
   same: {listen: ["1.0.0.1:81", "[2001:db8::1]:81"], backends: ["10.0.0.3:81", "[fd00::3]:81"]}

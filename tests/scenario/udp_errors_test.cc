@@ -170,7 +170,7 @@ services:
     const UdpSocket client(lab->host("client"), at("1.0.0.100"));
     const UdpSocket backend(lab->host("server1"), backend_endpoint);
     const Endpoint seen = exchange(client, service, backend);
-    ASSERT_EQ(lab.stats("brief").active, 1u);
+    ASSERT_EQ(lab.stats("brief").accepted_on(Path::external), 1u);
     const IcmpError error{ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, read_packet(udp_packet(seen, backend_endpoint, ""))};
     EXPECT_TRUE(wait_for([&] {
         send_packet(lab->host("server1"), icmp_packet(backend_endpoint.ip, seen.ip, error));
