@@ -109,7 +109,8 @@ TEST_F(NetlinkTopology, LeavesOutWhatCarriesNoPacket) {
     alone([] {
         add_veth("int", "10.1.0.1/24");
         add_address("int", "fd00::1/64");
-        add_address("int", "fd00::bad/64", IFA_F_TENTATIVE);  // duplicate address detection takes a second
+        ASSERT_TRUE(write_sysctl("net/ipv6/conf/int/dad_transmits", "1000"));  // a second each
+        add_address("int", "fd00::bad/64", IFA_F_TENTATIVE);
         add_route("10.60.0.0/16", {}, 0, RTN_BLACKHOLE);
         add_route("10.61.0.0/16", {}, 0, RTN_UNREACHABLE);
         add_route("10.62.0.0/16", {{"10.1.0.254", "int"}}, 0, RTN_UNICAST, 123);  // of another table

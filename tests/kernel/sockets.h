@@ -1,4 +1,4 @@
-// Blocking sockets in few words. Waiting ends after five seconds with EAGAIN, so a fact that fails does not hang.
+// Blocking sockets in few words. Waiting ends after twenty seconds with EAGAIN, so a fact that fails does not hang.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@
 
 namespace hairpin {
 
-inline constexpr int deadline_ms = 5000;
+inline constexpr int deadline_ms = 20'000;  // for what should take milliseconds
 
 inline Endpoint at(std::string_view text) {
     // Port 0, which stands for any here, is none that a configuration could name.

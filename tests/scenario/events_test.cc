@@ -297,8 +297,11 @@ protected:
 
 // What comes between the death of one daemon, before its first event, and the first question to the next one.
 TEST_P(EventsOfNothing, AreMissedByAReaderWhoseGatewayIsKilledAndWhoHearsSo) {
+    const pid_t gateway = lab_->daemon().pid();
+    const size_t before = descriptors_of(gateway);
     const auto reader =
         start({hairpin_binary(), "events", "-f", "--json", "--after", "last", "--socket", lab_.socket()});
+    ASSERT_TRUE(wait_for([&] { return descriptors_of(gateway) > before; })) << "the others would take its place";
     std::vector<std::unique_ptr<lab::Process>> others;
     for (int i = 0; i < 7; ++i) others.push_back(follow("?after=last"));
     ASSERT_TRUE(wait_for([&] {
@@ -323,7 +326,7 @@ INSTANTIATE_TEST_SUITE_P(Every, EventsOfNothing, testing::ValuesIn(engine_names(
 
 // One order is so many events.
 constexpr int services_of_it = 8;
-constexpr int backends_of_each = 32;
+constexpr int backends_of_each = 128;
 
 std::string many_backends() {
     std::string text = "services:\n";
@@ -346,8 +349,8 @@ TEST_P(EventsOfMany, AreMissedByASlowReaderWhoHearsSo) {
     const auto reader = follow();
     ASSERT_TRUE(hears(*reader, "event: ready"));
     reader->signal(SIGSTOP);
-    // Each tells of 256 backends: more than are kept, in less than the 30 s after which a reader is let go.
-    const std::string orders = "http://hairpin/v1/backends/drain#[1-23]";
+    // Each tells of 1024 backends: more than are kept, in less than the 30 s after which a reader is let go.
+    const std::string orders = "http://hairpin/v1/backends/drain#[1-6]";
     output_of(lab_->host("gateway"), {"curl", "-sSf", "-o", "/dev/null", "--unix-socket", lab_.socket(), "-d",
                                       R"({"backend": "10.0.0.2"})", orders});
     const auto kept = list();
