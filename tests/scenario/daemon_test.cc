@@ -33,7 +33,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto patience = 10s;  // for what happens at once on an idle machine
+constexpr auto patience = 20s;  // for what happens at once on an idle machine
 constexpr uint16_t endpoint_port = 80;
 constexpr uint16_t other_port = 81;
 constexpr uint16_t backend_port = 8080;

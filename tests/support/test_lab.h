@@ -15,7 +15,7 @@
 
 namespace hairpin {
 
-inline constexpr std::chrono::milliseconds patience{10'000};  // for what should take milliseconds
+inline constexpr std::chrono::milliseconds patience{20'000};  // for what should take milliseconds
 
 // Waits until the condition holds; false once the time is over.
 bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds timeout = patience);
