@@ -23,15 +23,6 @@ using health::Status;
 
 using HealthChecks = InNamespace;
 
-bool eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(2ms);  // between two looks
-    }
-    return true;
-}
-
 // Answers every connection, or every datagram, with the same bytes, once it has heard something; but nobody at
 // `unheard`.
 class Server {

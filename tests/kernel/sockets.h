@@ -9,8 +9,11 @@
 #include <sys/time.h>
 
 #include <cerrno>
+#include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/fd.h"
 #include "net/sockaddr.h"
@@ -104,6 +107,16 @@ inline std::string receive(const Fd& fd) {
 inline short wait_for(const Fd& fd, short events) {
     pollfd p{fd.get(), events, 0};
     return poll(&p, 1, deadline_ms) == 1 ? p.revents : short{0};
+}
+
+// Whether the condition holds by the deadline.
+inline bool eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));  // between two looks
+    }
+    return true;
 }
 
 struct TcpPair {
