@@ -112,7 +112,7 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
     std::vector<std::string> arguments = std::move(wrapper);
     arguments.insert(arguments.end(),
                      {hairpin_binary(), "run", "-c", config_.path(), "--engine", engine, "--socket", socket()});
-    lab::Options options{.command = std::move(arguments), .ready_timeout = 3 * patience, .answer_timeout = patience};
+    lab::Options options{.command = std::move(arguments), .answer_timeout = patience};
     if (engine == "xdp") options.prepare = behave_like_network_cards;
     auto started = lab::Lab::start(std::move(plan), std::move(options));
     if (started) {
