@@ -326,7 +326,7 @@ INSTANTIATE_TEST_SUITE_P(Every, EventsOfNothing, testing::ValuesIn(engine_names(
 
 // One order is so many events.
 constexpr int services_of_it = 8;
-constexpr int backends_of_each = 128;
+constexpr int backends_of_each = 32;
 
 std::string many_backends() {
     std::string text = "services:\n";
@@ -346,16 +346,23 @@ protected:
 };
 
 TEST_P(EventsOfMany, AreMissedByASlowReaderWhoHearsSo) {
-    const auto reader = follow();
-    ASSERT_TRUE(hears(*reader, "event: ready"));
-    reader->signal(SIGSTOP);
-    // Each tells of 1024 backends: more than are kept, in less than the 30 s after which a reader is let go.
-    const std::string orders = "http://hairpin/v1/backends/drain#[1-6]";
-    output_of(lab_->host("gateway"), {"curl", "-sSf", "-o", "/dev/null", "--unix-socket", lab_.socket(), "-d",
-                                      R"({"backend": "10.0.0.2"})", orders});
-    const auto kept = list();
-    EXPECT_EQ(kept.size(), 4096u);
-    reader->signal(SIGCONT);
+    std::unique_ptr<lab::Process> reader;
+    std::vector<json> kept;
+    // A machine that takes too long is asked again: the gateway lets a reader go who takes nothing for 30 s.
+    for (bool in_time = false; !in_time;) {
+        reader = follow();
+        ASSERT_TRUE(hears(*reader, "event: ")) << reader->output();
+        reader->signal(SIGSTOP);
+        const auto stopped = steady_clock::now();
+        // Each tells of 256 backends: more than are kept, and than wait in the reader's socket.
+        const std::string orders = "http://hairpin/v1/backends/drain#[1-23]";
+        output_of(lab_->host("gateway"), {"curl", "-sSf", "-o", "/dev/null", "--unix-socket", lab_.socket(), "-d",
+                                          R"({"backend": "10.0.0.2"})", orders});
+        kept = list();
+        ASSERT_EQ(kept.size(), 4096u);
+        reader->signal(SIGCONT);
+        in_time = steady_clock::now() - stopped < 30s;
+    }
     const std::string newest = fmt::format("id: {}\n", kept.back().at("number").get<uint64_t>());
     ASSERT_TRUE(hears(*reader, newest)) << lab_->daemon_log();
 
