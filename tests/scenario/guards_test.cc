@@ -199,6 +199,7 @@ services:
     ASSERT_TRUE(lab);
     const Endpoint first = at("1.0.0.1:40000");
     const Fd program = listen_on(lab->host("gateway"), at("0.0.0.0:45000"));
+    const UdpSocket program_too(lab->host("gateway"), at("0.0.0.0:45000"));
     lab.kill_daemon();
     lab.start_daemon();  // it finds the program there
     const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2000"));

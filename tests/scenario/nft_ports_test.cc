@@ -22,7 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view yaml = R"(
-defaults: {protocol: both, idle_timeout: 2s}
+defaults: {protocol: both, idle_timeout: 5s}
 services:
   web: {listen: ["1.0.0.1:80", "[2001:db8::1]:80"], backends: ["10.0.0.2:80", "[fd00::2]:80"]}
   same: {listen: ["1.0.0.1:81", "[2001:db8::1]:81"], backends: ["10.0.0.3:81", "[fd00::3]:81"]}
@@ -44,7 +44,6 @@ protected:
     void SetUp() override { ASSERT_TRUE(lab_); }
 
     const lab::Host& host(const Endpoint& of) const { return host_with(lab_, of); }
-    bool log_has(const std::string& text) const { return lab_->daemon_log().find(text) != std::string::npos; }
 
     // Connections from beside the backend, as many as there are ports.
     std::vector<Conversation> fill(const Place& place, const Fd& backend) const {
@@ -73,9 +72,8 @@ TEST_P(NftPortsOf, ANeighbourIsRefusedWhileNobodyElseNoticesAnything) {
     EXPECT_EQ(local.refused_with, place.refused) << "a process on the gateway needs a port, too";
     EXPECT_GE(lab_.stats("web").refused_for(Refusal::ports), 2u);
     EXPECT_EQ(lab_.stats("same").refused_for(Refusal::ports), 0u);
-    EXPECT_TRUE(log_has("service web: all 16 source ports of " + place.endpoint.ip.str() + " towards " +
-                        place.backend.str() + " are in use"))
-        << lab_->daemon_log();
+    EXPECT_TRUE(lab_.logs("service web: all 16 source ports of " + place.endpoint.ip.str() + " towards " +
+                          place.backend.str() + " are in use"));
 
     const Meeting external = meet(host(place.client), place.endpoint, {&backend});
     ASSERT_TRUE(external.conversation) << strerror(external.refused_with);

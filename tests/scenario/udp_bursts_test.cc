@@ -100,6 +100,7 @@ TEST_P(UdpBursts, LeaveAsOneMessage) {
     const uint64_t before = sent();
     send_at_once(lab, client, at("1.0.0.1:1044"), all);
     expect_all(backend, seen, all);
+    EXPECT_TRUE(wait_for([&] { return sent() > before; })) << "it counts what has left";
     EXPECT_EQ(sent(), before + 1);
     // How many are received at once grows with what comes.
     send_at_once(lab, backend, seen, all);
@@ -123,9 +124,7 @@ TEST_P(UdpBursts, OfManySessionsReachEachItsClient) {
     }
     lab.thaw();
     for (size_t i = 0; i < clients.size(); ++i) {
-        for (int round = 0; round < 2; ++round) {
-            ASSERT_EQ(clients[i].receive(), (Datagram{at("1.0.0.1:1044"), std::to_string(round) + noise(i)})) << i;
-        }
+        expect_all(clients[i], at("1.0.0.1:1044"), {"0" + noise(i), "1" + noise(i)}, keeps_order());
         EXPECT_TRUE(clients[i].is_empty());
     }
 }

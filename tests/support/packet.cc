@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "net/sockaddr.h"
+#include "support/room.h"
 
 namespace hairpin {
 namespace {
@@ -282,9 +283,8 @@ void send_packet(const lab::Host& host, const std::string& packet) {
 Capture::Capture(const lab::Host& host)
     : socket_(host.run([] { return socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL)); })) {
     const int on = 1;
-    const int much = 32 << 20;
     EXPECT_EQ(setsockopt(socket_.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on), 0) << strerror(errno);
-    EXPECT_EQ(setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &much, sizeof much), 0) << strerror(errno);
+    EXPECT_TRUE(make_room(socket_.get(), 32 << 20)) << strerror(errno);
 }
 
 std::optional<Packet> Capture::next(const Condition& is_wanted) const {

@@ -116,7 +116,7 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
     std::vector<std::string> arguments = std::move(wrapper);
     arguments.insert(arguments.end(),
                      {hairpin_binary(), "run", "-c", config_.path(), "--engine", engine, "--socket", socket()});
-    lab::Options options{.command = std::move(arguments)};
+    lab::Options options{.command = std::move(arguments), .answer_timeout = patience};
     if (engine == "xdp") options.prepare = behave_like_network_cards;
     auto started = lab::Lab::start(std::move(plan), std::move(options));
     if (started) {
@@ -124,6 +124,11 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
     } else {
         ADD_FAILURE() << started.error().message;
     }
+}
+
+testing::AssertionResult TestLab::logs(std::string_view words) const {
+    if (lab_->daemon().wait_for_output(words, patience)) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "not logged: " << words << "\n" << lab_->daemon_log();
 }
 
 ServiceStats TestLab::stats(std::string_view service) const {

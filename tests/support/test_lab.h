@@ -1,6 +1,8 @@
 // A lab for a test: YAML text in, the real binary and real hosts out.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -13,7 +15,7 @@
 
 namespace hairpin {
 
-inline constexpr std::chrono::milliseconds patience{10'000};  // for what should take milliseconds
+inline constexpr std::chrono::milliseconds patience{20'000};  // for what should take milliseconds
 
 // Waits until the condition holds; false once the time is over.
 bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds timeout = patience);
@@ -50,6 +52,10 @@ public:
     explicit operator bool() const { return lab_ != nullptr; }
     lab::Lab* operator->() const { return lab_.get(); }
     lab::Lab& operator*() const { return *lab_; }
+
+    // Waits until the daemon has logged these words. A thread of its own writes its log, and one of ours reads that: a
+    // client may have its answer before the line is here that tells of it.
+    testing::AssertionResult logs(std::string_view words) const;
 
     // The running daemon's counters of one service, asked for now (SIGUSR1).
     ServiceStats stats(std::string_view service) const;
