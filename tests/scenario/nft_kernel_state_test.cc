@@ -12,7 +12,6 @@
 #include "engines/nft/conntrack.h"
 #include "lab/prober.h"
 #include "support/binary.h"
-#include "support/program.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 

@@ -1,5 +1,5 @@
 // Where all source ports towards a backend are in use, whoever needs one is told so at once and counted; nobody else
-// notices anything. A published range leaves sixteen ports to the gateway:
+// notices anything. Sixteen ports are left to the gateway:
 //
 //   ╭─ client ──────╮    ╭─ gateway ────────────────────╮             ╭─ server1 ──╮
 //   │ 1.0.0.100     ├────┤ 1.0.0.1  2001:db8::1         ├── switch ─┬─┤ 10.0.0.2   │
@@ -11,10 +11,11 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <ostream>
 #include <tuple>
 
 #include "net/sockaddr.h"
-#include "support/kernel_engines.h"
+#include "support/few_ports.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
@@ -29,15 +30,15 @@ services:
   web: {listen: ["1.0.0.1:80", "[2001:db8::1]:80"], backends: ["10.0.0.2:80", "[fd00::2]:80"]}
   same: {listen: ["1.0.0.1:81", "[2001:db8::1]:81"], backends: ["10.0.0.3:81", "[fd00::3]:81"]}
   hidden: {listen: "1.0.0.1:82", backends: "10.0.0.2:82", source: external}
-  wide: {listen: "1.0.0.1:1024-65519", backends: "10.0.0.3:1024-65519"}
 )";
-constexpr size_t free_ports = 16;
+constexpr int free_ports = 16;
 
 struct Ends {
     const char* family;
     Endpoint endpoint, backend, neighbour, client;
     int refused;  // what the kernel makes of the ICMP error for who connects
 };
+void PrintTo(const Ends& ends, std::ostream* out) { *out << ends.family; }
 const Ends v4{"v4", at("1.0.0.1:80"), at("10.0.0.2:80"), at("10.0.0.3"), at("1.0.0.100"), EHOSTUNREACH};
 const Ends v6{"v6", at("[2001:db8::1]:80"), at("[fd00::2]:80"), at("fd00::3"), at("2001:db8::100"), EACCES};
 
@@ -51,7 +52,7 @@ protected:
     // Connections from beside the backend, as many as there are ports.
     std::vector<Conversation> fill(const Endpoint& endpoint, const Fd& backend) const {
         std::vector<Conversation> all;
-        for (size_t i = 0; i < free_ports; ++i) {
+        for (int i = 0; i < free_ports; ++i) {
             Meeting meeting = meet(host(ends_.neighbour), endpoint, {&backend});
             EXPECT_TRUE(meeting.conversation) << i << ": " << strerror(meeting.refused_with);
             if (meeting.conversation) all.push_back(*std::move(meeting.conversation));
@@ -61,13 +62,13 @@ protected:
 
     const std::string engine_ = std::get<0>(GetParam());
     const Ends ends_ = std::get<1>(GetParam());
-    const TestLab lab_{yaml, engine_, TestLab::Backends::none};
+    const TestLab lab_ = lab_with_ports(free_ports, yaml, engine_);
 };
 
 TEST_P(WithoutPorts, ANeighbourIsRefusedWhileNobodyElseNoticesAnything) {
     const Fd backend = listen_on(host(ends_.backend), ends_.backend);
     const auto conversations = fill(ends_.endpoint, backend);
-    ASSERT_EQ(conversations.size(), free_ports);
+    ASSERT_EQ(conversations.size(), size_t{free_ports});
 
     EXPECT_EQ(meet(host(ends_.neighbour), ends_.endpoint, {&backend}).refused_with, ends_.refused)
         << lab_->daemon_log();
@@ -97,7 +98,7 @@ int refusal_of(const Fd& client) {
 TEST_P(WithoutPorts, SessionsOfUdpAreRefusedUntilOthersHaveEnded) {
     const UdpSocket backend(host(ends_.backend), ends_.backend);
     std::vector<UdpSocket> clients;
-    for (size_t i = 1; i < free_ports; ++i) {
+    for (int i = 1; i < free_ports; ++i) {
         clients.emplace_back(host(ends_.neighbour), ends_.neighbour);
         exchange(clients.back(), ends_.endpoint, backend);
     }
