@@ -5,8 +5,8 @@
 
 namespace hairpin {
 
-// One that lives, where its service does not say: as long as Linux's connection tracking does. RFC 5382 REQ-5 asks for 2
-// hours and 4 minutes at least.
+// One that lives, where its service does not say: as long as Linux's connection tracking does. RFC 5382 REQ-5 asks for
+// 2 hours and 4 minutes at least.
 inline constexpr std::chrono::seconds time_established = std::chrono::days(5);
 
 // One that opens or closes, and one that was reset, for that may be forged (RFC 5382 REQ-5, RFC 7857 2.2).

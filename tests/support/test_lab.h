@@ -76,7 +76,7 @@ public:
     std::string socket() const { return config_.path() + ".sock"; }  // where its API is
 
 private:
-    TemporaryFile config_;  // beside it are the socket and what daemons leave
+    TemporaryFile config_;              // beside it are the socket and what daemons leave
     mutable std::string last_service_;  // of what the daemon serves: the end of each of its answers
     std::unique_ptr<lab::Lab> lab_;
 };
