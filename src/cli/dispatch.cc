@@ -1,10 +1,12 @@
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,11 +69,28 @@ std::optional<std::string> generated(std::span<const Command> commands, std::spa
     return std::nullopt;
 }
 
+// The library lists the options that one excludes by where they are in memory, which differs from run to run: by their
+// names instead. It writes them last.
+class Help : public CLI::Formatter {
+public:
+    std::string make_option_opts(const CLI::Option* option) const override {
+        constexpr std::string_view mark = " Excludes:";
+        const std::string text = Formatter::make_option_opts(option);
+        const size_t at = text.find(mark);
+        if (at == text.npos) return text;
+        std::set<std::string> names;
+        for (const CLI::Option* other : option->get_excludes()) names.insert(other->get_name());
+        return fmt::format("{}{} {}", text.substr(0, at), mark, fmt::join(names, " "));
+    }
+};
+
 }  // namespace
 
 Action understand(const Command& command, std::span<const std::string> arguments, int& status) {
     CLI::App app{std::string(command.summary), "hairpin " + std::string(command.name)};
-    app.get_formatter()->column_width(26);
+    const auto formatter = std::make_shared<Help>();
+    formatter->column_width(26);
+    app.formatter(formatter);
     Action action = command.declare(app);
     status = exit_ok;
     try {

@@ -6,6 +6,7 @@
 
 #include "cli/api_client.h"
 #include "cli/commands.h"
+#include "cli/problems.h"
 
 namespace hairpin {
 namespace {
@@ -38,9 +39,10 @@ Result<int> show(long status, const nlohmann::json& answer, bool json) {
 }
 
 int run(const Options& options) {
-    const auto outcome =
+    auto outcome =
         options.api.post("/v1/reload", nlohmann::json::object(),
                          [&](long status, const nlohmann::json& answer) { return show(status, answer, options.json); });
+    if (outcome && *outcome == exit_ok && !options.json) outcome = show_problems(options.api);
     return outcome ? *outcome : complain("reload", outcome.error().message);
 }
 
@@ -55,7 +57,8 @@ Action reload_command(CLI::App& app) {
         "  hairpin reload\n\n"
         "The running gateway reads its file again, as at SIGHUP, and uses it whole or not at all. Exit status 0: it "
         "is\n"
-        "served; 2: it is refused, every reason is listed, and nothing has changed; 1: it could not be asked for.");
+        "served, and what is wrong now is listed, as by `hairpin status`; 2: it is refused, every reason is listed,\n"
+        "and nothing has changed; 1: it could not be asked for.");
     return [options] { return run(*options); };
 }
 

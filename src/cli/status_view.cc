@@ -30,28 +30,30 @@ std::string further_reasons(const json& refused) {
     return text;
 }
 
-std::string problems_text(const json& status) {
-    const json& problems = status.at("problems");
-    if (problems.empty()) return "nothing is wrong\n";
-    std::string text = problems.size() == 1 ? "1 problem:\n" : fmt::format("{} problems:\n", problems.size());
-    for (const json& problem : problems) {
+}  // namespace
+
+std::string problems_text(const json& status, std::string_view kind) {
+    std::string text;
+    size_t problems = 0;
+    for (const json& problem : status.at("problems")) {
+        if (!kind.empty() && problem.at("kind") != kind) continue;
+        ++problems;
         text += "  " + problem.at("message").get<std::string>() + "\n";
         if (problem.at("kind") == "reload") text += further_reasons(status.at("configuration").at("refused"));
     }
-    return text;
+    return problems == 0 ? text : count(problems, "problem") + ":\n" + text;
 }
-
-}  // namespace
 
 std::string status_page(const json& status, const json& services) {
     const json& configuration = status.at("configuration");
+    const std::string problems = problems_text(status);
     return fmt::format("hairpin {}, engine {}, pid {}, up {}: {} on {}\n", status.at("version").get<std::string>(),
                        status.at("engine").get<std::string>(), status.at("pid").get<int64_t>(),
                        age_text(status.at("uptime_ms")), count(status.at("services").get<uint64_t>(), "service"),
                        count(status.at("endpoints").get<uint64_t>(), "endpoint")) +
            fmt::format("configuration: {}, loaded {}\n\n", configuration.at("origin").get<std::string>(),
                        configuration.at("loaded_at").get<std::string>()) +
-           service_table(services.at("services")) + "\n" + problems_text(status);
+           service_table(services.at("services")) + "\n" + (problems.empty() ? "nothing is wrong\n" : problems);
 }
 
 }  // namespace hairpin

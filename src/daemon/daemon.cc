@@ -161,7 +161,11 @@ private:
         Gateway seen = serving_.gateway(loads_, started_);
         if (options_.reloadable) seen.reload = [this] { return reload(); };
         seen.upgrade = [this] { return upgrade(); };
-        if (stopping_) seen.administer = [](auto&&...) { return Error{std::string(stops)}; };
+        if (stopping_) {
+            seen.administer = [](auto&&...) { return Error{std::string(stops)}; };
+            seen.stopping =
+                fmt::format("{}: no new connections; {} may finish", stops, count(serving_.active(), "live one"));
+        }
         return seen;
     }
 
@@ -181,7 +185,7 @@ private:
 
     // As SIGHUP asks for. Precondition: options_.reloadable.
     Reload reload() {
-        if (stopping_) return {{std::string(stops)}, "nothing new"};
+        if (stopping_) return {{std::string(stops)}, "what lives, and nothing new"};
         notify_reloading();
         const auto began = steady_clock::now();
         std::optional<milliseconds> applied;

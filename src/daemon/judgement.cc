@@ -25,7 +25,7 @@ std::vector<std::string> fatal_gaps(const Config& config, const Engine& engine, 
         if (gap.fatal) {
             fatal.push_back(std::move(message));
         } else {
-            spdlog::info(message);
+            spdlog::log(gap.closes ? spdlog::level::warn : spdlog::level::info, message);
         }
     }
     return fatal;

@@ -110,9 +110,8 @@ Result<milliseconds> Serving::replace(const Config& config, const Topology& topo
     const auto watched = names_.watch(questions(services()), settings_.resolvers);
     if (!watched) spdlog::warn(watched.error().message);
     if (!replaced) return replaced.error();
-    if (config.settings != settings_) {
-        events_.tell(restart_event());
-    }
+    needs_restart_ = needs_restart(settings_, config.settings);
+    if (!needs_restart_.empty()) events_.tell(restart_event(needs_restart_));
     return took;
 }
 
@@ -266,6 +265,7 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
     seen.retired_flows = [this] { return notes_.retired_flows(); };
     seen.remains = [this] { return remains_.problems(); };
     seen.network_failure = network_.failure;
+    seen.needs_restart = needs_restart_;
     return seen;
 }
 

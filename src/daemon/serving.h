@@ -113,6 +113,7 @@ private:
 
     Events& events_;
     Settings settings_;
+    std::string needs_restart_;  // what of the configuration's settings is not in force
     std::optional<TopologyWatch> watch_;
     std::unique_ptr<Engine> engine_;
     std::shared_ptr<const Desired> configured_;  // all backends

@@ -1,6 +1,7 @@
 #include "daemon/serving_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace hairpin {
 namespace {
@@ -76,10 +77,18 @@ Event gap_event(std::string_view engine, const Gap& gap) {
             .service = gap.service};
 }
 
-Event restart_event() {
-    return {.kind = EventKind::restart_needed,
-            .level = Event::Level::warning,
-            .message = "a change of engine, threads, sysctls or api needs a restart: `systemctl restart hairpin`"};
+std::string needs_restart(const Settings& running, const Settings& configured) {
+    std::vector<std::string_view> keys;
+    if (running.engine != configured.engine) keys.emplace_back("engine");
+    if (running.threads != configured.threads) keys.emplace_back("threads");
+    if (running.set_sysctls != configured.set_sysctls) keys.emplace_back("sysctls");
+    if (running.api != configured.api) keys.emplace_back("api");
+    if (keys.empty()) return {};
+    return fmt::format("the change of {} needs a restart: `systemctl restart hairpin`", fmt::join(keys, " and "));
+}
+
+Event restart_event(std::string message) {
+    return {.kind = EventKind::restart_needed, .level = Event::Level::warning, .message = std::move(message)};
 }
 
 std::vector<Event> wrong_events(const Wrongs& before, const Wrongs& now) {

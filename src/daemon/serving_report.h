@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "config/config.h"
 #include "daemon/administration.h"
 #include "engines/engine.h"
 #include "model/event.h"
@@ -24,7 +25,9 @@ Event outcome_event(std::string_view what, const Result<>& done);
 
 Event network_event(const Topology& now);
 Event gap_event(std::string_view engine, const Gap& gap);
-Event restart_event();
+// Which changes of the configuration the running gateway cannot follow, and what to do; empty: there are none.
+std::string needs_restart(const Settings& running, const Settings& configured);
+Event restart_event(std::string message);
 
 // What is wrong of services just here and now: in words, and of which service.
 using Wrongs = std::map<std::string, std::string>;

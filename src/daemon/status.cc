@@ -38,17 +38,38 @@ std::vector<std::string> unreachable_endpoints(const Gateway& gateway, const Ser
     return list;
 }
 
+std::vector<std::string> unrouted_backends(const Gateway& gateway, const Service& service) {
+    std::vector<std::string> list;
+    const Topology& topology = gateway.configured.topology;
+    for (const Backend& backend : service.backends) {
+        if (topology.owns(backend.endpoint.ip) || topology.route_to(backend.endpoint.ip)) continue;
+        list.push_back(fmt::format("service {}: the gateway has no route to backend {}: add one", service.name,
+                                   backend.endpoint.str()));
+    }
+    return list;
+}
+
+// What the engine leads nowhere, though there are backends.
+void add_closed_endpoints(const Gateway& gateway, const auto& add) {
+    for (const Gap& gap : gateway.engine.gaps(gateway.configured.ruleset)) {
+        if (gap.closes) add("endpoint", fmt::format("service {}: {}", gap.service, gap.message));
+    }
+}
+
 ordered_json problems(const Gateway& gateway) {
     auto list = ordered_json::array();
     const auto add = [&](std::string_view kind, const std::string& message) {
         list.push_back({{"kind", kind}, {"message", message}});
     };
+    if (!gateway.stopping.empty()) add("stopping", std::string(gateway.stopping));
     const Topology& topology = gateway.configured.topology;
     const auto services = follow_links(gateway.services(), topology);
     for (const Problem& problem : validate(services, &topology)) {
         add("endpoint", "service " + services[problem.place.service].name + ": " + problem.message);
     }
     for (const Event& event : link_events(services, nullptr, topology)) add("endpoint", event.message);
+    add_closed_endpoints(gateway, add);
+    for (const std::string& hindrance : gateway.engine.hindrances()) add("network", hindrance);
     for (const auto& [message, service] : gateway.health.lacking()) add("checks", message);
     if (!gateway.network_failure.empty()) {
         add("network", "the network changed, and this could not be followed: " + std::string(gateway.network_failure));
@@ -56,10 +77,12 @@ ordered_json problems(const Gateway& gateway) {
     for (const std::string& left : gateway.remains()) add("engine", left);
     for (const Service& service : gateway.services()) {
         for (const std::string& unreachable : unreachable_endpoints(gateway, service)) add("endpoint", unreachable);
+        for (const std::string& unrouted : unrouted_backends(gateway, service)) add("backend", unrouted);
         if (const auto panic = gateway.health.panic(service)) add("service", *panic);
         for (const std::string& trouble : gateway.discovery.troubles(service)) add("name", trouble);
         for (const std::string& down : gateway.health.down(service)) add("backend", down);
     }
+    if (!gateway.needs_restart.empty()) add("restart", gateway.needs_restart);
     if (const auto& refused = gateway.loads.refused()) {
         add("reload", "the configuration of " + text_of(refused->at) +
                           " was refused, and what was loaded before is served: " + refused->reasons.front());

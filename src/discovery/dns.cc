@@ -55,7 +55,7 @@ std::string reason_of(int status) {
         case ARES_ETIMEOUT:
             return "no DNS server answers";
         case ARES_ECONNREFUSED:
-            return "no DNS server can be reached";
+            return "no DNS server can be reached, or all fail to answer";
         case ARES_ESERVFAIL:
         case ARES_EREFUSED:
             return "the DNS servers fail to answer";

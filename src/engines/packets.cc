@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "model/slots.h"
 
 namespace hairpin {
@@ -19,6 +21,33 @@ size_t own_slots_at_most(const Service& service) {
 }
 constexpr size_t most_own_slots = 1 << 18;
 
+bool is_closed(const Service& service, const EndpointRange& listen) {
+    return !service.backends.empty() && answering(service, listen).empty();
+}
+
+// None of its endpoints has a backend, nor will any name bring one.
+bool serves_nobody(const Service& service) {
+    return service.backend_names.empty() && !service.listen.empty() &&
+           std::ranges::all_of(service.listen, [&](const auto& listen) { return is_closed(service, listen); });
+}
+
+void add_obstacles(const Service& service, std::vector<Gap>& gaps) {
+    const bool nobody = serves_nobody(service);
+    for (const EndpointRange& listen : service.listen) {
+        const bool closed = is_closed(service, listen);
+        for (const Backend& backend : service.backends) {
+            const auto why = obstacle(listen, backend);
+            if (why.empty()) continue;
+            const bool loopback = listen.ip.is_loopback() || backend.endpoint.ip.is_loopback();
+            gaps.push_back({.service = service.name,
+                            .message = fmt::format("{} is not led to {}: {}; use engine: proxy", listen.str(),
+                                                   backend.endpoint.str(), why),
+                            .fatal = loopback || nobody,
+                            .closes = closed});
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<Gap> packet_gaps(const Ruleset& ruleset, std::string_view limit) {
@@ -33,15 +62,7 @@ std::vector<Gap> packet_gaps(const Ruleset& ruleset, std::string_view limit) {
                 "proxy",
                 true);
         }
-        for (const EndpointRange& listen : service.listen) {
-            for (const Backend& backend : service.backends) {
-                const auto why = obstacle(listen, backend);
-                if (why.empty()) continue;
-                add(fmt::format("{} is not led to {}: {}; use engine: proxy", listen.str(), backend.endpoint.str(),
-                                why),
-                    listen.ip.is_loopback() || backend.endpoint.ip.is_loopback());
-            }
-        }
+        add_obstacles(service, gaps);
         if (service.balance == Balance::least_connections) {
             add("balance: least_connections: the kernel does not count the flows of a backend; use engine: proxy, or "
                 "balance: round_robin",

@@ -166,6 +166,7 @@ private:
     }
 
     void time_out(uint64_t number) {
+        advance(number);  // where we were held up, its answer may be here, and not met yet
         const auto run = runs_.find(number);
         if (run == runs_.end() || run->second.over) return;
         const Question question = run->second.question;
@@ -201,7 +202,7 @@ private:
 
     void advance(uint64_t number) {
         const auto run = runs_.find(number);
-        if (run == runs_.end()) return;
+        if (run == runs_.end() || !run->second.probe) return;
         const auto outcome = run->second.probe->advance();
         if (!outcome) return;
         const Question question = run->second.question;

@@ -27,8 +27,8 @@ struct Options {
     // it has written "ready: " to its standard output or standard error. Empty: nothing, and there is no daemon() and
     // no daemon_log().
     std::vector<std::string> command;
-    std::function<void(const Lab&)> prepare{};  // called when the network stands, before the daemon starts
-    std::chrono::milliseconds ready_timeout{10'000};
+    std::function<void(const Lab&)> prepare{};        // called when the network stands, before the daemon starts
+    std::chrono::milliseconds ready_timeout{60'000};  // one that ends before is not waited for
     std::chrono::milliseconds answer_timeout{3'000};  // for one answer to one probe
 };
 

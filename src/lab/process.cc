@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 
 namespace hairpin::lab {
@@ -41,6 +42,7 @@ Result<std::unique_ptr<Process>> Process::start(const Host& host, const std::vec
     if (pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("a pipe");
     Fd ours(ends[0]);
     const Fd theirs(ends[1]);
+    if (fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0) return system_error("a pipe");
     const std::vector<char*> list = pointers(argv);
     const pid_t parent = getpid();
     const pid_t child = fork();
@@ -55,7 +57,8 @@ Result<std::unique_ptr<Process>> Process::start(const Host& host, const std::vec
     process->pid_ = child;
     process->stop_ = Fd(eventfd(0, EFD_CLOEXEC));
     process->pidfd_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-    process->reader_ = std::thread(&Process::read_output, process.get(), std::move(ours));
+    process->pipe_ = std::move(ours);
+    process->reader_ = std::thread(&Process::read_output, process.get());
     return process;
 }
 
@@ -70,18 +73,26 @@ Process::~Process() {
     reader_.join();
 }
 
-void Process::read_output(Fd pipe) {
-    std::array<char, 4096> buffer{};
+void Process::read_output() {
     for (;;) {
-        std::array<pollfd, 2> ready = {pollfd{pipe.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+        std::array<pollfd, 2> ready = {pollfd{pipe_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
         if (poll(ready.data(), ready.size(), -1) < 0) continue;  // a signal
         if (ready[0].revents == 0) return;                       // told to stop
-        const ssize_t size = read(pipe.get(), buffer.data(), buffer.size());
         const std::lock_guard lock(mutex_);
-        if (size > 0) output_.append(buffer.data(), static_cast<size_t>(size));
-        ended_ = size <= 0;
+        take_output();
         changed_.notify_all();
         if (ended_) return;
+    }
+}
+
+void Process::take_output() const {
+    std::array<char, 4096> buffer;
+    while (!ended_) {
+        const ssize_t size = read(pipe_.get(), buffer.data(), buffer.size());
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno == EAGAIN) return;
+        if (size > 0) output_.append(buffer.data(), static_cast<size_t>(size));
+        ended_ = size <= 0;
     }
 }
 
@@ -97,8 +108,11 @@ bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds t
     return found();
 }
 
+// The reader may not have come to it yet.
 std::string Process::output() const {
     const std::lock_guard lock(mutex_);
+    take_output();
+    changed_.notify_all();
     return output_;
 }
 

@@ -26,7 +26,7 @@ public:
 
     // Until the output contains `text`. False: it ended without, or the time is up.
     bool wait_for_output(std::string_view text, std::chrono::milliseconds timeout) const;
-    std::string output() const;  // all so far
+    std::string output() const;  // all that it has written so far
 
     void signal(int number) const;
     // Until it has ended. The wait status as of waitpid(2); nothing: the time is up.
@@ -35,15 +35,17 @@ public:
 
 private:
     Process() = default;
-    void read_output(Fd pipe);
+    void read_output();
+    void take_output() const;  // with mutex_ held: what waits in the pipe
 
     pid_t pid_ = -1;
     Fd pidfd_;
+    Fd pipe_;                    // where it writes to; does not block
     Fd stop_;                    // readable: the reader shall end
     std::optional<int> status_;  // once waited for
-    mutable std::mutex mutex_;   // guards the next two
-    std::string output_;
-    bool ended_ = false;
+    mutable std::mutex mutex_;   // guards the next two, and what is taken from the pipe
+    mutable std::string output_;
+    mutable bool ended_ = false;
     mutable std::condition_variable changed_;
     std::thread reader_;
 };

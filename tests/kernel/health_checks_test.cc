@@ -23,15 +23,6 @@ using health::Status;
 
 using HealthChecks = InNamespace;
 
-bool eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(2ms);  // between two looks
-    }
-    return true;
-}
-
 // Answers every connection, or every datagram, with the same bytes, once it has heard something; but nobody at
 // `unheard`.
 class Server {
@@ -133,6 +124,13 @@ HealthCheck quick(CheckKind kind) {
     return check;
 }
 
+// For what a server of ours is to answer in time, however busy the machine is. Its first check comes as soon.
+HealthCheck patient(CheckKind kind) {
+    HealthCheck check = quick(kind);
+    check.interval = check.timeout = 10s;
+    return check;
+}
+
 // What the first check finds: "" or why it has not passed.
 std::string found(const HealthCheck& check, const Endpoint& backend, const std::optional<CheckOrigin>& origin = {}) {
     const auto checker = make_checker();
@@ -162,7 +160,7 @@ TEST_F(HealthChecks, TcpConnects) {
 TEST_F(HealthChecks, TcpSaysAndHears) {
     alone([] {
         Server server(SOCK_STREAM, "+PONG\r\n");
-        HealthCheck check = quick(CheckKind::tcp);
+        HealthCheck check = patient(CheckKind::tcp);
         check.send = "PING\r\n";
         check.expect = "PONG";
         EXPECT_EQ(found(check, server.endpoint()), "");
@@ -170,6 +168,7 @@ TEST_F(HealthChecks, TcpSaysAndHears) {
         check.expect = "PING";
         EXPECT_EQ(found(check, server.endpoint()), "the connection ended before the expected answer");
         const Fd silent = listening("127.0.0.1:0");
+        check.timeout = 100ms;
         EXPECT_EQ(found(check, local(silent)), "no answer within 100 ms");
     });
 }
@@ -177,7 +176,7 @@ TEST_F(HealthChecks, TcpSaysAndHears) {
 TEST_F(HealthChecks, UdpIsAnswered) {
     alone([] {
         Server server(SOCK_DGRAM, "pong");
-        HealthCheck check = quick(CheckKind::udp);
+        HealthCheck check = patient(CheckKind::udp);
         EXPECT_EQ(found(check, server.endpoint()), "");
         EXPECT_EQ(server.heard(), "");
         check.send = "ping";
@@ -186,15 +185,16 @@ TEST_F(HealthChecks, UdpIsAnswered) {
         EXPECT_EQ(server.heard(), "ping");
         check.expect = "else";
         EXPECT_EQ(found(check, server.endpoint()), "the answer does not hold what is expected");
-        const Fd silent = bound(SOCK_DGRAM, "127.0.0.1:0");
-        EXPECT_EQ(found(check, local(silent)), "no answer within 100 ms");
         EXPECT_EQ(found(check, at("127.0.0.1:9")), "connection refused");
+        const Fd silent = bound(SOCK_DGRAM, "127.0.0.1:0");
+        check.timeout = 100ms;
+        EXPECT_EQ(found(check, local(silent)), "no answer within 100 ms");
     });
 }
 
 TEST_F(HealthChecks, HttpAnswersWithAnExpectedStatus) {
     alone([] {
-        const auto answers = [](const std::string& answer, const HealthCheck& check = quick(CheckKind::http)) {
+        const auto answers = [](const std::string& answer, const HealthCheck& check = patient(CheckKind::http)) {
             Server server(SOCK_STREAM, answer);
             return found(check, server.endpoint());
         };
@@ -204,7 +204,7 @@ TEST_F(HealthChecks, HttpAnswersWithAnExpectedStatus) {
         EXPECT_EQ(answers("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "HTTP status 500");
         EXPECT_NE(answers("220 smtp.example.org\r\n"), "");
         EXPECT_NE(answers(""), "");
-        HealthCheck only_200 = quick(CheckKind::http);
+        HealthCheck only_200 = patient(CheckKind::http);
         only_200.status = {{200, 200}};
         EXPECT_EQ(answers("HTTP/1.1 204 No Content\r\n\r\n", only_200), "HTTP status 204");
 
@@ -218,7 +218,7 @@ TEST_F(HealthChecks, HttpAnswersWithAnExpectedStatus) {
 TEST_F(HealthChecks, HttpAsksForPathAndHost) {
     alone([] {
         Server server(SOCK_STREAM, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        HealthCheck check = quick(CheckKind::http);
+        HealthCheck check = patient(CheckKind::http);
         check.path = "/a/../health?deep=1";
         EXPECT_EQ(found(check, server.endpoint()), "");
         EXPECT_EQ(server.heard().find("GET /a/../health?deep=1 HTTP/1.1\r\nHost: " + server.endpoint().str() + "\r\n"),
@@ -239,7 +239,7 @@ TEST_F(HealthChecks, AskFromTheirOrigin) {
               std::pair(CheckKind::udp, SOCK_DGRAM)}) {
             SCOPED_TRACE(name(kind));
             Server server(type, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-            HealthCheck check = quick(kind);
+            HealthCheck check = patient(kind);
             if (kind == CheckKind::tcp) check.send = check.expect = "HTTP";
             EXPECT_EQ(found(check, server.endpoint(), as_client), "");
             EXPECT_EQ(server.asked_from(), as_client.address);
@@ -250,7 +250,9 @@ TEST_F(HealthChecks, AskFromTheirOrigin) {
 TEST_F(HealthChecks, AnswersThatClientsDoNotGetAreToldFromNone) {
     alone([] {
         Server server(SOCK_DGRAM, "pong", as_client.address);
-        EXPECT_EQ(found(quick(CheckKind::udp), server.endpoint(), as_client),
+        HealthCheck check = patient(CheckKind::udp);  // asks twice, and is answered once
+        check.timeout = 2s;
+        EXPECT_EQ(found(check, server.endpoint(), as_client),
                   "it answers the gateway, but not clients: what it sends to 127.0.0.7 does not come back through this "
                   "gateway on link lo; its default route, or policy routing, is to lead here");
         const Fd silent = bound(SOCK_DGRAM, "127.0.0.1:0");
@@ -264,9 +266,10 @@ TEST_F(HealthChecks, AnswersThatClientsDoNotGetAreToldFromNone) {
 TEST_F(HealthChecks, ASlowBackendIsNotBlamedForItsRoutes) {
     alone([] {
         Server slow(SOCK_STREAM, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", as_client.address);
-        HealthCheck check = quick(CheckKind::tcp);
+        HealthCheck check = patient(CheckKind::tcp);
         check.send = check.expect = "HTTP";
         EXPECT_EQ(found(check, slow.endpoint()), "");
+        check.timeout = 100ms;
         EXPECT_EQ(found(check, slow.endpoint(), as_client), "no answer within 100 ms");
         EXPECT_EQ(found(quick(CheckKind::http), slow.endpoint(), as_client), "no answer within 100 ms");
     });
@@ -278,9 +281,9 @@ TEST_F(HealthChecks, AnOriginThatIsNotToBeHadProvesNothing) {
         Server udp(SOCK_DGRAM, "pong");
         for (const CheckOrigin& lost :
              {CheckOrigin{*Ip::parse("192.0.2.7"), ""}, CheckOrigin{*Ip::parse("127.0.0.7"), "gone"}}) {
-            EXPECT_EQ(found(quick(CheckKind::tcp), http.endpoint(), lost), "");
-            EXPECT_EQ(found(quick(CheckKind::http), http.endpoint(), lost), "");
-            EXPECT_EQ(found(quick(CheckKind::udp), udp.endpoint(), lost), "");
+            EXPECT_EQ(found(patient(CheckKind::tcp), http.endpoint(), lost), "");
+            EXPECT_EQ(found(patient(CheckKind::http), http.endpoint(), lost), "");
+            EXPECT_EQ(found(patient(CheckKind::udp), udp.endpoint(), lost), "");
             EXPECT_EQ(udp.asked_from(), *Ip::parse("127.0.0.1"));
             EXPECT_EQ(found(quick(CheckKind::tcp), at("127.0.0.1:9"), lost), "connection refused");
         }
@@ -288,9 +291,8 @@ TEST_F(HealthChecks, AnOriginThatIsNotToBeHadProvesNothing) {
 }
 
 HealthCheck command(std::vector<std::string> arguments) {
-    HealthCheck check = quick(CheckKind::command);
+    HealthCheck check = patient(CheckKind::command);
     check.command = std::move(arguments);
-    check.interval = check.timeout = 1s;
     return check;
 }
 
@@ -317,10 +319,13 @@ TEST_F(HealthChecks, ACommandIsKilledWithAllThatItStarted) {
         const Fd file(mkstemp(pids));
         HealthCheck check = command({"sh", "-c", "sleep 1000 & echo $! >> $0; wait", pids});
         check.timeout = 300ms;
-        EXPECT_EQ(found(check, at("127.0.0.1:80")), "no answer within 300 ms");
-        std::ifstream list(pids);
-        const std::vector<int> children{std::istream_iterator<int>(list), {}};
-        EXPECT_FALSE(children.empty());
+        std::vector<int> children;
+        EXPECT_TRUE(eventually([&] {  // a busy machine may kill the shell before it has started anything
+            EXPECT_EQ(found(check, at("127.0.0.1:80")), "no answer within 300 ms");
+            std::ifstream list(pids);
+            children.assign(std::istream_iterator<int>(list), std::istream_iterator<int>());
+            return !children.empty();
+        }));
         for (const int child : children) {
             EXPECT_TRUE(eventually([&] {  // killed, though init may not have taken note
                 std::ifstream state("/proc/" + std::to_string(child) + "/stat");
@@ -389,7 +394,7 @@ TEST_F(HealthChecks, WhatClientsMeetLastsForItsTime) {
     alone([] {
         const auto checker = make_checker();
         HealthCheck check = quick(CheckKind::none);
-        check.passive = PassiveCheck{.failures = 2, .hold = 300ms};
+        check.passive = PassiveCheck{.failures = 2, .hold = 2s};
         const Service told = service(check, {at("127.0.0.1:9")});
         const EndpointRange backend = told.backends[0].endpoint;
         checker->watch({&told, 1});
@@ -403,7 +408,7 @@ TEST_F(HealthChecks, WhatClientsMeetLastsForItsTime) {
         EXPECT_FALSE(status().standing.up());
         EXPECT_EQ(status().reason, "nobody answers");
         ASSERT_TRUE(eventually([&] { return status().standing.up(); }));
-        EXPECT_GE(std::chrono::steady_clock::now() - began, 300ms);
+        EXPECT_GE(std::chrono::steady_clock::now() - began, 2s);
         EXPECT_FALSE(status().standing.checked());
         EXPECT_EQ(checker->take_changes().size(), 2u);
 
@@ -486,6 +491,11 @@ TEST_F(HealthChecks, LeaveNoDescriptorBehind) {
     });
 }
 
+bool is_ready(const Fd& listener) {
+    pollfd readable{listener.get(), POLLIN, 0};
+    return poll(&readable, 1, 0) == 1;
+}
+
 TEST_F(HealthChecks, AThousandAtOnceAreAllChecked) {
     alone([] {
         const Fd all = bound(SOCK_STREAM, "0.0.0.0:0");
@@ -498,6 +508,7 @@ TEST_F(HealthChecks, AThousandAtOnceAreAllChecked) {
         const auto checker = make_checker();
         checker->watch({&checked, 1});
         EXPECT_TRUE(eventually([&] {
+            while (is_ready(all)) (void)accepted(all);  // a full queue takes no more
             return std::ranges::all_of(checked.backends, [&](const Backend& backend) {
                 const auto status = checker->status(checked, backend);
                 return status->standing.in_a_row() >= 2 && status->standing.up();

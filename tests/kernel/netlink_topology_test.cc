@@ -10,6 +10,8 @@
 #include "kernel/namespace.h"
 #include "kernel/veth.h"
 #include "net/socket.h"
+#include "net/sysctl.h"
+#include "support/thread_time.h"
 
 namespace hairpin {
 namespace {
@@ -107,7 +109,8 @@ TEST_F(NetlinkTopology, LeavesOutWhatCarriesNoPacket) {
     alone([] {
         add_veth("int", "10.1.0.1/24");
         add_address("int", "fd00::1/64");
-        add_address("int", "fd00::bad/64", IFA_F_TENTATIVE);  // duplicate address detection takes a second
+        ASSERT_TRUE(write_sysctl("net/ipv6/conf/int/dad_transmits", "1000"));  // a second each
+        add_address("int", "fd00::bad/64", IFA_F_TENTATIVE);
         add_route("10.60.0.0/16", {}, 0, RTN_BLACKHOLE);
         add_route("10.61.0.0/16", {}, 0, RTN_UNREACHABLE);
         add_route("10.62.0.0/16", {{"10.1.0.254", "int"}}, 0, RTN_UNICAST, 123);  // of another table
@@ -197,9 +200,9 @@ TEST_F(NetlinkTopology, OfManyRoutesIsReadInAMoment) {
         add_veth("ext", "192.0.2.1/24");
         constexpr int many = 100'000;
         add_routes_to_networks(many, {"192.0.2.254", "ext"});
-        const auto began = std::chrono::steady_clock::now();
+        const auto before = thread_time();
         const Topology t = read_topology().value();
-        EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(3000));
+        EXPECT_LT(thread_time() - before, std::chrono::milliseconds(3000));
         EXPECT_GE(t.routes().size(), size_t{many});
         EXPECT_EQ(route(t, "21.134.159.7"), "21.134.159.0/24 via 192.0.2.254 dev ext");
     });

@@ -1,4 +1,4 @@
-// Blocking sockets in few words. Waiting ends after five seconds with EAGAIN, so a fact that fails does not hang.
+// Blocking sockets in few words. Waiting ends after twenty seconds with EAGAIN, so a fact that fails does not hang.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,15 +9,18 @@
 #include <sys/time.h>
 
 #include <cerrno>
+#include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/fd.h"
 #include "net/sockaddr.h"
 
 namespace hairpin {
 
-inline constexpr int deadline_ms = 5000;
+inline constexpr int deadline_ms = 20'000;  // for what should take milliseconds
 
 inline Endpoint at(std::string_view text) {
     // Port 0, which stands for any here, is none that a configuration could name.
@@ -104,6 +107,16 @@ inline std::string receive(const Fd& fd) {
 inline short wait_for(const Fd& fd, short events) {
     pollfd p{fd.get(), events, 0};
     return poll(&p, 1, deadline_ms) == 1 ? p.revents : short{0};
+}
+
+// Whether the condition holds by the deadline.
+inline bool eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));  // between two looks
+    }
+    return true;
 }
 
 struct TcpPair {

@@ -16,13 +16,13 @@ namespace hairpin {
 namespace {
 
 constexpr std::string_view yaml = R"(
-defaults: {health: {kind: http, path: /health, host: www.example.org, status: 200, interval: 200ms, timeout: 150ms}}
+defaults: {health: {kind: http, path: /health, host: www.example.org, status: 200, interval: 1s, timeout: 1s}}
 services:
   plain: {listen: 1.0.0.1:80, backends: [10.0.0.2:8080, 10.0.0.3:8080]}
   tls:
     listen: 1.0.0.1:443
     backends: 10.0.0.2:8443
-    health: {kind: https, path: /health, host: www.example.org, status: 200, interval: 200ms, timeout: 150ms}
+    health: {kind: https, path: /health, host: www.example.org, status: 200, interval: 1s, timeout: 1s}
 )";
 
 // Who asks for another host, or names none in TLS, gets no answer.

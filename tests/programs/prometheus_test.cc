@@ -21,8 +21,8 @@ services:
 constexpr std::string_view scrape = R"(
 scrape_configs:
   - job_name: hairpin
-    scrape_interval: 200ms
-    scrape_timeout: 200ms
+    scrape_interval: 1s
+    scrape_timeout: 1s
     static_configs: [{targets: ["127.0.0.1:8053"]}]
 )";
 
@@ -81,16 +81,19 @@ TEST_P(Prometheus, ScrapesWhatTheGatewayCounts) {
         const auto result = nlohmann::json::parse(last).at("data").at("result");
         return result.empty() ? "" : result.at(0).at("value").at(1).get<std::string>();
     };
-    EXPECT_TRUE(wait_for([&] {
-        return value(R"(sum(hairpin_flows_accepted_total{service="web"}))") != "" &&
-               value(R"(sum(hairpin_flows_accepted_total{service="web"}))") != "0";
-    })) << last;
-    EXPECT_TRUE(wait_for([&] { return value(R"(hairpin_backend_up{backend="10.0.0.3:80"})") == "0"; })) << last;
-    EXPECT_EQ(value(R"(hairpin_backend_up{backend="10.0.0.2:80"})"), "1") << last;
-    const std::string took = value(R"(hairpin_backend_check_duration_seconds{backend="10.0.0.2:80"} > 0)");
-    EXPECT_FALSE(took.empty()) << last;
-    EXPECT_EQ(value("up"), "1") << last;
-    EXPECT_EQ(value("hairpin_build_info{engine=\"" + GetParam() + "\"}"), "1") << last;
+    // At one time or another: on a busy machine it may come in vain once.
+    const auto becomes = [&](const std::string& expression, const std::string& expected) {
+        return wait_for([&] { return value(expression) == expected; });
+    };
+    const auto has_samples = [&](const std::string& expression) {
+        return wait_for([&] { return !value(expression).empty(); });
+    };
+    EXPECT_TRUE(has_samples(R"(sum(hairpin_flows_accepted_total{service="web"}) > 0)")) << last;
+    EXPECT_TRUE(becomes(R"(hairpin_backend_up{backend="10.0.0.3:80"})", "0")) << last;
+    EXPECT_TRUE(becomes(R"(hairpin_backend_up{backend="10.0.0.2:80"})", "1")) << last;
+    EXPECT_TRUE(has_samples(R"(hairpin_backend_check_duration_seconds{backend="10.0.0.2:80"} > 0)")) << last;
+    EXPECT_TRUE(becomes("up", "1")) << last;
+    EXPECT_TRUE(becomes("hairpin_build_info{engine=\"" + GetParam() + "\"}", "1")) << last;
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, Prometheus, testing::ValuesIn(engine_names()),

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "support/binary.h"
@@ -167,13 +169,21 @@ TEST_P(ApiOf, ShowsWhatMovesUntilCtrlC) {
     EXPECT_EQ(rates.at("services").size(), 2u);
     EXPECT_GE(rates.at("seconds").get<double>(), 1.0);
 
+    const TemporaryFile pid("");
     const std::string top = hairpin_binary() + " top --socket " + lab_.socket();
-    const Outcome on_terminal =
-        outcome_of(lab_->host("gateway"),
-                   {"env", "SHELL=/bin/sh", "script", "-qefc", "timeout --foreground -s INT 3 " + top, "/dev/null"});
-    EXPECT_EQ(on_terminal.output.find("\x1b[?1049h"), 0u) << on_terminal.output;
-    EXPECT_NE(on_terminal.output.find("service   up  active  new/s"), std::string::npos) << on_terminal.output;
-    EXPECT_TRUE(on_terminal.output.ends_with("\x1b[?25h\x1b[?1049l")) << on_terminal.output;
+    const auto on_terminal = lab::Process::start(
+        lab_->host("gateway"),
+        {"env", "SHELL=/bin/sh", "script", "-qefc", "echo $$ > " + pid.path() + "; exec " + top, "/dev/null"});
+    ASSERT_TRUE(on_terminal);
+    const auto shown = [&] { return (*on_terminal)->output(); };
+    ASSERT_TRUE((*on_terminal)->wait_for_output("service   up  active  new/s", patience)) << shown();
+    EXPECT_EQ(shown().find("\x1b[?1049h"), 0u) << shown();
+    pid_t ctrl_c_is_for = 0;
+    std::ifstream(pid.path()) >> ctrl_c_is_for;
+    ASSERT_GT(ctrl_c_is_for, 0);
+    ASSERT_EQ(kill(ctrl_c_is_for, SIGINT), 0);
+    ASSERT_TRUE((*on_terminal)->wait(patience)) << shown();
+    EXPECT_TRUE(shown().ends_with("\x1b[?25h\x1b[?1049l")) << shown();
 }
 
 TEST_P(ApiOf, IsReadOverTcpAndChangedByNobodyThere) {

@@ -140,8 +140,7 @@ TEST_P(EventsOf, SayThatABackendDiesAndThatItIsBack) {
                                                 down.at("number").get<uint64_t>(), down.at("number").get<uint64_t>())),
               std::string::npos)
         << reader->output();
-    EXPECT_NE(lab_->daemon_log().find(down.at("message").get<std::string>()), std::string::npos)
-        << "the log says so, too";
+    EXPECT_TRUE(lab_.logs(down.at("message").get<std::string>())) << "the log says so, too";
 }
 
 TEST_P(EventsOf, SayWhatBecameOfReloadsAndOrders) {
@@ -189,19 +188,6 @@ TEST_P(EventsOf, AreFollowedUntilCtrlC) {
     EXPECT_EQ(WEXITSTATUS(*status), 0) << reader->output();
 }
 
-// The time that a process has had of the processors (proc(5)).
-std::chrono::milliseconds processor_time(pid_t pid) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string stat;
-    std::getline(file, stat);
-    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
-    for (int skipped = 0; skipped < 11; ++skipped) fields >> stat;
-    int64_t user = 0;
-    int64_t system = 0;
-    fields >> user >> system;
-    return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
-}
-
 // A file can always be read and written: nobody is to wait for its reader to go.
 TEST_P(EventsOf, AreFollowedAtRestIntoAFile) {
     const TemporaryFile file("");
@@ -221,7 +207,7 @@ TEST_P(EventsOf, AreFollowedAtRestIntoAFile) {
         });
     };
     ASSERT_TRUE(wait_for([&] { return written().find("  ready  ") != std::string::npos; })) << reader->output();
-    const auto used = processor_time(reader->pid());
+    const auto used = processor_time_of(reader->pid());
     const auto began = steady_clock::now();
     for (int time = 1; time <= 5; ++time) {
         ASSERT_EQ(hairpin({"drain", "10.0.0.2:80"}).status, 0);
@@ -229,7 +215,7 @@ TEST_P(EventsOf, AreFollowedAtRestIntoAFile) {
         ASSERT_EQ(hairpin({"undrain", "10.0.0.2:80"}).status, 0);
         ASSERT_TRUE(holds("backend_undrained", time)) << written();
     }
-    EXPECT_LT(processor_time(reader->pid()) - used, (steady_clock::now() - began) / 4);
+    EXPECT_LT(processor_time_of(reader->pid()) - used, (steady_clock::now() - began) / 4);
 }
 
 // No event comes: it is the end of its reader that it notices.
@@ -296,7 +282,7 @@ TEST_P(EventsOf, HoldUpNoStop) {
     const auto ended = reader->wait(patience);
     ASSERT_TRUE(ended);
     EXPECT_EQ(WEXITSTATUS(*ended), 0) << "the stream ends in order: " << reader->output();
-    EXPECT_LT(steady_clock::now() - began, patience) << "the library would wait for 30 s";
+    EXPECT_LT(steady_clock::now() - began, 30s) << "as long as the library would wait";
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, EventsOf, testing::ValuesIn(engine_names()),
@@ -311,8 +297,11 @@ protected:
 
 // What comes between the death of one daemon, before its first event, and the first question to the next one.
 TEST_P(EventsOfNothing, AreMissedByAReaderWhoseGatewayIsKilledAndWhoHearsSo) {
+    const pid_t gateway = lab_->daemon().pid();
+    const size_t before = descriptors_of(gateway);
     const auto reader =
         start({hairpin_binary(), "events", "-f", "--json", "--after", "last", "--socket", lab_.socket()});
+    ASSERT_TRUE(wait_for([&] { return descriptors_of(gateway) > before; })) << "the others would take its place";
     std::vector<std::unique_ptr<lab::Process>> others;
     for (int i = 0; i < 7; ++i) others.push_back(follow("?after=last"));
     ASSERT_TRUE(wait_for([&] {
@@ -357,16 +346,23 @@ protected:
 };
 
 TEST_P(EventsOfMany, AreMissedByASlowReaderWhoHearsSo) {
-    const auto reader = follow();
-    ASSERT_TRUE(hears(*reader, "event: ready"));
-    reader->signal(SIGSTOP);
-    // Each tells of 256 backends: more than are kept, in less than the 30 s after which a reader is let go.
-    const std::string orders = "http://hairpin/v1/backends/drain#[1-23]";
-    output_of(lab_->host("gateway"), {"curl", "-sSf", "-o", "/dev/null", "--unix-socket", lab_.socket(), "-d",
-                                      R"({"backend": "10.0.0.2"})", orders});
-    const auto kept = list();
-    EXPECT_EQ(kept.size(), 4096u);
-    reader->signal(SIGCONT);
+    std::unique_ptr<lab::Process> reader;
+    std::vector<json> kept;
+    // A machine that takes too long is asked again: the gateway lets a reader go who takes nothing for 30 s.
+    for (bool in_time = false; !in_time;) {
+        reader = follow();
+        ASSERT_TRUE(hears(*reader, "event: ")) << reader->output();
+        reader->signal(SIGSTOP);
+        const auto stopped = steady_clock::now();
+        // Each tells of 256 backends: more than are kept, and than wait in the reader's socket.
+        const std::string orders = "http://hairpin/v1/backends/drain#[1-23]";
+        output_of(lab_->host("gateway"), {"curl", "-sSf", "-o", "/dev/null", "--unix-socket", lab_.socket(), "-d",
+                                          R"({"backend": "10.0.0.2"})", orders});
+        kept = list();
+        ASSERT_EQ(kept.size(), 4096u);
+        reader->signal(SIGCONT);
+        in_time = steady_clock::now() - stopped < 30s;
+    }
     const std::string newest = fmt::format("id: {}\n", kept.back().at("number").get<uint64_t>());
     ASSERT_TRUE(hears(*reader, newest)) << lab_->daemon_log();
 

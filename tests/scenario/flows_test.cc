@@ -118,8 +118,10 @@ TEST_P(Flows, CountBytesAndTime) {
     if (counts_payload) {
         EXPECT_EQ(flow.at("bytes_to_backend"), 100'000);
     }
-    EXPECT_LT(flow.at("bytes_to_backend"), 120'000);  // with the headers of its packets
-    EXPECT_LT(flow.at("bytes_to_client"), 10'000);
+    // With the headers of packets, of which 70 carry the question; as many may say that they came, and more in haste.
+    constexpr int headers = 20'000;
+    EXPECT_LT(flow.at("bytes_to_backend"), 100'000 + headers);
+    EXPECT_LT(flow.at("bytes_to_client"), 5000 + headers);
     EXPECT_LT(flow.at("age_ms"), 60'000);
 }
 

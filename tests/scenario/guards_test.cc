@@ -8,6 +8,7 @@
 //   ╰─────────────────────────╯      ╰───────────────────────────╯           ╰───┤ 10.0.0.50  │
 //                                                                                │ fd00::50   │
 #include <ostream>
+#include <tuple>
 
 #include "support/kernel_engines.h"
 #include "support/packet.h"
@@ -159,6 +160,46 @@ TEST(NftGuard, AFlowThroughTheServiceDoesNotCatchOnePastIt) {
     }
 }
 
+// RFC 6888 REQ-6: to whom a client speaks past every service, it speaks as itself, whatever else it has open.
+class PastTheService : public testing::TestWithParam<std::string> {};
+
+TEST_P(PastTheService, FlowsAreLeftUntranslated) {
+    const TestLab lab(R"(
+services:
+  v4: {listen: 1.0.0.1:80, backends: 203.0.113.2:80, protocol: both}
+  v6: {listen: "[2001:db8::1]:80", backends: "[2001:db8:5::2]:80", protocol: both}
+)",
+                      GetParam(), TestLab::Backends::none);
+    ASSERT_TRUE(lab);
+    for (const auto& [client, asked, backend] :
+         {std::tuple("1.0.0.100", "1.0.0.1:80", "203.0.113.2:80"),
+          std::tuple("2001:db8::100", "[2001:db8::1]:80", "[2001:db8:5::2]:80")}) {
+        const Endpoint service = at(asked);
+        const Endpoint served = at(backend);
+        const Endpoint other{served.ip, 81};
+        const lab::Host& client_host = lab->host("client");
+        const lab::Host& server_host = host_with(lab, served);
+        const UdpSocket caller(client_host, {at(client).ip, 5555});
+        const UdpSocket passer(client_host, {at(client).ip, 5556});
+        const UdpSocket server(server_host, served);
+        const UdpSocket bystander(server_host, other);
+        const Fd listener = listen_on(server_host, served);
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_EQ(exchange(caller, service, server), caller.local());
+            EXPECT_EQ(exchange(passer, served, server), passer.local()) << "the same backend";
+            EXPECT_EQ(exchange(caller, other, bystander), caller.local()) << "the same client";
+            EXPECT_EQ(exchange(server, passer.local(), passer), served) << "the backend calls for its own part";
+            for (const Endpoint& to : {service, served}) {
+                const Meeting meeting = meet(client_host, to, {&listener});
+                ASSERT_TRUE(meeting.conversation) << strerror(meeting.refused_with);
+                EXPECT_TRUE(meeting.conversation->alive());
+            }
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(On, PastTheService, testing::ValuesIn(kernel_engine_names()));
+
 // RFC 4787 REQ-3, and the port shadow: an answer to a published port must never be taken for a datagram of somebody
 // inside, nor the other way about.
 //
@@ -199,6 +240,7 @@ services:
     ASSERT_TRUE(lab);
     const Endpoint first = at("1.0.0.1:40000");
     const Fd program = listen_on(lab->host("gateway"), at("0.0.0.0:45000"));
+    const UdpSocket program_too(lab->host("gateway"), at("0.0.0.0:45000"));
     lab.kill_daemon();
     lab.start_daemon();  // it finds the program there
     const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2000"));

@@ -4,6 +4,7 @@
 //                                            ╰── server2 10.0.0.3:2044
 //
 // Most of them are asked at port 2999, so that a connection to 2044 is one of a client's.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -31,17 +32,22 @@ const Endpoint first = at("10.0.0.2:2044");
 const Endpoint second = at("10.0.0.3:2044");
 constexpr std::string_view by_tcp = ", port: 2999";
 
-std::string yaml(std::string_view health) {
-    return "services:\n  srv: {listen: 1.0.0.1:1044, backends: [10.0.0.2:2044, 10.0.0.3:2044], protocol: both,\n"
-           "        health: {interval: 200ms, timeout: 150ms, rise: 2, fall: 3" +
-           std::string(health) + "}}\n";
+// Who connects is answered by the kernel; what a program must do for an answer takes a busy machine longer.
+constexpr std::string_view by_the_kernel = "interval: 200ms, timeout: 150ms, rise: 2, fall: 3";
+constexpr std::string_view by_a_program = "interval: 2s, timeout: 2s, rise: 1, fall: 1";
+
+std::string yaml(std::string_view health, std::string_view times = by_the_kernel) {
+    return fmt::format(
+        "services:\n  srv: {{listen: 1.0.0.1:1044, backends: [10.0.0.2:2044, 10.0.0.3:2044], protocol: both,\n"
+        "        health: {{{}{}}}}}\n",
+        times, health);
 }
 
 // What the gateway says of its backends.
 class Gateway {
 public:
-    Gateway(std::string_view health, const std::string& engine)
-        : text_(yaml(health)), lab_(text_, engine, TestLab::Backends::none) {}
+    Gateway(std::string_view health, const std::string& engine, std::string_view times = by_the_kernel)
+        : text_(yaml(health, times)), lab_(text_, engine, TestLab::Backends::none) {}
 
     explicit operator bool() const { return bool(lab_); }
     const TestLab& lab() const { return lab_; }
@@ -146,12 +152,8 @@ TEST_P(Health, ADeadBackendTakesNoNewFlowUntilItIsBack) {
         EXPECT_EQ(with.first, 3);
         EXPECT_EQ(with.second, 3);
     }
-    EXPECT_NE(
-        gateway.lab()->daemon_log().find("service srv: backend 10.0.0.2:2044 is down: connection refused (3 in a row)"),
-        std::string::npos)
-        << gateway.lab()->daemon_log();
-    EXPECT_NE(gateway.lab()->daemon_log().find("service srv: backend 10.0.0.2:2044 is up (2 in a row)"),
-              std::string::npos);
+    EXPECT_TRUE(gateway.lab().logs("service srv: backend 10.0.0.2:2044 is down: connection refused (3 in a row)"));
+    EXPECT_TRUE(gateway.lab().logs("service srv: backend 10.0.0.2:2044 is up (2 in a row)"));
     EXPECT_NE(gateway.backends({}).find("srv      10.0.0.2:2044  up "), std::string::npos) << gateway.backends({});
 }
 
@@ -177,8 +179,7 @@ TEST_P(Health, WhoWaitsForABackendThatIsDownIsLedToAnother) {
     for (auto& call : calls) EXPECT_TRUE(call.get()) << gateway.lab()->daemon_log();
     EXPECT_TRUE(gateway.serves(first, false, "down"));
     if (GetParam() != "proxy") {  // which has said nothing of the other backend to anybody
-        EXPECT_NE(gateway.lab()->daemon_log().find("that no backend has answered: to begin anew"), std::string::npos)
-            << gateway.lab()->daemon_log();
+        EXPECT_TRUE(gateway.lab().logs("that no backend has answered: to begin anew"));
     }
 }
 
@@ -222,9 +223,8 @@ TEST_P(Health, WhereNoneIsUpClientsAreRefused) {
         EXPECT_FALSE(is_readable(intruder, 0ms));
     }
     EXPECT_TRUE(wait_for([&] { return gateway.lab().stats("srv").refused_for(Refusal::backend) >= 8; }));
-    EXPECT_NE(gateway.lab()->daemon_log().find(
-                  R"(backend {"service":"srv","backend":"10.0.0.2:2044","name":null,"state":"down","serving":false)"),
-              std::string::npos);
+    EXPECT_TRUE(gateway.lab().logs(
+        R"(backend {"service":"srv","backend":"10.0.0.2:2044","name":null,"state":"down","serving":false)"));
     EXPECT_TRUE(one_udp.is_empty());
     EXPECT_TRUE(other_udp.is_empty());
     EXPECT_TRUE(gateway.lab()->daemon().wait_for_output("service srv: too few backends are up: new flows are refused",
@@ -270,7 +270,7 @@ private:
 };
 
 TEST_P(Health, AnHttpServerIsDownThatAnswersWithAnError) {
-    const Gateway gateway(", kind: http, path: /health, status: 200", GetParam());
+    const Gateway gateway(", kind: http, path: /health, status: 200", GetParam(), by_a_program);
     ASSERT_TRUE(gateway);
     HttpServer one(gateway.host("server1"), first);
     HttpServer other(gateway.host("server2"), second);
@@ -287,10 +287,11 @@ TEST_P(Health, AnHttpServerIsDownThatAnswersWithAnError) {
 
 TEST_P(Health, ACommandDecides) {
     const TemporaryDirectory folder;
-    const Gateway gateway(", command: [sh, -c, 'test -e " + folder / "$HAIRPIN_ADDRESS'" + "]", GetParam());
-    ASSERT_TRUE(gateway);
     std::ofstream(folder / "10.0.0.2") << "\n";
     std::ofstream(folder / "10.0.0.3") << "\n";
+    const Gateway gateway(", command: [sh, -c, 'test -e " + folder / "$HAIRPIN_ADDRESS'" + "]", GetParam(),
+                          by_a_program);
+    ASSERT_TRUE(gateway);
     ASSERT_TRUE(gateway.serves(first, true, "up"));
     ASSERT_TRUE(gateway.serves(second, true, "up"));
     std::filesystem::remove(folder / "10.0.0.2");

@@ -82,25 +82,26 @@ protected:
     bool is_told(std::string_view kind, const std::string& message) const {
         const std::string event = fmt::format(R"("kind":"{}","level":"{}","message":"{})", kind,
                                               kind.ends_with("impaired") ? "warning" : "info", message);
-        return wait_for([&] { return events().find(event) != std::string::npos; }) &&
-               log().find(message) != std::string::npos;
+        return wait_for([&] { return events().find(event) != std::string::npos; }) && lab_->logs(message);
     }
     // Waits for so many more checks of each to pass in a row, while none goes down. A busy machine may make one fail:
-    // then they are counted anew.
+    // then they are counted anew, for as long as it takes.
     testing::AssertionResult keep_passing(const std::vector<Checked>& all, int checks) const {
         bool up = true;
         std::vector<int> since(all.size(), std::numeric_limits<int>::max());
-        const bool came = wait_for([&] {
-            bool enough = true;
-            for (size_t i = 0; i < all.size(); ++i) {
-                const nlohmann::json now = backend(all[i].first, all[i].second);
-                up = up && now.at("state") == "up";
-                const int passed = now.at("reason") == nullptr ? now.at("in_a_row").get<int>() : 0;
-                since[i] = std::min(since[i], passed);
-                enough = enough && passed - since[i] >= checks;
-            }
-            return !up || enough;
-        });
+        const bool came = wait_for(
+            [&] {
+                bool enough = true;
+                for (size_t i = 0; i < all.size(); ++i) {
+                    const nlohmann::json now = backend(all[i].first, all[i].second);
+                    up = up && now.at("state") == "up";
+                    const int passed = now.at("reason") == nullptr ? now.at("in_a_row").get<int>() : 0;
+                    since[i] = std::min(since[i], passed);
+                    enough = enough && passed - since[i] >= checks;
+                }
+                return !up || enough;
+            },
+            6 * patience);
         return came && up ? testing::AssertionSuccess() : testing::AssertionFailure() << backends() << log();
     }
     // Waits until it is down for that reason.

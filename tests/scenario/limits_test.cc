@@ -17,6 +17,7 @@
 #include <cstring>
 
 #include "config/config.h"
+#include "engines/episode.h"
 #include "engines/registry.h"
 #include "lab/prober.h"
 #include "lab/proxy_header.h"
@@ -129,6 +130,7 @@ protected:
 };
 
 TEST_P(LimitsOfAClient, HoldForEachOnEveryPath) {
+    const auto start = steady_clock::now();
     std::vector<Conversation> live;
     for (const char* client : all_clients) {
         for (int i = 0; i < 2; ++i) {
@@ -145,7 +147,8 @@ TEST_P(LimitsOfAClient, HoldForEachOnEveryPath) {
     for (const char* service : {"v4", "v6"}) {
         const auto warning = fmt::format("service {}: limits.connections_per_client: a client has reached 2 ", service);
         EXPECT_TRUE(wait_for([&] { return told(warning) > 0; }));
-        EXPECT_EQ(told(warning), 1u) << "of all those, one line";
+        // Of all those one line, unless they paused for so long that it may be said again.
+        EXPECT_LE(told(warning), 1 + static_cast<size_t>((steady_clock::now() - start) / Episode::rest));
     }
 }
 
@@ -299,13 +302,13 @@ protected:
 TEST_P(LimitsOfTheRateOfAService, HoldForDatagramSessionsOfAllClients) {
     const UdpSocket backend(host_with(lab, backend4), backend4);
     std::vector<std::unique_ptr<UdpSocket>> clients;
-    const auto start = steady_clock::now();
     for (int i = 0; i < 12; ++i) {
         const bool peer = i % 2 == 0;
         clients.push_back(
             std::make_unique<UdpSocket>(lab->host(peer ? "peer" : "client"), at(peer ? "10.0.0.50" : "1.0.0.100")));
-        clients.back()->send(service4, "question");
     }
+    const auto start = steady_clock::now();
+    for (const auto& client : clients) client->send(service4, "question");
     int begun = 0;
     EXPECT_TRUE(wait_for([&] {
         while (backend.receive(std::chrono::milliseconds(0))) ++begun;

@@ -66,15 +66,11 @@ protected:
 TEST_P(LinkLocal, TcpClientsAreServed) {
     const Fd server = listen_on(*server_, backend_endpoint);
     for (const lab::Host* host : clients_) {
-        Conversation conversation;
+        Meeting meeting;
         // Those who come before the gateway has noticed its new address are reset.
-        const bool met = wait_for([&] {
-            conversation.client = call(*host, Protocol::tcp, 0);
-            return conversation.client && is_readable(server, std::chrono::milliseconds(100));
-        });
-        ASSERT_TRUE(met) << lab_->daemon_log();
-        conversation.backend = accept_from(server);
-        EXPECT_TRUE(conversation.alive());
+        wait_for([&] { return (meeting = meet(call(*host, Protocol::tcp, 0), {&server})).conversation.has_value(); });
+        ASSERT_TRUE(meeting.conversation) << strerror(meeting.refused_with) << lab_->daemon_log();
+        EXPECT_TRUE(meeting.conversation->alive());
     }
 }
 

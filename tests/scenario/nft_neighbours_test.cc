@@ -11,6 +11,7 @@
 #include <set>
 
 #include "lab/prober.h"
+#include "support/binary.h"
 #include "support/places.h"
 #include "support/program.h"
 #include "support/udp.h"
@@ -133,6 +134,14 @@ protected:
         return shown;
     }
 
+    // `hairpin status` names these, and no others.
+    void expect_status_shows(const std::set<std::string>& remedies) const {
+        const std::string status =
+            outcome_of(lab_->host("gateway"), {hairpin_binary(), "status", "--socket", lab_.socket()}).output;
+        for (const std::string& remedy : remedies) EXPECT_NE(status.find(remedy), status.npos) << status;
+        EXPECT_EQ(status.find("nothing is wrong") != status.npos, remedies.empty()) << status;
+    }
+
     void expect_service() const {
         for (const Question& question : questions) {
             for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
@@ -153,7 +162,9 @@ TEST_P(NftNeighbours, KeepTheirRulesAndLetOursWork) {
     lab_.start_daemon();
     EXPECT_EQ(theirs(), found);
     EXPECT_EQ(remedies(), GetParam().remedies) << lab_->daemon_log();
+    expect_status_shows(remedies());
     for (const std::string& line : remedies()) command(lab_->host("gateway"), line);
+    expect_status_shows({});
     const std::string kept = theirs();
     expect_service();
 

@@ -23,13 +23,16 @@ constexpr std::pair<const char*, const char*> inside_and_outside[] = {{"client",
 
 class Surroundings : public testing::TestWithParam<std::string> {};
 
-// 0 is off, 1 strict, 2 loose; the larger of a link's and of "all" counts.
+// 0 is off, 1 strict, 2 loose; the larger of a link's and of "all" counts. Wherever the packets come by, no host takes
+// one for a martian.
 TEST_P(Surroundings, TheKernelsSourceCheckIsInNobodysWay) {
     const TestLab lab(one_service_a_family, GetParam());
     ASSERT_TRUE(lab);
     for (const int mode : {1, 2}) {
-        command(lab->host("gateway"),
-                "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo " + std::to_string(mode) + " > $f; done");
+        for (const lab::HostPlan& host : lab->plan().hosts) {
+            command(lab->host(host.name),
+                    "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo " + std::to_string(mode) + " > $f; done");
+        }
         for (const auto& [host, address] : inside_and_outside) {
             for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
                 const auto answer =
@@ -37,6 +40,9 @@ TEST_P(Surroundings, TheKernelsSourceCheckIsInNobodysWay) {
                 EXPECT_TRUE(answer) << host << ", rp_filter " << mode << ": " << answer.error().message;
             }
         }
+    }
+    for (const lab::HostPlan& host : lab->plan().hosts) {
+        EXPECT_EQ(kernel_counter(lab->host(host.name), "TcpExt", "IPReversePathFilter"), 0u) << host.name;
     }
 }
 

@@ -35,11 +35,16 @@ TEST_P(TcpErrors, OfEveryKindEndNoConnection) {
         error.quoted = read_packet(tcp_packet(before.from, before.to, fields, "lost"));
         send_packet(host, icmp_packet(before.to.ip, before.from.ip, error));
     };
+    std::optional<Packet> question, answer;
     for (const IcmpError& error : icmp_errors(service.ip.family())) {
         SCOPED_TRACE(testing::Message() << "type " << int{error.type} << " code " << int{error.code});
         ASSERT_TRUE(meeting.conversation->alive());
-        const auto question = at_backend.next([&](const Packet& p) { return p.payload() == "question"; });
-        const auto answer = at_client.next([&](const Packet& p) { return p.payload() == "answer"; });
+        // Not one of those before, sent again.
+        const auto is_new = [](const Packet& p, const std::optional<Packet>& before) {
+            return !before || p.tcp().sequence != before->tcp().sequence;
+        };
+        question = at_backend.next([&](const Packet& p) { return p.payload() == "question" && is_new(p, question); });
+        answer = at_client.next([&](const Packet& p) { return p.payload() == "answer" && is_new(p, answer); });
         ASSERT_TRUE(question && answer);
         send_about_the_next(backend_host, *question, error);
         send_about_the_next(client_host, *answer, error);

@@ -106,42 +106,6 @@ TEST_P(ForgedTcp, EndsNoTransfer) {
     expect_whole(receive_to_end(client), "");
 }
 
-// Half-open connections have their bounds, in the kernel's queue or in its table.
-class SynFlood : public testing::TestWithParam<std::string> {};
-
-TEST_P(SynFlood, EndsNoTransfer) {
-    const TestLab test_lab(one_service_a_family, GetParam(), TestLab::Backends::none);
-    ASSERT_TRUE(test_lab);
-    const Endpoint service = at("1.0.0.1:1044");
-    const Fd server = listen_on(test_lab->host("server1"), at("10.0.0.2:2044"), 128);
-    std::vector<Conversation> live;
-    std::vector<std::string> received;
-    std::vector<std::future<bool>> sent;
-    const std::string bytes = noise(4'000'000);
-    for (const char* host : {"client", "peer"}) {
-        Meeting meeting = meet(test_lab->host(host), service, {&server});
-        ASSERT_TRUE(meeting.conversation) << strerror(meeting.refused_with);
-        live.push_back(*std::move(meeting.conversation));
-    }
-    for (const Conversation& each : live) {
-        sent.push_back(sending(each.client, bytes));
-        received.push_back(receive(each.backend, 1'000'000));
-    }
-    const PacketSender sender(test_lab->host("client"), Family::v4);
-    for (uint32_t i = 0; i < 20'000; ++i) {
-        const Endpoint forged{Ip::v4(at("198.18.0.0").ip.v4_bits() + i), static_cast<uint16_t>(1024 + i)};
-        sender.send(tcp_packet(forged, service, {.sequence = i, .syn = true}));
-    }
-    for (size_t i = 0; i < live.size(); ++i) {
-        received[i] += receive(live[i].backend, 3'000'000);
-        expect_same(received[i], bytes);
-        EXPECT_TRUE(sent[i].get());
-        EXPECT_TRUE(live[i].alive());
-    }
-}
-
-INSTANTIATE_TEST_SUITE_P(Every, SynFlood, testing::ValuesIn(engine_names()));
-
 std::vector<Case> cases() {
     std::vector<Case> all;
     for (const std::string& engine : engine_names()) {

@@ -49,7 +49,8 @@ TEST_P(TcpIdle, EndsASilentConnectionAndNotBefore) {
     const auto since = Clock::now();
     const Conversation outside = meet("client", "1.0.0.1:1044", brief);
     const Conversation hairpinned = meet("peer", "1.0.0.1:1044", brief);
-    EXPECT_EQ(live("brief"), 2u);
+    const uint64_t living = live("brief");
+    EXPECT_TRUE(living == 2 || Clock::now() - since >= idle_timeout) << living << " live";
     EXPECT_TRUE(wait_for([&] { return live("brief") == 0; }));
     EXPECT_GE(Clock::now() - since, idle_timeout);
     EXPECT_EQ(live("patient"), 1u);
@@ -61,25 +62,37 @@ TEST_P(TcpIdle, EndsASilentConnectionAndNotBefore) {
     }
 }
 
+// Bytes at intervals, one way each, for longer than silence may last; false if this process was too slow to.
+bool keep_speaking(const Conversation& client_speaks, const Conversation& backend_speaks) {
+    const auto start = Clock::now();
+    for (auto last = start; last - start < 2 * idle_timeout;) {
+        const bool client_heard = send_all(client_speaks.client, "x") && receive(client_speaks.backend, 1) == "x";
+        const bool backend_heard = send_all(backend_speaks.backend, "y") && receive(backend_speaks.client, 1) == "y";
+        wait_for([] { return false; }, idle_timeout / 8);  // the pause is what is tested
+        const auto now = Clock::now();
+        if (now - last >= idle_timeout * 3 / 8) return false;  // the pause may be of two of them
+        EXPECT_TRUE(client_heard && backend_heard);
+        last = now;
+    }
+    return true;
+}
+
 TEST_P(TcpIdle, LetsLiveWhereEitherSideSpeaks) {
     ASSERT_TRUE(lab_);
     const Fd listener = listen_on(lab_->host("server1"), at("10.0.0.2:2044"));
-    const Conversation client_speaks = meet("client", "1.0.0.1:1044", listener);
-    const Conversation backend_speaks = meet("peer", "1.0.0.1:1044", listener);
-    bool in_time = true;
-    const auto start = Clock::now();
-    for (auto last = start; last - start < 2 * idle_timeout;) {
-        ASSERT_TRUE(send_all(client_speaks.client, "x") && receive(client_speaks.backend, 1) == "x");
-        ASSERT_TRUE(send_all(backend_speaks.backend, "y") && receive(backend_speaks.client, 1) == "y");
-        wait_for([] { return false; }, idle_timeout / 8);  // the pause is what is tested
-        const auto now = Clock::now();
-        in_time = in_time && now - last < idle_timeout * 3 / 4;
-        last = now;
+    for (bool in_time = false; !in_time && !HasFailure();) {
+        const Conversation client_speaks = meet("client", "1.0.0.1:1044", listener);
+        const Conversation backend_speaks = meet("peer", "1.0.0.1:1044", listener);
+        in_time = keep_speaking(client_speaks, backend_speaks);
+        if (!in_time) continue;
+        const auto spoken = Clock::now();
+        const uint64_t living = live("brief");
+        in_time = Clock::now() - spoken < idle_timeout / 4;
+        if (!in_time) continue;
+        EXPECT_GE(living, 2u);
+        EXPECT_TRUE(client_speaks.alive());
+        EXPECT_TRUE(backend_speaks.alive());
     }
-    ASSERT_TRUE(in_time) << "this machine is too slow to tell";
-    EXPECT_EQ(live("brief"), 2u);
-    EXPECT_TRUE(client_speaks.alive());
-    EXPECT_TRUE(backend_speaks.alive());
 }
 
 // What the gateway has taken long ago may be on its way for longer than that.

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -40,6 +41,8 @@ enum : uint16_t { none, v1, v2, accept_headers, chain_v1, chain_v2 };
 // What another load balancer tells: a client far away that asked it.
 const Endpoint true_client = *Endpoint::parse("203.0.113.7:40000");
 const Endpoint true_endpoint = *Endpoint::parse("198.51.100.1:443");
+constexpr auto time_for_a_header = 3s;
+
 const std::string local_v2("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
 const std::string unknown_v1 = "PROXY UNKNOWN\r\n";
 
@@ -153,17 +156,21 @@ TEST_F(TcpProxyProtocol, AHeaderMayArriveByteByByte) {
 }
 
 TEST_F(TcpProxyProtocol, AHeaderMayBeCutAnywhere) {
+    constexpr size_t at_a_time = 8;  // so that each is whole before its time is over
     for (const std::string& header : headers()) {
-        std::vector<Fd> clients;
-        for (size_t size = 1; size < header.size(); ++size) {
-            clients.push_back(dial("client", accept_headers));
-            ASSERT_TRUE(send_all(clients.back(), header.substr(0, size)));
-        }
-        for (const Fd& client : clients) wait_until_sent(client);
-        EXPECT_FALSE(is_readable(servers_[accept_headers], 50ms)) << "a backend before a header was whole";
-        for (size_t size = 1; size < header.size(); ++size) {
-            ASSERT_TRUE(send_all(clients[size - 1], header.substr(size) + "payload"));
-            EXPECT_EQ(receive(accept_from(servers_[accept_headers]), 7), "payload") << "cut after " << size;
+        for (size_t first = 1; first < header.size(); first += at_a_time) {
+            const size_t end = std::min(first + at_a_time, header.size());
+            std::vector<Fd> clients;
+            for (size_t size = first; size < end; ++size) {
+                clients.push_back(dial("client", accept_headers));
+                ASSERT_TRUE(send_all(clients.back(), header.substr(0, size)));
+            }
+            for (const Fd& client : clients) wait_until_sent(client);
+            EXPECT_FALSE(is_readable(servers_[accept_headers], 50ms)) << "a backend before a header was whole";
+            for (size_t size = first; size < end; ++size) {
+                ASSERT_TRUE(send_all(clients[size - first], header.substr(size) + "payload"));
+                EXPECT_EQ(receive(accept_from(servers_[accept_headers]), 7), "payload") << "cut after " << size;
+            }
         }
     }
 }
@@ -232,11 +239,11 @@ TEST_F(TcpProxyProtocol, AnInvalidHeaderIsAResetAtOnce) {
         const Fd client = dial("client", accept_headers);
         ASSERT_TRUE(send_all(client, header));
         EXPECT_EQ(receive_to_end(client).error, ECONNRESET) << header;
-        EXPECT_LT(std::chrono::steady_clock::now() - began, 1s) << header;
+        EXPECT_LT(std::chrono::steady_clock::now() - began, time_for_a_header) << header;
         EXPECT_EQ(refused("accept"), ++expected) << header;
     }
     EXPECT_FALSE(is_readable(servers_[accept_headers], 0ms)) << "and no backend hears of it";
-    EXPECT_NE((*lab_)->daemon_log().find("no valid PROXY header from 1.0.0.100:"), std::string::npos);
+    EXPECT_TRUE(lab_->logs("no valid PROXY header from 1.0.0.100:"));
 }
 
 TEST_F(TcpProxyProtocol, AHeaderThatIsCutShortIsAResetAtOnce) {
@@ -248,7 +255,7 @@ TEST_F(TcpProxyProtocol, AHeaderThatIsCutShortIsAResetAtOnce) {
             ASSERT_TRUE(send_all(client, header.substr(0, size)));
             finish(client);
             EXPECT_EQ(receive_to_end(client).error, ECONNRESET) << size;
-            EXPECT_LT(std::chrono::steady_clock::now() - began, 1s) << size;
+            EXPECT_LT(std::chrono::steady_clock::now() - began, time_for_a_header) << size;
             EXPECT_EQ(refused("accept"), before + 1);
         }
     }
@@ -263,10 +270,9 @@ TEST_F(TcpProxyProtocol, AHeaderThatDoesNotComeIsAReset) {
     ASSERT_TRUE(send_all(half, "PROXY TCP4 "));
     EXPECT_EQ(receive_to_end(silent).error, ECONNRESET);
     EXPECT_EQ(receive_to_end(half).error, ECONNRESET);
-    EXPECT_GE(std::chrono::steady_clock::now() - began, 3s);
+    EXPECT_GE(std::chrono::steady_clock::now() - began, time_for_a_header);
     EXPECT_EQ(refused("accept"), before + 2);
-    EXPECT_TRUE((*lab_)->daemon_log().find("which is in accept_from: it did not come in time") != std::string::npos)
-        << (*lab_)->daemon_log();
+    EXPECT_TRUE(lab_->logs("which is in accept_from: it did not come in time"));
 }
 
 }  // namespace

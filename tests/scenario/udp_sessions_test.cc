@@ -65,7 +65,8 @@ TEST_P(UdpSessions, EndWhenIdleAndNotBefore) {
     const UdpSocket client(lab->host("client"), any_port);
     const auto last_sent = Clock::now();
     const Endpoint seen = exchange(client, service, backend);
-    EXPECT_EQ(lab.stats("brief").active, 1u);
+    const uint64_t living = lab.stats("brief").active;
+    EXPECT_TRUE(living == 1 || Clock::now() - last_sent >= idle_timeout) << living << " live";
     EXPECT_TRUE(wait_for([&] { return lab.stats("brief").active == 0; }));
     EXPECT_GE(Clock::now() - last_sent, idle_timeout);
     backend.send(seen, "too late");
@@ -78,40 +79,42 @@ TEST_P(UdpSessions, EndWhenIdleAndNotBefore) {
     EXPECT_EQ(lab.stats("brief").accepted_on(Path::external), 2u);
 }
 
-// Keeps calling `talk` for longer than a session would live without it; false if this process was too slow to.
-bool keep_talking(const std::function<void()>& talk) {
+// Keeps calling `talk`, which must hear, for longer than a session would live without it; false if this process was too
+// slow to.
+bool keep_talking(const std::function<bool()>& talk) {
     const auto start = Clock::now();
-    bool in_time = true;
     for (auto last = start; last - start < 2 * idle_timeout;) {
-        talk();
+        const bool heard = talk();
         wait_for([] { return false; }, idle_timeout / 8);  // the pause is what is tested
         const auto now = Clock::now();
-        in_time = in_time && now - last < idle_timeout * 3 / 4;
+        if (now - last >= idle_timeout * 3 / 8) return false;  // the pause may be of two of them
+        EXPECT_TRUE(heard);
         last = now;
     }
-    return in_time;
+    return true;
 }
 
 // RFC 4787 REQ-6.
 TEST_P(UdpSessions, LiveOnWhileEitherSideTalks) {
     const TestLab lab = make_lab(brief);
     ASSERT_TRUE(lab);
-    const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
-    const UdpSocket listens(lab->host("client"), any_port);
-    const UdpSocket talks(lab->host("client"), any_port);
     for (bool in_time = false; !in_time && !HasFailure();) {
+        const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
+        const UdpSocket listens(lab->host("client"), any_port);
+        const UdpSocket talks(lab->host("client"), any_port);
         const Endpoint listens_seen = exchange(listens, service, backend);
         const Endpoint talks_seen = exchange(talks, service, backend);
-        ASSERT_EQ(lab.stats("brief").active, 2u);
         in_time = keep_talking([&] {
             talks.send(service, "tick");
-            EXPECT_EQ(backend.receive(), (Datagram{talks_seen, "tick"}));
+            const bool ticked = backend.receive() == Datagram{talks_seen, "tick"};
             backend.send(listens_seen, "tock");
-            EXPECT_EQ(listens.receive(), (Datagram{service, "tock"}));
+            return ticked && listens.receive() == Datagram{service, "tock"};
         });
-        if (in_time) {
-            EXPECT_EQ(exchange(listens, service, backend).str(), listens_seen.str());
-        }
+        if (!in_time) continue;
+        const auto talked = Clock::now();
+        const Endpoint seen = exchange(listens, service, backend);
+        in_time = Clock::now() - talked < idle_timeout / 4;
+        EXPECT_TRUE(!in_time || seen == listens_seen) << seen.str() << ", not " << listens_seen.str();
     }
 }
 
@@ -125,7 +128,7 @@ TEST_P(UdpSessions, BeyondTheLimitAreRefusedUntilOthersEnd) {
     if (GetParam() != "proxy") GTEST_SKIP() << "gap: " << GetParam() << " does not count sessions by service";
     const TestLab lab = make_lab(R"(
 services:
-  few: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp, max_sessions: 2, idle_timeout: 2s}
+  few: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp, max_sessions: 2, idle_timeout: 5s}
 )");
     ASSERT_TRUE(lab);
     const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
@@ -287,7 +290,7 @@ services:
     const auto start = Clock::now();
     const auto answer = lab::ask(host, {Protocol::tcp, any_port, at("1.0.0.1:1045")}, ProxyHeader::none, patience);
     EXPECT_TRUE(answer) << answer.error().message;
-    EXPECT_LT(Clock::now() - start, milliseconds(1000));
+    EXPECT_LT(Clock::now() - start, patience / 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, UdpSessions, testing::ValuesIn(engine_names()));

@@ -12,6 +12,7 @@
 
 #include "net/sockaddr.h"
 #include "net/socket.h"
+#include "support/room.h"
 
 namespace hairpin {
 namespace {
@@ -21,13 +22,9 @@ struct Numbered {
     uint32_t number;
 };
 
-// A queue that a slow scheduler does not fill. Only root may exceed the system's limit.
 Fd udp_socket(const Endpoint& own, std::optional<Endpoint> peer = {}) {
     Fd fd = open_socket(Protocol::udp, own.ip.family());
-    const int much = 32 << 20;
-    if (setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &much, sizeof much) != 0) {
-        setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &much, sizeof much);
-    }
+    EXPECT_TRUE(make_room(fd.get(), 32 << 20)) << strerror(errno);
     const SockAddr from(own);
     EXPECT_EQ(bind(fd.get(), from.get(), from.size()), 0) << own.str() << ": " << strerror(errno);
     if (peer) {

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "net/sockaddr.h"
+#include "support/room.h"
 
 namespace hairpin {
 namespace {
@@ -150,7 +151,8 @@ std::optional<IcmpError> icmp_error_in(const Packet& packet) {
     const bool v4 = packet.protocol == IPPROTO_ICMP;
     if (!v4 && packet.protocol != IPPROTO_ICMPV6) return std::nullopt;
     const auto header = header_in<icmp6_hdr>(packet.content);  // ICMP of IPv4 begins with the same
-    const bool is_error = v4 ? header.icmp6_type == ICMP_DEST_UNREACH || header.icmp6_type == ICMP_TIME_EXCEEDED
+    const bool is_error = v4 ? header.icmp6_type == ICMP_DEST_UNREACH || header.icmp6_type == ICMP_TIME_EXCEEDED ||
+                                   header.icmp6_type == ICMP_PARAMETERPROB
                              : header.icmp6_type < ICMP6_INFOMSG_MASK;
     if (!is_error) return std::nullopt;
     IcmpError error{header.icmp6_type, header.icmp6_code, ntohl(header.icmp6_mtu), {}};
@@ -164,14 +166,15 @@ std::vector<IcmpError> icmp_errors(Family family) {
         return {{ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0, {}},   {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, {}},
                 {ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0, {}},  {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, {}},
                 {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu, {}}, {ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, 0, {}},
-                {ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0, {}}};
+                {ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0, {}},      {ICMP_PARAMETERPROB, 0, 0, {}}};
     }
     return {{ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE, 0, {}},
             {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN, 0, {}},
             {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR, 0, {}},
             {ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT, 0, {}},
             {ICMP6_PACKET_TOO_BIG, 0, mtu, {}},
-            {ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT, 0, {}}};
+            {ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT, 0, {}},
+            {ICMP6_PARAM_PROB, ICMP6_PARAMPROB_HEADER, 0, {}}};
 }
 
 std::string udp_packet(const Endpoint& from, const Endpoint& to, std::string_view payload, IpFields fields) {
@@ -282,9 +285,8 @@ void send_packet(const lab::Host& host, const std::string& packet) {
 Capture::Capture(const lab::Host& host)
     : socket_(host.run([] { return socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL)); })) {
     const int on = 1;
-    const int much = 32 << 20;
     EXPECT_EQ(setsockopt(socket_.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on), 0) << strerror(errno);
-    EXPECT_EQ(setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &much, sizeof much), 0) << strerror(errno);
+    EXPECT_TRUE(make_room(socket_.get(), 32 << 20)) << strerror(errno);
 }
 
 std::optional<Packet> Capture::next(const Condition& is_wanted) const {

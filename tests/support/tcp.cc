@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "net/sockaddr.h"
 
@@ -90,9 +91,13 @@ bool send_all(const Fd& to, std::string_view bytes) {
 
 std::string receive(const Fd& from, size_t size) {
     std::string bytes(size, '\0');
-    if (size == 0) return bytes;  // recv() would wait for a byte even so
-    const ssize_t received = recv(from.get(), bytes.data(), size, MSG_WAITALL);
-    bytes.resize(received > 0 ? static_cast<size_t>(received) : 0);
+    size_t had = 0;
+    while (had < size) {  // with MSG_WAITALL our patience would be for all of it, however much it is
+        const ssize_t received = recv(from.get(), bytes.data() + had, size - had, 0);
+        if (received <= 0) break;
+        had += static_cast<size_t>(received);
+    }
+    bytes.resize(had);
     return bytes;
 }
 
@@ -125,7 +130,10 @@ void wait_until_sent(const Fd& socket) {
 bool Conversation::alive() const { return says(client, backend, "question") && says(backend, client, "answer"); }
 
 Meeting meet(const lab::Host& host, const Endpoint& to, const std::vector<const Fd*>& backends) {
-    Fd client = dial(host, to);
+    return meet(dial(host, to), backends);
+}
+
+Meeting meet(Fd client, const std::vector<const Fd*>& backends) {
     if (!client) return {std::nullopt, errno};
     std::vector<pollfd> ready = {{client.get(), POLLIN, 0}};
     for (const Fd* backend : backends) ready.push_back({backend->get(), POLLIN, 0});
@@ -146,6 +154,18 @@ size_t resident_bytes_of(pid_t pid) {
     size_t resident_pages = 0;
     statm >> total_pages >> resident_pages;
     return resident_pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::chrono::milliseconds processor_time_of(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string stat;
+    std::getline(file, stat);
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    for (int skipped = 0; skipped < 11; ++skipped) fields >> stat;
+    int64_t user = 0;
+    int64_t system = 0;
+    fields >> user >> system;
+    return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
 }
 
 void cut(const lab::Host& host, const std::string& link) {

@@ -26,7 +26,8 @@ Fd dial(const lab::Host& host, const Endpoint& to);
 bool is_readable(const Fd& socket, std::chrono::milliseconds timeout);
 
 bool send_all(const Fd& to, std::string_view bytes);
-std::string receive(const Fd& from, size_t size);  // less only where the stream ends or breaks before
+// Less only where the stream ends or breaks before, or stands still.
+std::string receive(const Fd& from, size_t size);
 
 // What came until the stream ended; 0 if it ended in order, otherwise the errno.
 struct Ending {
@@ -53,11 +54,13 @@ struct Meeting {
     int refused_with = 0;
 };
 Meeting meet(const lab::Host& host, const Endpoint& to, const std::vector<const Fd*>& backends);
+Meeting meet(Fd client, const std::vector<const Fd*>& backends);  // that is connected; otherwise errno says why not
 
 // What a process uses, from /proc.
 size_t descriptors_of(pid_t pid);
 size_t threads_of(pid_t pid);
 size_t resident_bytes_of(pid_t pid);
+std::chrono::milliseconds processor_time_of(pid_t pid);  // however long others kept it waiting; proc(5)
 
 // Takes one link of a host down: what is sent over it is lost.
 void cut(const lab::Host& host, const std::string& link);

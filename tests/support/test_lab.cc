@@ -59,13 +59,17 @@ bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds 
     return true;
 }
 
-TemporaryFile::TemporaryFile(std::string_view text) : path_(testing::TempDir() + "hairpin-XXXXXX") {
-    const Fd file(mkstemp(path_.data()));
-    EXPECT_TRUE(file) << path_;
+TemporaryFile::TemporaryFile(std::string_view text) : folder_(testing::TempDir() + "hairpin-XXXXXX") {
+    EXPECT_TRUE(mkdtemp(folder_.data())) << folder_;
+    EXPECT_EQ(chmod(folder_.c_str(), 0755), 0);  // others read it, too, and ask at the socket
+    path_ = folder_ + "/file";
     write(text);
 }
 
-TemporaryFile::~TemporaryFile() { unlink(path_.c_str()); }
+TemporaryFile::~TemporaryFile() {
+    std::error_code failed;
+    std::filesystem::remove_all(folder_, failed);
+}
 
 void TemporaryFile::write(std::string_view text) const { std::ofstream(path_) << text; }
 
@@ -112,7 +116,7 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
     std::vector<std::string> arguments = std::move(wrapper);
     arguments.insert(arguments.end(),
                      {hairpin_binary(), "run", "-c", config_.path(), "--engine", engine, "--socket", socket()});
-    lab::Options options{.command = std::move(arguments)};
+    lab::Options options{.command = std::move(arguments), .answer_timeout = patience};
     if (engine == "xdp") options.prepare = behave_like_network_cards;
     auto started = lab::Lab::start(std::move(plan), std::move(options));
     if (started) {
@@ -120,6 +124,11 @@ TestLab::TestLab(std::string_view yaml, const std::string& engine, Backends back
     } else {
         ADD_FAILURE() << started.error().message;
     }
+}
+
+testing::AssertionResult TestLab::logs(std::string_view words) const {
+    if (lab_->daemon().wait_for_output(words, patience)) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "not logged: " << words << "\n" << lab_->daemon_log();
 }
 
 ServiceStats TestLab::stats(std::string_view service) const {
@@ -148,18 +157,6 @@ ServiceStats TestLab::stats(std::string_view service) const {
     EXPECT_TRUE(last_service_.empty() || wait_for([&] { return count(lab_->daemon_log(), last_mark) > last_before; }));
     EXPECT_TRUE(came) << "no counters of " << service << " in the log:\n" << lab_->daemon_log();
     return came ? parse_stats(line) : ServiceStats{};
-}
-
-// What outlives daemons, and what those leave that are killed.
-TestLab::~TestLab() {
-    const std::filesystem::path path = socket();
-    std::error_code failed;
-    std::filesystem::remove(path.string() + ".orders", failed);
-    std::vector<std::filesystem::path> left;
-    for (const auto& entry : std::filesystem::directory_iterator(path.parent_path(), failed)) {
-        if (entry.path().string().starts_with(path.string() + ".retired.")) left.push_back(entry.path());
-    }
-    for (const auto& file : left) std::filesystem::remove(file, failed);
 }
 
 void TestLab::kill_daemon() const {

@@ -1,6 +1,8 @@
 // A lab for a test: YAML text in, the real binary and real hosts out.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -13,7 +15,7 @@
 
 namespace hairpin {
 
-inline constexpr std::chrono::milliseconds patience{10'000};  // for what should take milliseconds
+inline constexpr std::chrono::milliseconds patience{20'000};  // for what should take milliseconds
 
 // Waits until the condition holds; false once the time is over.
 bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds timeout = patience);
@@ -21,7 +23,7 @@ bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds 
 // Runs a line of shell on a host; the test fails if that does.
 void command(const lab::Host& host, const std::string& line);
 
-// A file in the temporary directory that is gone with this object.
+// A file in a temporary folder of its own, which is gone with this object, with whatever is beside the file.
 class TemporaryFile {
 public:
     explicit TemporaryFile(std::string_view text);
@@ -33,6 +35,7 @@ public:
     void write(std::string_view text) const;  // replaces all of it
 
 private:
+    std::string folder_;
     std::string path_;
 };
 
@@ -46,11 +49,13 @@ public:
     explicit TestLab(std::string_view yaml, const std::string& engine = "proxy", Backends backends = Backends::answer,
                      std::vector<std::string> wrapper = {});
 
-    ~TestLab();
-
     explicit operator bool() const { return lab_ != nullptr; }
     lab::Lab* operator->() const { return lab_.get(); }
     lab::Lab& operator*() const { return *lab_; }
+
+    // Waits until the daemon has logged these words. A thread of its own writes its log, and one of ours reads that: a
+    // client may have its answer before the line is here that tells of it.
+    testing::AssertionResult logs(std::string_view words) const;
 
     // The running daemon's counters of one service, asked for now (SIGUSR1).
     ServiceStats stats(std::string_view service) const;
@@ -71,7 +76,7 @@ public:
     std::string socket() const { return config_.path() + ".sock"; }  // where its API is
 
 private:
-    TemporaryFile config_;
+    TemporaryFile config_;              // beside it are the socket and what daemons leave
     mutable std::string last_service_;  // of what the daemon serves: the end of each of its answers
     std::unique_ptr<lab::Lab> lab_;
 };

@@ -13,6 +13,7 @@
 
 #include "net/sockaddr.h"
 #include "net/socket.h"
+#include "support/room.h"
 
 namespace hairpin {
 
@@ -32,7 +33,7 @@ UdpSocket::UdpSocket(const lab::Host& host, const Endpoint& local)
     const SockAddr address(local);
     EXPECT_EQ(bind(fd_.get(), address.get(), address.size()), 0) << local.str() << ": " << strerror(errno);
     // For bursts: the kernel counts a page for each frame that a program in the driver has seen.
-    set_option(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20);
+    EXPECT_TRUE(make_room(fd_.get(), 8 << 20)) << strerror(errno);
     local_ = local_endpoint(fd_.get());
 }
 

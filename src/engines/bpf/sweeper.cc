@@ -10,7 +10,6 @@
 namespace hairpin::bpf {
 namespace {
 
-constexpr std::chrono::milliseconds transitory = std::chrono::minutes(4);
 constexpr size_t at_once = 1 << 16;  // halves that one call looks at
 
 bool same(const hp_tuple& a, const hp_tuple& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
@@ -47,7 +46,7 @@ uint32_t FlowState::seen() const {
 std::chrono::nanoseconds rest_of(const hp_half& forth, const Rests& rests) {
     if (forth.protocol == IPPROTO_UDP) return rests.udp;
     const bool closing = (forth.marks & (HP_FIN_OF_CLIENT | HP_FIN_OF_BACKEND | HP_RESET)) != 0;
-    return closing || (forth.marks & HP_ESTABLISHED) == 0 ? transitory : rests.established;
+    return closing || (forth.marks & HP_ESTABLISHED) == 0 ? time_transitory : rests.established;
 }
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show) {
@@ -68,7 +67,7 @@ void Sweeper::sweep(const Kernel& kernel, const std::function<Rests(uint32_t slo
             if (since(half.seen, *time) <= rest) return;
             const FlowState flow = state_of(kernel, key, half);
             if (since(flow.seen(), *time) > rest) rested.push_back(flow);
-        } else if (since(half.seen, *time) > transitory && is_orphan(kernel, key, half)) {
+        } else if (since(half.seen, *time) > time_transitory && is_orphan(kernel, key, half)) {
             orphans.emplace_back(key, half);
         }
     });

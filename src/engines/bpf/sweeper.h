@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engines/bpf/kernel.h"
+#include "engines/tcp_times.h"
 #include "model/service.h"
 
 namespace hairpin::bpf {
@@ -26,11 +27,10 @@ struct FlowState {
 // How long a service's flows may rest.
 struct Rests {
     std::chrono::milliseconds udp = Service{}.idle_timeout;
-    std::chrono::milliseconds established = std::chrono::days(5);  // TCP
+    std::chrono::milliseconds established = time_established;  // TCP
 };
 
-// How long this one may, of TCP that opens or closes as well (RFC 5382 REQ-5). After a reset as when it closes: it may
-// be forged (RFC 7857 2.2).
+// How long this one may, whatever its state.
 std::chrono::nanoseconds rest_of(const hp_half& forth, const Rests& rests);
 
 Result<> visit_flows(const Kernel& kernel, const std::function<void(const FlowState&)>& show);

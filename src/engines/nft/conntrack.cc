@@ -52,11 +52,12 @@ bool is_closed(const nf_conntrack* entry) {
 
 // A reset whose sequence number is not quite the expected one may yet be contradicted by a challenge ACK: the kernel
 // then leaves the connection established and only takes its time away (nf_conntrack_proto_tcp.c). Any other packet
-// gives it back.
+// gives it back. One that lives has more time left, even where it has waited for an acknowledgement as long as TCP does
+// at most, two minutes.
 bool was_reset(const nf_conntrack* entry) {
     if (nfct_attr_is_set(entry, ATTR_TCP_STATE) <= 0) return false;
     if (nfct_get_attr_u8(entry, ATTR_TCP_STATE) != TCP_CONNTRACK_ESTABLISHED) return false;
-    return seconds(nfct_get_attr_u32(entry, ATTR_TIMEOUT)) <= time_after_reset;
+    return seconds(nfct_get_attr_u32(entry, ATTR_TIMEOUT)) <= time_transitory;
 }
 
 std::optional<uint64_t> count(const nf_conntrack* entry, nf_conntrack_attr attribute) {

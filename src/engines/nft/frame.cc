@@ -340,10 +340,10 @@ std::string frame_mark() {
 
 std::string tcp_timeouts(Family family, std::chrono::seconds established) {
     return fmt::format(
-        "        protocol tcp; l3proto {}\n"
-        "        policy = {{ syn_sent : 240, syn_recv : 240, established : {}, fin_wait : 240, close_wait : 240, "
-        "last_ack : 240, time_wait : 240, close : {}, retrans : 420, unack : 420 }}\n",
-        family == Family::v4 ? "ip" : "ip6", established.count(), time_after_reset.count());
+        "        protocol tcp; l3proto {0}\n"
+        "        policy = {{ syn_sent : {2}, syn_recv : {2}, established : {1}, fin_wait : {2}, close_wait : {2}, "
+        "last_ack : {2}, time_wait : {2}, close : {2}, retrans : 420, unack : 420 }}\n",
+        family == Family::v4 ? "ip" : "ip6", established.count(), time_transitory.count());
 }
 
 std::string for_family(std::string_view name, Family family) {

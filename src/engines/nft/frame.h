@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engines/tcp_times.h"
 #include "model/flow.h"
 #include "model/ip.h"
 #include "model/limits.h"
@@ -26,13 +27,8 @@ std::string let_all_arrive();
 // The name of an empty chain in the frame that tells its version: a table without it has maps and sets of another kind.
 std::string frame_mark();
 
-// How long a TCP connection that was reset is remembered (RFC 7857 2.2). One that connection tracking holds for
-// established has more time left, even where it has waited for an acknowledgement as long as TCP does at most, two
-// minutes; see was_reset() in conntrack.cc.
-inline constexpr std::chrono::seconds time_after_reset{240};
-
-inline constexpr std::chrono::seconds time_established{432'000};
-// The shortest: for `time_after_reset` of it, a silent connection is taken for one that has ended.
+// The shortest for a service. At the end of it a silent connection is taken for one that was reset, see was_reset() in
+// conntrack.cc.
 inline constexpr std::chrono::minutes least_time_established{10};
 
 // The content of a policy of timeouts for TCP: how long connections are remembered from their last packet on.

@@ -65,6 +65,7 @@ public:
     Result<> check(const Desired& desired) override;
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
+    std::vector<std::string> hindrances() override;
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -131,7 +132,7 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
 
 Result<> NftEngine::check(const Desired& desired) {
     if (auto links = check_links(desired.topology); !links) return links;
-    if (auto found = hindrances(netfilter_, desired); !found.empty()) return Error{std::move(found.front())};
+    if (auto found = nft::hindrances(netfilter_, desired); !found.empty()) return Error{std::move(found.front())};
     return settings_.check_forwarding(desired);
 }
 
@@ -212,7 +213,7 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     settings_.keep_count();
     watch_.remember();
     told_of_loss_ = false;
-    if (!services.empty()) warn_of_hindrances();
+    warn_of_hindrances();
     const bool udp = std::ranges::any_of(services, serves_udp) ||
                      (replaced && std::ranges::any_of(replaced->ruleset.services(), serves_udp)) ||
                      std::ranges::any_of(before, [](const Asked& asked) { return asked.first == Protocol::udp; });
@@ -271,10 +272,13 @@ void NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& be
     }
 }
 
+std::vector<std::string> NftEngine::hindrances() {
+    if (!desired_ || desired_->ruleset.services().empty()) return {};
+    return nft::hindrances(netfilter_, *desired_);
+}
+
 void NftEngine::warn_of_hindrances() {
-    for (std::string& hindrance : hindrances(netfilter_, *desired_)) {
-        options_.on_event(engine_warning(std::move(hindrance)));
-    }
+    for (std::string& hindrance : hindrances()) options_.on_event(engine_warning(std::move(hindrance)));
 }
 
 Result<std::vector<Chain>> NftEngine::our_chains() {

@@ -47,6 +47,7 @@ private:
 };
 
 // Why, then.
-inline constexpr std::string_view nobody_takes_flows = "all backends are down, or take no new flows (weight: 0)";
+inline constexpr std::string_view nobody_takes_flows =
+    "all backends are down or taken out, or take no new flows (weight: 0)";
 
 }  // namespace hairpin::proxy

@@ -135,6 +135,11 @@ TEST(Usage, every_command_shows_its_help_and_an_example) {
     }
 }
 
+// They came by their place in memory.
+TEST(Usage, names_what_an_option_excludes_in_one_order) {
+    EXPECT_TRUE(contains(call({"explain", "--help"}).out, "--running Excludes: --config --engine --network RULE\n"));
+}
+
 TEST(Usage, lists_every_command) {
     const Outcome outcome = call({"help"});
     EXPECT_EQ(outcome.status, 0);

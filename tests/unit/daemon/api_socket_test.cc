@@ -1,5 +1,6 @@
 #include "daemon/api_socket.h"
 
+#include <fmt/format.h>
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -10,14 +11,20 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace hairpin {
 namespace {
 
+std::string socket_of_this_process(std::string_view name) {
+    return fmt::format("{}{}-{}.sock", testing::TempDir(), name, getpid());
+}
+
 // connect() waited there until the other gateway had time, and no signal but SIGKILL ended that.
 TEST(ApiSocket, OfAGatewayThatHasNoTimeIsTaken) {
-    const std::string path = testing::TempDir() + "busy.sock";
+    const std::string path = socket_of_this_process("busy");
     const auto listening = listen_at(path);
     ASSERT_TRUE(listening) << listening.error().message;
     EXPECT_TRUE(is_served(path));
@@ -47,7 +54,7 @@ const group* another_group() {
 }
 
 TEST(ApiSocket, IsForAGroupThatThereIs) {
-    const std::string path = testing::TempDir() + "group.sock";
+    const std::string path = socket_of_this_process("group");
     const group* wanted = another_group();
     ASSERT_NE(wanted, nullptr);
     const gid_t id = wanted->gr_gid;
@@ -64,7 +71,7 @@ TEST(ApiSocket, IsForAGroupThatThereIs) {
 }
 
 TEST(ApiSocket, ThatAKilledGatewayLeftIsFree) {
-    const std::string path = testing::TempDir() + "left.sock";
+    const std::string path = socket_of_this_process("left");
     { ASSERT_TRUE(listen_at(path)); }
     EXPECT_FALSE(is_served(path));
     EXPECT_TRUE(listen_at(path));

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <random>
 
+#include "support/thread_time.h"
 #include "unit/model/values.h"
 
 namespace hairpin {
@@ -95,11 +96,11 @@ TEST(PrefixList, HoldsWhatSomePrefixHolds) {
 TEST(PrefixList, TakesAHundredThousandInItsStride) {
     std::vector<Prefix> prefixes;
     for (uint32_t i = 0; i < 100'000; ++i) prefixes.push_back(Prefix::of(Ip::v4(0x0a000000 + 2 * i), 32));
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = thread_time();
     const PrefixList made(prefixes);
     for (uint32_t i = 0; i < 200'000; ++i) ASSERT_EQ(made.contains(Ip::v4(0x0a000000 + i)), i % 2 == 0);
     // Asking one by one would take minutes.
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+    EXPECT_LT(thread_time() - start, std::chrono::seconds(20));
 }
 
 }  // namespace

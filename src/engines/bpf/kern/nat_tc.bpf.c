@@ -87,6 +87,17 @@ HP_APART int hp_bystander(struct __sk_buff* skb, const struct hp_packet* packet)
     return TCX_NEXT;
 }
 
+/* Whether this is on `lo` because it was put there, translated. Where its backend's endpoint is an external one, too,
+ * it would be translated again, and so on until its hops are used up. */
+HP_APART int hp_was_translated(struct __sk_buff* skb, const struct hp_packet* packet) {
+    if (!packet || skb->ifindex != HP_LOOPBACK) return 0;
+    const struct hp_ends ends = hp_ends_of(&packet->tuple);
+    struct hp_tuple back;
+    hp_reversed(&ends, packet->tuple.protocol, &back);
+    const struct hp_half* half = hp_find(&back);
+    return half && half->direction == HP_TO_CLIENT;
+}
+
 /* What of a flow's packet is the same whichever way it takes. */
 static __always_inline int hp_translate(struct __sk_buff* skb, const struct hp_packet* packet, struct hp_half* half,
                                         __u32 now, int has_ports, int hops) {
@@ -151,6 +162,7 @@ static __always_inline struct hp_half* hp_half_of(struct __sk_buff* skb, const s
     }
     if (kind != HP_WHOLE) return 0;
     if (!hp_begins(packet) && (!hp_goes_on(packet) || hp_is_own_connection(skb, packet))) return 0;
+    if (hp_was_translated(skb, packet)) return 0;
     const int opening = hp_open(packet, skb->ifindex, endpoint);
     if (opening == HP_OPENED) half = hp_find_anywhere(&packet->tuple);
     if (half || opening == HP_UNKNOWN) return half;

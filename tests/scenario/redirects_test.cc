@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "lab/prober.h"
+#include "support/kernel_engines.h"
 #include "support/tcp.h"
 #include "support/udp.h"
 
@@ -33,19 +34,18 @@ uint64_t redirects(const lab::Host& host) {
     });
 }
 
-class NftRedirect : public testing::Test {
+class Redirects : public testing::TestWithParam<std::string> {
 protected:
-    NftRedirect() : lab_(yaml, "nft") {}
     void SetUp() override { ASSERT_TRUE(lab_); }
 
     const lab::Host& host(std::string_view address) const { return host_with(lab_, at(address)); }
 
-    const TestLab lab_;
+    const TestLab lab_{yaml, GetParam()};
 };
 
 // It keeps its address, so the backend's answers name it; a backend that believed the redirect would answer it
 // directly, from an address that it never asked.
-TEST_F(NftRedirect, ABackendIsNotShownTheWayToAClientOnAnotherNetworkOfItsLink) {
+TEST_P(Redirects, ABackendIsNotShownTheWayToAClientOnAnotherNetworkOfItsLink) {
     const lab::Host& neighbour = host("fd00:0:5::2");
     command(neighbour, "ip address add fd00:0:5::9/64 dev eth0 nodad");
     for (const char* client : {"fd00:0:5::9", "fd00:0:5::2"}) {
@@ -58,7 +58,7 @@ TEST_F(NftRedirect, ABackendIsNotShownTheWayToAClientOnAnotherNetworkOfItsLink) 
     EXPECT_EQ(redirects(neighbour), 0u);
 }
 
-TEST_F(NftRedirect, ANeighbourIsNotShownTheBackend) {
+TEST_P(Redirects, ANeighbourIsNotShownTheBackend) {
     const auto answer = lab::ask(host("fd00::50"), {Protocol::tcp, at("fd00::50"), at("[2001:db8::1]:80")},
                                  ProxyHeader::none, patience);
     ASSERT_TRUE(answer) << answer.error().message;
@@ -66,7 +66,7 @@ TEST_F(NftRedirect, ANeighbourIsNotShownTheBackend) {
     EXPECT_EQ(redirects(host("fd00::50")), 0u);
 }
 
-TEST_F(NftRedirect, OthersAreStillShownTheirWay) {
+TEST_P(Redirects, OthersAreStillShownTheirWay) {
     command(host("fd00:0:5::2"), "ip address add fd00::77/128 dev eth0 nodad");
     command(host("fd00::50"), "ip route add fd00::77/128 via fd00::1");
     const UdpSocket there(host("fd00:0:5::2"), at("[fd00::77]:7"));
@@ -76,6 +76,8 @@ TEST_F(NftRedirect, OthersAreStillShownTheirWay) {
         return there.receive().has_value() && redirects(host("fd00::50")) > 0;
     }));
 }
+
+INSTANTIATE_TEST_SUITE_P(On, Redirects, testing::ValuesIn(kernel_engine_names()));
 
 }  // namespace
 }  // namespace hairpin

@@ -1,0 +1,14 @@
+// What an operator sees after a change that the gateway has made.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+#include "cli/api_client.h"
+
+namespace hairpin {
+
+// Prints what is wrong now, of this kind or of any; nothing where nothing is. An exit status.
+Result<int> show_problems(const ApiClient& api, std::string_view kind = {});
+
+}  // namespace hairpin
