@@ -95,13 +95,13 @@ int run(const Options& options) {
     if (!wait) return complain(options.order, wait.error().message, exit_refused);
     json target = {{"backend", options.backend}};
     if (!options.service.empty()) target["service"] = options.service;
-    auto done =
+    const auto done =
         options.api.post("/v1/backends/" + options.order, target, [&](long status, const json& answer) -> Result<int> {
             if (!answer.contains("error")) return show(options, *wait, answer.at("backends"));
             return complain(options.order, answer.at("error").get<std::string>(),
                             is_mistake(status) ? exit_refused : exit_failed);
         });
-    if (done && *done == exit_ok && !options.json) done = show_problems(options.api, "service");
+    if (done && *done == exit_ok && !options.json) show_problems(options.api, "service");
     return done ? *done : complain(options.order, done.error().message);
 }
 

@@ -9,8 +9,8 @@
 
 namespace hairpin {
 
-Result<int> show_problems(const ApiClient& api, std::string_view kind) {
-    return api.ask("/v1/status", {}, [&](const nlohmann::json& status) -> Result<int> {
+void show_problems(const ApiClient& api, std::string_view kind) {
+    (void)api.ask("/v1/status", {}, [&](const nlohmann::json& status) -> Result<int> {
         fmt::print("{}", problems_text(status, kind));
         return exit_ok;
     });

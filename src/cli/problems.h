@@ -3,12 +3,11 @@
 
 #include <string_view>
 
-#include "base/result.h"
 #include "cli/api_client.h"
 
 namespace hairpin {
 
-// Prints what is wrong now, of this kind or of any; nothing where nothing is. An exit status.
-Result<int> show_problems(const ApiClient& api, std::string_view kind = {});
+// Prints what is wrong now, of this kind or of any; nothing where nothing is, or where that cannot be asked any more.
+void show_problems(const ApiClient& api, std::string_view kind = {});
 
 }  // namespace hairpin

@@ -39,10 +39,10 @@ Result<int> show(long status, const nlohmann::json& answer, bool json) {
 }
 
 int run(const Options& options) {
-    auto outcome =
+    const auto outcome =
         options.api.post("/v1/reload", nlohmann::json::object(),
                          [&](long status, const nlohmann::json& answer) { return show(status, answer, options.json); });
-    if (outcome && *outcome == exit_ok && !options.json) outcome = show_problems(options.api);
+    if (outcome && *outcome == exit_ok && !options.json) show_problems(options.api);
     return outcome ? *outcome : complain("reload", outcome.error().message);
 }
 

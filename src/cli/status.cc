@@ -45,11 +45,11 @@ Action status_command(CLI::App& app) {
     app.footer(
         "Example:\n"
         "  hairpin status\n\n"
-        "Exit status 0: all is well; 1: something is wrong, and listed: a backend is down, an endpoint cannot be "
-        "served\n"
-        "as the network is now, checks cannot come as clients do, another engine is in force as well, the last reload "
-        "was\n"
-        "refused; 2: no gateway answers.");
+        "Exit status 0: all is well; 1: something is wrong, and listed: a backend is down or no route leads there, an\n"
+        "endpoint cannot be served as the network is now or is led to nobody, checks cannot come as clients do, "
+        "another\n"
+        "engine is in force as well, the last reload was refused or needs a restart, the gateway is being stopped;\n"
+        "2: no gateway answers.");
     return [options] { return run(*options); };
 }
 

@@ -30,6 +30,12 @@ std::string further_reasons(const json& refused) {
     return text;
 }
 
+std::string remarks_text(const json& remarks) {
+    std::string text = remarks.empty() ? "" : "\nworth a look:\n";
+    for (const json& remark : remarks) text += "  " + remark.get<std::string>() + "\n";
+    return text;
+}
+
 }  // namespace
 
 std::string problems_text(const json& status, std::string_view kind) {
@@ -53,7 +59,8 @@ std::string status_page(const json& status, const json& services) {
                        count(status.at("endpoints").get<uint64_t>(), "endpoint")) +
            fmt::format("configuration: {}, loaded {}\n\n", configuration.at("origin").get<std::string>(),
                        configuration.at("loaded_at").get<std::string>()) +
-           service_table(services.at("services")) + "\n" + (problems.empty() ? "nothing is wrong\n" : problems);
+           service_table(services.at("services")) + "\n" + (problems.empty() ? "nothing is wrong\n" : problems) +
+           remarks_text(status.at("remarks"));
 }
 
 }  // namespace hairpin

@@ -102,7 +102,8 @@ ordered_json status() {
                    {"services", number("that are configured")},
                    {"endpoints", number("where they listen: of each protocol and each port one")},
                    {"configuration", configuration},
-                   {"problems", list_of(problem, "what is wrong now; empty: all is well")}});
+                   {"problems", list_of(problem, "what is wrong now; empty: all is well")},
+                   {"remarks", list_of({{"type", "string"}}, "what may keep some clients out, and what helps")}});
 }
 
 ordered_json services() {

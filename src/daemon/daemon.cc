@@ -163,8 +163,10 @@ private:
         seen.upgrade = [this] { return upgrade(); };
         if (stopping_) {
             seen.administer = [](auto&&...) { return Error{std::string(stops)}; };
-            seen.stopping =
-                fmt::format("{}: no new connections; {} may finish", stops, count(serving_.active(), "live one"));
+            seen.stopping = [this] {
+                return fmt::format("{}: no new connections; {} may finish", stops,
+                                   count(serving_.active(), "live one"));
+            };
         }
         return seen;
     }

@@ -31,7 +31,8 @@ struct Gateway {
     std::chrono::steady_clock::time_point started;
     std::string_view network_failure = {};  // why a change of the network is not followed; empty: it is
     std::string needs_restart = {};         // which changes of the configuration do; empty: none
-    std::string stopping = {};              // it takes nothing new, and ends; empty: it serves
+    // That it takes nothing new, and ends; empty: it serves.
+    std::function<std::string()> stopping = [] { return std::string(); };
     // Problems with what other engines do in the kernel.
     std::function<std::vector<std::string>()> remains = [] { return std::vector<std::string>(); };
     std::function<Living()> retired_flows = [] { return Living(); };  // in processes before us

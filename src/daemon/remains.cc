@@ -39,7 +39,7 @@ bool Remains::clear(const EngineEntry& entry, Events& events) {
     if (has_traces(*engine)) {
         left_.push_back({&entry, cleared || engine->owner() ? "" : cleared.error().message});
         events.tell(engine_warning(left_.back().problem(*engine)));
-        return false;
+        return !engine->owner();  // it may have put sysctls back
     }
     events.tell(engine_warning(fmt::format(
         "cleared what engine {} had left in the kernel: no process served with it any more", entry.kernel_state)));

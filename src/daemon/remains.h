@@ -13,7 +13,7 @@ namespace hairpin {
 class Remains {
 public:
     // `ours` serves: what others have left is cleared, as by `hairpin clear`, but for what another process has in
-    // force. Tells of both. Whether anything was cleared, sysctls with it that ours may need.
+    // force. Tells of both. Whether anything was, or nearly: then sysctls may be as they were before, which ours needs.
     bool clear(const Engine& ours, Events& events);
 
     // Of what could not be cleared, that which is in force now, and what to do.

@@ -77,7 +77,10 @@ Result<> Serving::begin(const Ruleset& written) {
     }
     // Ours serves, so that no client meets nobody. It then needs sysctls that the others have put back.
     if (remains_.clear(*engine_, events_)) {
-        if (auto again = engine_->apply(desired_); !again) return again;
+        if (auto again = engine_->apply(desired_); !again) {
+            (void)engine_->clear();
+            return again;
+        }
     }
     if (auto watched = health_.watch(*configured_, engine_->abilities(), events_); !watched) return watched;
     departures_.go_on(notes_.kept().departures, services(), administration_);
@@ -272,7 +275,7 @@ Gateway Serving::gateway(const Loads& loads, Time started) {
 // What the daemon before us was told.
 void Serving::remember_orders() {
     const Orders& kept = notes_.remember();
-    stop_ = kept.stop;
+    if (kept.stop && kept.stop->at <= steady_clock::now()) stop_ = kept.stop;  // else the clock was set back
     administration_ = kept.administration;
     administration_.keep(services());
     for (const auto& [name, duty] : administration_.duties()) {
@@ -332,9 +335,9 @@ void Serving::heed_successor() {
     const auto orders = notes_.hear();
     if (!orders) return;
     departures_.heed(orders->departures, orders->administration, notes_.living(), steady_clock::now());
-    const bool ended = ends_by().has_value();
+    if (ends_by()) return;  // heard: whoever comes after that one may know nothing of it
     stop_ = orders->stop;
-    if (ends_by() && !ended) spdlog::info("the process that serves stops: what lives in this one ends with it");
+    if (ends_by()) spdlog::info("the process that serves stops: what lives in this one ends with it");
 }
 
 std::optional<Serving::Time> Serving::ends_by() const {

@@ -10,6 +10,7 @@
 #include "daemon/link_report.h"
 #include "model/listen_links.h"
 #include "model/validate.h"
+#include "net/socket.h"
 
 namespace hairpin {
 namespace {
@@ -38,11 +39,12 @@ std::vector<std::string> unreachable_endpoints(const Gateway& gateway, const Ser
     return list;
 }
 
-std::vector<std::string> unrouted_backends(const Gateway& gateway, const Service& service) {
+// Of those that take new flows. The topology has the main table only, so where that leads nowhere the kernel is asked.
+std::vector<std::string> unrouted_backends(const Topology& topology, const Service& service) {
     std::vector<std::string> list;
-    const Topology& topology = gateway.configured.topology;
     for (const Backend& backend : service.backends) {
-        if (topology.owns(backend.endpoint.ip) || topology.route_to(backend.endpoint.ip)) continue;
+        const Ip& ip = backend.endpoint.ip;
+        if (topology.owns(ip) || topology.route_to(ip) || is_reachable(ip)) continue;
         list.push_back(fmt::format("service {}: the gateway has no route to backend {}: add one", service.name,
                                    backend.endpoint.str()));
     }
@@ -61,7 +63,7 @@ ordered_json problems(const Gateway& gateway) {
     const auto add = [&](std::string_view kind, const std::string& message) {
         list.push_back({{"kind", kind}, {"message", message}});
     };
-    if (!gateway.stopping.empty()) add("stopping", std::string(gateway.stopping));
+    if (const std::string stopping = gateway.stopping(); !stopping.empty()) add("stopping", stopping);
     const Topology& topology = gateway.configured.topology;
     const auto services = follow_links(gateway.services(), topology);
     for (const Problem& problem : validate(services, &topology)) {
@@ -69,7 +71,6 @@ ordered_json problems(const Gateway& gateway) {
     }
     for (const Event& event : link_events(services, nullptr, topology)) add("endpoint", event.message);
     add_closed_endpoints(gateway, add);
-    for (const std::string& hindrance : gateway.engine.hindrances()) add("network", hindrance);
     for (const auto& [message, service] : gateway.health.lacking()) add("checks", message);
     if (!gateway.network_failure.empty()) {
         add("network", "the network changed, and this could not be followed: " + std::string(gateway.network_failure));
@@ -77,10 +78,12 @@ ordered_json problems(const Gateway& gateway) {
     for (const std::string& left : gateway.remains()) add("engine", left);
     for (const Service& service : gateway.services()) {
         for (const std::string& unreachable : unreachable_endpoints(gateway, service)) add("endpoint", unreachable);
-        for (const std::string& unrouted : unrouted_backends(gateway, service)) add("backend", unrouted);
         if (const auto panic = gateway.health.panic(service)) add("service", *panic);
         for (const std::string& trouble : gateway.discovery.troubles(service)) add("name", trouble);
         for (const std::string& down : gateway.health.down(service)) add("backend", down);
+    }
+    for (const Service& service : gateway.serving.ruleset.services()) {
+        for (const std::string& unrouted : unrouted_backends(topology, service)) add("backend", unrouted);
     }
     if (!gateway.needs_restart.empty()) add("restart", gateway.needs_restart);
     if (const auto& refused = gateway.loads.refused()) {
@@ -123,7 +126,8 @@ ordered_json status_json(const Gateway& gateway) {
              {{"origin", gateway.loads.origin()},
               {"loaded_at", text_of(gateway.loads.loaded_at())},
               {"refused", refusal_json(gateway.loads.refused())}}},
-            {"problems", problems(gateway)}};
+            {"problems", problems(gateway)},
+            {"remarks", gateway.engine.hindrances()}};
 }
 
 Result<ordered_json> services_json(Gateway& gateway) {

@@ -10,12 +10,13 @@ namespace hairpin {
 // {"version": "0.1.0", "pid": 4711, "engine": "nft", "network_namespace": "net:[4026531840]", "uptime_ms": 120000,
 // "services": 2, "endpoints": 3, "configuration": {"origin": "/etc/hairpin/hairpin.yaml", "loaded_at":
 // "2026-01-31T12:00:00Z", "refused": {"at": "2026-01-31T13:00:00Z", "reasons": ["..."]}}, "problems": [{"kind":
-// "backend", "message": "service web: backend 10.0.0.2:80 is down: ..."}]}
+// "backend", "message": "service web: backend 10.0.0.2:80 is down: ..."}], "remarks": []}
 // `refused`: the reload since, whose configuration could not be served; null: there is none. The `kind` of a problem is
-// `backend`, one that is down; `service`, which has too few; `name`, that cannot be
-// resolved; `endpoint`, which cannot be served as the network is now; `checks`, which do not come as clients do, as
-// addresses are now; `network`, a change that is not followed; `engine`, another one that serves here as well;
-// `reload`.
+// `backend`, one that is down or has no route; `service`, which has too few; `name`, that cannot be
+// resolved; `endpoint`, which cannot be served as the network is now, or is led to nobody; `checks`, which do not come
+// as clients do, as addresses are now; `network`, a change that is not followed; `engine`, another one that serves here
+// as well; `restart`, which a reload has made necessary; `stopping`; `reload`. Remarks are what may keep some clients
+// out.
 nlohmann::ordered_json status_json(const Gateway& gateway);
 
 // {"services": [{"service": "web", "listen": ["1.0.0.1:80"], "protocol": "tcp", "balance": "round_robin",

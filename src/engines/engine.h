@@ -27,7 +27,7 @@ struct Gap {
     std::string message;  // what it cannot do, and the way out
     bool fatal = false;   // the configuration asks for it by name: the engine refuses to start rather than do otherwise
     bool implied = false;  // no key asks for it: it follows from a default
-    bool closes = false;   // an endpoint is led to nobody because of it
+    bool closes = false;   // an endpoint is led to nobody because of it: once for each
 };
 
 // What is to be: the services and where the gateway stands. Immutable, shared by all threads of an engine.
@@ -65,8 +65,8 @@ public:
     // Which process serves with it, where there can be only one in a network namespace; 0: one that cannot be told.
     // Nothing: none.
     virtual std::optional<pid_t> owner() const { return {}; }
-    // What around us keeps what is served from some clients now, one sentence each, with what helps in it.
-    virtual std::vector<std::string> hindrances() { return {}; }
+    // What around us may keep what is served from some clients, as last seen: one sentence each, with what helps in it.
+    virtual std::vector<std::string> hindrances() const { return {}; }
     // Serves exactly this from now on: idempotent, all or nothing, without memory (std::bad_alloc) too. An endpoint
     // that is no longer served takes no new connections; live ones go on. UDP, which has no connections, ends with its
     // endpoint, its backend and its rules.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "model/slots.h"
 
@@ -25,16 +26,18 @@ bool is_closed(const Service& service, const EndpointRange& listen) {
     return !service.backends.empty() && answering(service, listen).empty();
 }
 
-// None of its endpoints has a backend, nor will any name bring one.
+// None of its endpoints has a backend, nor will a name bring one, or a link another endpoint.
 bool serves_nobody(const Service& service) {
-    return service.backend_names.empty() && !service.listen.empty() &&
+    return service.backend_names.empty() && service.listen_links.empty() && !service.listen.empty() &&
            std::ranges::all_of(service.listen, [&](const auto& listen) { return is_closed(service, listen); });
 }
 
 void add_obstacles(const Service& service, std::vector<Gap>& gaps) {
     const bool nobody = serves_nobody(service);
-    for (const EndpointRange& listen : service.listen) {
-        const bool closed = is_closed(service, listen);
+    const size_t written = service.listen.size() - service.followed.size();  // links have what addresses they have
+    for (size_t i = 0; i < service.listen.size(); ++i) {
+        const EndpointRange& listen = service.listen[i];
+        bool closes = i < written && is_closed(service, listen);
         for (const Backend& backend : service.backends) {
             const auto why = obstacle(listen, backend);
             if (why.empty()) continue;
@@ -43,7 +46,7 @@ void add_obstacles(const Service& service, std::vector<Gap>& gaps) {
                             .message = fmt::format("{} is not led to {}: {}; use engine: proxy", listen.str(),
                                                    backend.endpoint.str(), why),
                             .fatal = loopback || nobody,
-                            .closes = closed});
+                            .closes = std::exchange(closes, false)});
         }
     }
 }

@@ -166,7 +166,8 @@ private:
     }
 
     void time_out(uint64_t number) {
-        advance(number);  // where we were held up, its answer may be here, and not met yet
+        advance(number);  // where we were held up, its answer may be here, and not met yet; not over HTTP, whose
+                          // library reads
         const auto run = runs_.find(number);
         if (run == runs_.end() || run->second.over) return;
         const Question question = run->second.question;

@@ -70,8 +70,8 @@ Result<> NamespaceLock::take() {
 std::optional<pid_t> NamespaceLock::owner() const {
     const Name at(name_);
     const Fd owner = open_unix_socket();
-    if (connect(owner.get(), at.get(), at.size) != 0) return std::nullopt;
-    return peer_of(owner);
+    if (connect(owner.get(), at.get(), at.size) == 0) return peer_of(owner);
+    return errno == EAGAIN ? std::optional(0) : std::nullopt;  // nobody accepts: its queue is full of those who asked
 }
 
 }  // namespace hairpin

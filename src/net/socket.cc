@@ -91,6 +91,12 @@ bool bind_source(int fd, const Endpoint& source) {
     return bind(fd, address.get(), address.size()) == 0;
 }
 
+bool is_reachable(const Ip& peer) {
+    const Fd asks = open_socket(Protocol::udp, peer.family());
+    const SockAddr address(Endpoint{peer, 9});
+    return connect(asks.get(), address.get(), address.size()) == 0 || (errno != ENETUNREACH && errno != EHOSTUNREACH);
+}
+
 bool come_from(int fd, const Ip& source, const std::string& link, const Endpoint& peer) {
     if (!link.empty()) {
         if (!is_routed(source, peer)) return false;

@@ -33,6 +33,9 @@ bool bind_source(int fd, const Endpoint& source);
 // routes refuse it.
 bool come_from(int fd, const Ip& source, const std::string& link, const Endpoint& peer);
 
+// Whether the kernel's routes and rules lead there at all, now. Sends nothing.
+bool is_reachable(const Ip& peer);
+
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ).
 int unacknowledged_bytes(int fd);
 

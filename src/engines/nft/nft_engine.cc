@@ -55,6 +55,8 @@ bool publishes_within(const Service& service, PortRange ports) {
                                [&](const EndpointRange& listen) { return listen.ports.overlaps(ports); });
 }
 
+constexpr std::chrono::seconds between_looks{5};  // for hindrances that are known: it costs a list of all tables
+
 class NftEngine final : public Engine {
 public:
     explicit NftEngine(EngineOptions options) : options_(std::move(options)) {}
@@ -65,7 +67,7 @@ public:
     Result<> check(const Desired& desired) override;
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
-    std::vector<std::string> hindrances() override;
+    std::vector<std::string> hindrances() const override { return hindrances_; }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -83,6 +85,7 @@ private:
     Result<std::vector<Count>> counts(const std::string& set, size_t most = most_counts);
     Result<std::vector<Count>> accepted();
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
+    void look_for_hindrances();
     void warn_of_hindrances();
     const Desired* earlier() const { return former_ ? &*former_ : nullptr; }
 
@@ -103,6 +106,8 @@ private:
     TableWatch watch_;
     bool told_of_loss_ = false;
     bool told_of_full_counts_ = false;
+    std::vector<std::string> hindrances_;
+    std::chrono::steady_clock::time_point hindrances_seen_;
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
     LimitWatch limit_watch_{refused_by_limits, options_.on_event};
 };
@@ -272,13 +277,15 @@ void NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& be
     }
 }
 
-std::vector<std::string> NftEngine::hindrances() {
-    if (!desired_ || desired_->ruleset.services().empty()) return {};
-    return nft::hindrances(netfilter_, *desired_);
+void NftEngine::look_for_hindrances() {
+    hindrances_ =
+        desired_->ruleset.services().empty() ? std::vector<std::string>() : nft::hindrances(netfilter_, *desired_);
+    hindrances_seen_ = std::chrono::steady_clock::now();
 }
 
 void NftEngine::warn_of_hindrances() {
-    for (std::string& hindrance : hindrances()) options_.on_event(engine_warning(std::move(hindrance)));
+    look_for_hindrances();
+    for (const std::string& hindrance : hindrances_) options_.on_event(engine_warning(hindrance));
 }
 
 Result<std::vector<Chain>> NftEngine::our_chains() {
@@ -403,6 +410,9 @@ void NftEngine::tend() {
     }
     exhaustion_.tend(*desired_, ports_);
     limit_watch_.tend(*desired_);
+    // They may be gone: somebody followed the advice.
+    const bool late = std::chrono::steady_clock::now() - hindrances_seen_ >= between_looks;
+    if (!hindrances_.empty() && late) look_for_hindrances();
 }
 
 Result<> NftEngine::clear() {

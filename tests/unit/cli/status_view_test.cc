@@ -18,7 +18,7 @@ const json services = json::parse(R"({"services": [
 json status() {
     return json::parse(R"({"version": "1.2.3", "pid": 4711, "engine": "nft", "network_namespace": "net:[1]",
         "uptime_ms": 259200000, "services": 1, "endpoints": 2, "configuration": {"origin": "/etc/hairpin/hairpin.yaml",
-        "loaded_at": "2026-01-31T12:00:00Z", "refused": null}, "problems": []})");
+        "loaded_at": "2026-01-31T12:00:00Z", "refused": null}, "problems": [], "remarks": []})");
 }
 
 TEST(StatusPage, SaysWhoServesWhatAndThatAllIsWell) {
@@ -53,6 +53,14 @@ TEST(StatusPage, SaysWhatIsWrong) {
                                "  the configuration was refused: first\n"
                                "    second\n"))
         << status_page(ill, services);
+}
+
+TEST(StatusPage, EndsWithWhatIsWorthALook) {
+    json watched = status();
+    watched["remarks"] = {"a firewall may be in the way"};
+    EXPECT_TRUE(status_page(watched, services)
+                    .ends_with("\nnothing is wrong\n\nworth a look:\n  a firewall may be in the way\n"))
+        << status_page(watched, services);
 }
 
 }  // namespace
