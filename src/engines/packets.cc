@@ -26,14 +26,7 @@ bool is_closed(const Service& service, const EndpointRange& listen) {
     return !service.backends.empty() && answering(service, listen).empty();
 }
 
-// None of its endpoints has a backend, nor will a name bring one, or a link another endpoint.
-bool serves_nobody(const Service& service) {
-    return service.backend_names.empty() && service.listen_links.empty() && !service.listen.empty() &&
-           std::ranges::all_of(service.listen, [&](const auto& listen) { return is_closed(service, listen); });
-}
-
 void add_obstacles(const Service& service, std::vector<Gap>& gaps) {
-    const bool nobody = serves_nobody(service);
     const size_t written = service.listen.size() - service.followed.size();  // links have what addresses they have
     for (size_t i = 0; i < service.listen.size(); ++i) {
         const EndpointRange& listen = service.listen[i];
@@ -45,7 +38,7 @@ void add_obstacles(const Service& service, std::vector<Gap>& gaps) {
             gaps.push_back({.service = service.name,
                             .message = fmt::format("{} is not led to {}: {}; use engine: proxy", listen.str(),
                                                    backend.endpoint.str(), why),
-                            .fatal = loopback || nobody,
+                            .fatal = loopback,
                             .closes = std::exchange(closes, false)});
         }
     }

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "net/socket.h"
 #include "support/take_out.h"
@@ -59,10 +60,16 @@ protected:
         ASSERT_TRUE(status) << "it goes on\n" << lab()->daemon_log();
         EXPECT_TRUE(WIFEXITED(*status) && WEXITSTATUS(*status) == 0) << lab()->daemon_log();
     }
-    static bool is_dead(pid_t process) {  // its sockets are closed, whether its parent has looked or not
-        std::ifstream status("/proc/" + std::to_string(process) + "/stat");
+    // Its sockets are closed, whether its parent has looked or not. The first thread may be gone long before the last
+    // one, which takes the memory away and then closes them.
+    static bool is_dead(pid_t process) {
+        const std::string folder = "/proc/" + std::to_string(process);
+        std::ifstream status(folder + "/stat");
         std::string line;
-        return !std::getline(status, line) || line.find(") Z ") != std::string::npos;
+        if (!std::getline(status, line)) return true;
+        std::error_code gone;
+        const std::filesystem::directory_iterator threads(folder + "/task", gone);
+        return line.find(") Z ") != std::string::npos && (gone || std::distance(begin(threads), end(threads)) == 1);
     }
     void start_next_daemon() {
         next_ = start_server(
