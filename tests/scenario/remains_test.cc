@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <nlohmann/json.hpp>
 
 #include "engines/registry.h"
 #include "lab/prober.h"
@@ -42,9 +43,15 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 
 class WithRemains : public testing::Test {
 protected:
-    void TearDown() override {  // in order: pins in the kernel outlast the lab
+    // In order, whoever serves by now: pins in the kernel outlast the lab.
+    void TearDown() override {
         if (!next_) return;
-        next_->signal(SIGTERM);
+        const auto status = nlohmann::json::parse(
+            output_of(host("gateway"), {hairpin_binary(), "status", "--json", "--socket", socket()}), nullptr, false);
+        ASSERT_TRUE(status.is_object()) << next_->output();
+        const pid_t serving = status.at("pid");
+        kill(serving, SIGTERM);
+        EXPECT_TRUE(wait_for([&] { return has_ended(serving); })) << next_->output();
         EXPECT_TRUE(next_->wait(patience)) << next_->output();
     }
 

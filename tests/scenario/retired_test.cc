@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "net/socket.h"
 #include "support/take_out.h"
@@ -59,17 +57,6 @@ protected:
         const auto status = lab()->daemon().wait(3 * patience);
         ASSERT_TRUE(status) << "it goes on\n" << lab()->daemon_log();
         EXPECT_TRUE(WIFEXITED(*status) && WEXITSTATUS(*status) == 0) << lab()->daemon_log();
-    }
-    // Its sockets are closed, whether its parent has looked or not. The first thread may be gone long before the last
-    // one, which takes the memory away and then closes them.
-    static bool is_dead(pid_t process) {
-        const std::string folder = "/proc/" + std::to_string(process);
-        std::ifstream status(folder + "/stat");
-        std::string line;
-        if (!std::getline(status, line)) return true;
-        std::error_code gone;
-        const std::filesystem::directory_iterator threads(folder + "/task", gone);
-        return line.find(") Z ") != std::string::npos && (gone || std::distance(begin(threads), end(threads)) == 1);
     }
     void start_next_daemon() {
         next_ = start_server(
@@ -189,10 +176,10 @@ TEST_P(Retired, OutliveOneThatIsKilledOrUpgraded) {
     upgrade();
     const pid_t between = serving_;
     upgrade();
-    EXPECT_TRUE(wait_for([&] { return GetParam() != "proxy" || is_dead(between); })) << "nothing lives there";
+    EXPECT_TRUE(wait_for([&] { return GetParam() != "proxy" || has_ended(between); })) << "nothing lives there";
     ASSERT_EQ(kill(serving_, SIGKILL), 0);
     const auto killed = steady_clock::now();
-    ASSERT_TRUE(wait_for([this] { return is_dead(serving_); }));
+    ASSERT_TRUE(wait_for([this] { return has_ended(serving_); }));
     serving_ = 0;
     start_next_daemon();
     const auto enough = [&] { return steady_clock::now() - killed > 4s; };  // for an order to stop to have cut it

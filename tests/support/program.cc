@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <sstream>
 
 #include "support/test_lab.h"
@@ -101,6 +103,16 @@ std::string output_of(const lab::Host& host, const std::vector<std::string>& arg
     const Outcome outcome = outcome_of(host, argv, timeout);
     EXPECT_EQ(outcome.status, 0) << words_of(argv) << "\n" << outcome.output;
     return outcome.output;
+}
+
+bool has_ended(pid_t process) {
+    const std::string folder = "/proc/" + std::to_string(process);
+    std::ifstream status(folder + "/stat");
+    std::string line;
+    if (!std::getline(status, line)) return true;
+    std::error_code gone;
+    const fs::directory_iterator threads(folder + "/task", gone);
+    return line.find(") Z ") != line.npos && (gone || std::distance(begin(threads), end(threads)) == 1);
 }
 
 }  // namespace hairpin

@@ -1,6 +1,8 @@
 // Programs that nobody here wrote, as servers and clients on the hosts of a lab.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -51,5 +53,9 @@ Outcome outcome_of(const lab::Host& host, const std::vector<std::string>& argv,
 // What a program writes until it ends. The test fails where it does not end with exit status 0.
 std::string output_of(const lab::Host& host, const std::vector<std::string>& argv,
                       std::chrono::milliseconds timeout = std::chrono::minutes(1));
+
+// Whether a process is gone, and its sockets with it, though its parent may not have looked yet. Its first thread may
+// be gone long before the last one, which takes the memory away and then closes them.
+bool has_ended(pid_t process);
 
 }  // namespace hairpin
