@@ -75,7 +75,7 @@ class Help : public CLI::Formatter {
 public:
     std::string make_option_opts(const CLI::Option* option) const override {
         constexpr std::string_view mark = " Excludes:";
-        const std::string text = Formatter::make_option_opts(option);
+        std::string text = Formatter::make_option_opts(option);
         const size_t at = text.find(mark);
         if (at == text.npos) return text;
         std::set<std::string> names;

@@ -132,7 +132,7 @@ Result<> LivingFlows::look(Engine& engine, bool retired) {
         ++now.counts[place_of(flow)];
         if (now.listed.size() < most_listed) now.listed.push_back(flow);
     });
-    if (!seen) return seen;
+    if (!seen) return seen.error();
     living_ = std::move(now);
     active_.reset();
     if (retired && living_.total() == active) active_ = active;
