@@ -8,20 +8,13 @@
 
 #include <csignal>
 
-#include "lab/prober.h"
 #include "support/binary.h"
 #include "support/kernel_engines.h"
 #include "support/program.h"
-#include "support/udp.h"
+#include "support/two_services.h"
 
 namespace hairpin {
 namespace {
-
-constexpr std::string_view yaml = R"(
-services:
-  srv1: {listen: "1.0.0.1:5432", backends: "10.0.0.2:54321", protocol: both}
-  srv2: {listen: "1.0.0.1:1234", backends: "10.0.0.3:12345", protocol: both}
-)";
 
 class Forwarding : public testing::TestWithParam<std::string> {
 protected:
@@ -43,24 +36,12 @@ protected:
         return output_of(lab_->host("gateway"),
                          {"sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"});
     }
-    void expect_service() const {
-        for (const auto& [host, from, seen] :
-             {std::tuple("client", "1.0.0.100", "1.0.0.100"), std::tuple("server2", "10.0.0.3", "1.0.0.1"),
-              std::tuple("server1", "10.0.0.2", "1.0.0.1"), std::tuple("gateway", "1.0.0.1", "1.0.0.1")}) {
-            for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
-                const auto answer =
-                    lab::ask(lab_->host(host), {protocol, at(from), at("1.0.0.1:5432")}, ProxyHeader::none, patience);
-                EXPECT_EQ(answer ? answer->greeting.leg.source.ip.str() : answer.error().message, seen)
-                    << host << " over " << name(protocol);
-            }
-        }
-    }
 
-    const TestLab lab_{yaml, GetParam()};
+    const TestLab lab_{two_services, GetParam()};
 };
 
 TEST_P(Forwarding, ThatIsOffIsAnErrorThatSaysWhatToDo) {
-    const TemporaryFile config(yaml);
+    const TemporaryFile config(two_services);
     const auto daemon = run(config);
     const auto status = daemon->wait(patience);
     ASSERT_TRUE(status);
@@ -75,14 +56,14 @@ TEST_P(Forwarding, ThatIsOffIsAnErrorThatSaysWhatToDo) {
 
 // Only the one that was off, and whatever happened to the daemon that turned it on.
 TEST_P(Forwarding, ThatWeTurnedOnIsOffAgainAfterAStop) {
-    const TemporaryFile config("sysctls: set\n" + std::string(yaml));
+    const TemporaryFile config("sysctls: set\n" + std::string(two_services));
     auto daemon = run(config);
     ASSERT_TRUE(daemon->wait_for_output("ready: ", patience)) << daemon->output();
     EXPECT_EQ(forwarding(), "1\n1\n");
-    expect_service();
+    expect_service(lab_);
     daemon->signal(SIGKILL);
     ASSERT_TRUE(daemon->wait(patience));
-    expect_service();
+    expect_service(lab_);
     daemon = run(config);
     ASSERT_TRUE(daemon->wait_for_output("ready: ", patience)) << daemon->output();
     if (GetParam() == "nft") {

@@ -10,34 +10,15 @@
 #include <sstream>
 
 #include "engines/nft/conntrack.h"
-#include "lab/prober.h"
 #include "support/binary.h"
 #include "support/tcp.h"
+#include "support/two_services.h"
 #include "support/udp.h"
 
 namespace hairpin {
 namespace {
 
-constexpr std::string_view yaml = R"(
-services:
-  srv1: {listen: "1.0.0.1:5432", backends: "10.0.0.2:54321", protocol: both}
-  srv2: {listen: "1.0.0.1:1234", backends: "10.0.0.3:12345", protocol: both}
-)";
 const Endpoint asked = at("1.0.0.1:5432");
-
-std::string seen_from(const TestLab& lab, const char* host, const char* client, Protocol protocol) {
-    const auto answer = lab::ask(lab->host(host), {protocol, at(client), asked}, ProxyHeader::none, patience);
-    return answer ? answer->greeting.leg.source.ip.str() : answer.error().message;
-}
-
-void expect_service(const TestLab& lab) {
-    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
-        EXPECT_EQ(seen_from(lab, "client", "1.0.0.100", protocol), "1.0.0.100");
-        EXPECT_EQ(seen_from(lab, "server2", "10.0.0.3", protocol), "1.0.0.1");
-        EXPECT_EQ(seen_from(lab, "server1", "10.0.0.2", protocol), "1.0.0.1");
-        EXPECT_EQ(seen_from(lab, "gateway", "1.0.0.1", protocol), "1.0.0.1");
-    }
-}
 
 // What nft(8) lists on the gateway.
 std::string listed(const TestLab& lab, const std::string& what) {
@@ -49,7 +30,7 @@ std::string listed(const TestLab& lab, const std::string& what) {
 }
 
 TEST(NftKernelState, AKilledDaemonLeavesForwardingOnEveryPath) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     lab->daemon().signal(SIGKILL);
     ASSERT_TRUE(lab->daemon().wait(patience));
@@ -57,7 +38,7 @@ TEST(NftKernelState, AKilledDaemonLeavesForwardingOnEveryPath) {
 }
 
 TEST(NftKernelState, OtherPeoplesRulesAreLeftAloneAndOursAreGoneAfterAStop) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     const std::string ours = listed(lab, "ruleset");
     EXPECT_NE(ours.find("table inet hairpin"), std::string::npos);
@@ -66,7 +47,8 @@ TEST(NftKernelState, OtherPeoplesRulesAreLeftAloneAndOursAreGoneAfterAStop) {
             "add rule ip filter FORWARD ip daddr 10.9.9.9 drop'");
     const std::string theirs = listed(lab, "table ip filter");
 
-    ASSERT_TRUE(lab.reload(std::string(yaml) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"));
+    ASSERT_TRUE(
+        lab.reload(std::string(two_services) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"));
     EXPECT_NE(listed(lab, "ruleset").find(theirs), std::string::npos);
     expect_service(lab);
     lab->daemon().signal(SIGTERM);
@@ -77,13 +59,13 @@ TEST(NftKernelState, OtherPeoplesRulesAreLeftAloneAndOursAreGoneAfterAStop) {
 
 // Another table's accept cannot be overridden, only pointed out.
 TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     command(lab->host("gateway"),
             "nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'");
     lab->daemon().signal(SIGKILL);
     ASSERT_TRUE(lab->daemon().wait(patience));
-    const TemporaryFile config(yaml);
+    const TemporaryFile config(two_services);
     auto next = lab::Process::start(
         lab->host("gateway"), {hairpin_binary(), "run", "-c", config.path(), "--engine", "nft", "--socket", "none"});
     ASSERT_TRUE(next);
@@ -95,15 +77,15 @@ TEST(NftKernelState, AForeignChainThatDropsIsNamedWithItsRemedy) {
 
 // As `systemctl restart nftables` does.
 TEST(NftKernelState, AReloadBringsBackTheServicesAfterSomebodyFlushedTheRuleset) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     command(lab->host("gateway"), "nft flush ruleset");
-    ASSERT_TRUE(lab.reload(yaml)) << lab->daemon_log();
+    ASSERT_TRUE(lab.reload(two_services)) << lab->daemon_log();
     expect_service(lab);
     EXPECT_TRUE(lab.logs("somebody removed the table inet hairpin"));
 
     command(lab->host("gateway"), "nft flush ruleset");
-    ASSERT_TRUE(lab.reload(std::string(yaml) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"))
+    ASSERT_TRUE(lab.reload(std::string(two_services) + "  srv3: {listen: \"1.0.0.1:99\", backends: \"10.0.0.3:99\"}\n"))
         << lab->daemon_log();
     expect_service(lab);
 }
@@ -117,7 +99,7 @@ size_t times_removed(const TestLab& lab) {
 }
 
 TEST(NftKernelState, WhatSomebodyTakesAwayIsBackWithinSecondsAndTheLogSaysSoOnce) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     size_t times = 0;
     for (const char* change : {"flush ruleset", "delete table inet hairpin", "flush table inet hairpin",
@@ -133,7 +115,7 @@ TEST(NftKernelState, WhatSomebodyTakesAwayIsBackWithinSecondsAndTheLogSaysSoOnce
 }
 
 TEST(NftKernelState, WhatOthersChangeBesideOurTableIsNoReasonToMakeItAnew) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     const std::string before = listed(lab, "table inet hairpin");
     command(lab->host("gateway"), "nft add chain inet hairpin debugging; nft add table ip other");
@@ -148,7 +130,7 @@ TEST(NftKernelState, WhatOthersChangeBesideOurTableIsNoReasonToMakeItAnew) {
 }
 
 TEST(NftKernelState, FlowsForWhichThereIsNoMemoryAreNoReasonNotToListThemLater) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     expect_service(lab);
     lab->host("gateway").run([] {
@@ -175,10 +157,10 @@ std::unique_ptr<lab::Process> run(const TestLab& lab, const TemporaryFile& confi
 
 // The kernel allows such names, and nft(8) cannot write them.
 TEST(NftKernelState, ALinkThatRulesCannotNameIsAnErrorThatNamesIt) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     lab.kill_daemon();
-    const TemporaryFile config(yaml);
+    const TemporaryFile config(two_services);
     std::string link = "ext";
     for (const std::string name : {"ex*", "e\"t"}) {
         command(lab->host("gateway"), fmt::format("ip link set dev '{}' name '{}'", link, name));
@@ -198,7 +180,7 @@ TEST(NftKernelState, ALinkThatRulesCannotNameIsAnErrorThatNamesIt) {
 
 // Such services are called like their endpoint, which is no name for a chain.
 TEST(NftKernelState, ServicesOnTheCommandLineMayHaveSeveralBackends) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     lab->daemon().signal(SIGTERM);
     ASSERT_TRUE(lab->daemon().wait(patience));
@@ -211,7 +193,7 @@ TEST(NftKernelState, ServicesOnTheCommandLineMayHaveSeveralBackends) {
 
 // srv1, and a thousand others on ports from `first` on.
 std::string with_thousand_others(const char* name, int first) {
-    std::string text(yaml);
+    std::string text(two_services);
     for (int i = 0; i < 1000; ++i) {
         text += fmt::format("  {}{}: {{listen: \"1.0.0.1:{}\", backends: \"10.0.0.2:54321\"}}\n", name, i, first + i);
     }
@@ -242,15 +224,15 @@ TEST(NftKernelState, AReloadThatChangesNothingForgetsNoServiceThatWentWithLiveCo
     ASSERT_TRUE(lab);
     const Fd connection = dial(lab->host("client"), at("1.0.0.1:10999"));
     ASSERT_TRUE(connection);
-    ASSERT_TRUE(lab.reload(yaml));
-    ASSERT_TRUE(lab.reload(yaml));
+    ASSERT_TRUE(lab.reload(two_services));
+    ASSERT_TRUE(lab.reload(two_services));
     EXPECT_EQ(lab.stats("old999").active, 1u);
 }
 
 // An element for each endpoint that was ever asked: here, others have asked for as many as there is room for.
 // Its first flow is, for the rule that counts has another one behind it for where there is no memory for a counter.
 TEST(NftKernelState, AnEndpointBeyondTheRoomOfTheCountersIsServedAndTheLogSaysThatItIsNotCounted) {
-    const TestLab lab(yaml, "nft");
+    const TestLab lab(two_services, "nft");
     ASSERT_TRUE(lab);
     constexpr int room = 196'607;
     std::string elements = "add element inet hairpin accepted4 { ";
