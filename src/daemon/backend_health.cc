@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <utility>
 
 #include "model/follow_names.h"
 
@@ -94,16 +95,21 @@ bool BackendHealth::is_up(const Service& service, const Backend& backend) const 
     return !known || known->standing.up();
 }
 
-void BackendHealth::tell_changes(const std::vector<Service>& services, Events& events) {
+void BackendHealth::note_changes(const std::vector<Service>& services) {
     changed_ = false;
     std::set<std::string, std::less<>> affected;
     for (const health::Change& change : checker_->take_changes()) {
-        events.tell(event_of(change));
+        untold_.push_back(event_of(change));
         affected.insert(change.service);
     }
     for (const Service& service : services) {
-        if (affected.contains(service.name)) tell_panic(service, events);
+        if (!affected.contains(service.name)) continue;
+        if (auto event = panic_event(service)) untold_.push_back(*std::move(event));
     }
+}
+
+void BackendHealth::tell_changes(Events& events) {
+    for (const Event& event : std::exchange(untold_, {})) events.tell(event);
 }
 
 void BackendHealth::clients_failed(const std::vector<BackendFailure>& failures) {
@@ -142,19 +148,25 @@ std::optional<std::string> BackendHealth::panic(const Service& service) const {
            (all ? "new flows go to all of them, as if they were" : "new flows are refused");
 }
 
-void BackendHealth::tell_panic(const Service& service, Events& events) {
+// That a service has too few backends, or again enough, where it has not been told.
+std::optional<Event> BackendHealth::panic_event(const Service& service) {
     const auto now = panic(service);
-    if (now.has_value() == panicking_.contains(service.name)) return;
+    if (now.has_value() == panicking_.contains(service.name)) return std::nullopt;
     if (now) {
         panicking_.insert(service.name);
-        events.tell(
-            {.kind = EventKind::panic_begun, .level = Event::Level::warning, .message = *now, .service = service.name});
-    } else {
-        panicking_.erase(service.name);
-        events.tell({.kind = EventKind::panic_ended,
-                     .message = "service " + service.name + ": enough backends are up again",
-                     .service = service.name});
+        return Event{.kind = EventKind::panic_begun,
+                     .level = Event::Level::warning,
+                     .message = *now,
+                     .service = service.name};
     }
+    panicking_.erase(service.name);
+    return Event{.kind = EventKind::panic_ended,
+                 .message = "service " + service.name + ": enough backends are up again",
+                 .service = service.name};
+}
+
+void BackendHealth::tell_panic(const Service& service, Events& events) {
+    if (const auto event = panic_event(service)) events.tell(*event);
 }
 
 void BackendHealth::tell_what_is_over(const std::vector<Service>& services, Events& events) {

@@ -53,9 +53,10 @@ public:
     void clients_failed(const std::vector<BackendFailure>& failures);
 
     bool changed() const { return changed_; }
-    // Tells of each backend that went up or down since the last call, and of each service that has too few now, or
-    // again enough. `services`: those that are watched.
-    void tell_changes(const std::vector<Service>& services, Events& events);
+    // Notes each backend that went up or down since the last call, and each service that has too few now, or again
+    // enough, to be told of once it is so: new flows go where that leads them. `services`: those that are watched.
+    void note_changes(const std::vector<Service>& services);
+    void tell_changes(Events& events);
     // Likewise of one service, whose backends an operator has taken out or brought back.
     void tell_panic(const Service& service, Events& events);
     // Of those that had too few, and have enough with what is configured now.
@@ -80,11 +81,13 @@ private:
     nlohmann::ordered_json backends_of(const Service& service, const Service& serving) const;
     std::optional<health::Status> status(const Service& service, const Backend& backend) const;
     bool panics_now(const Service& service) const;
+    std::optional<Event> panic_event(const Service& service);
 
     const std::function<void()> on_change_;
     const Administration& administration_;
     std::atomic<bool> changed_ = false;
     std::set<std::string, std::less<>> panicking_;  // services
+    std::vector<Event> untold_;
     Wrongs lacking_;                                // as it has been told
     std::unique_ptr<health::Checker> checker_;      // last: its thread uses what stands above
 };

@@ -157,6 +157,23 @@ TEST_P(Health, ADeadBackendTakesNoNewFlowUntilItIsBack) {
     EXPECT_NE(gateway.backends({}).find("srv      10.0.0.2:2044  up "), std::string::npos) << gateway.backends({});
 }
 
+// Who acts on what the gateway tells, acts at once.
+TEST_P(Health, WhatIsToldIsSo) {
+    const Gateway gateway(by_tcp, GetParam());
+    ASSERT_TRUE(gateway);
+    Fd one_lives = pulse(gateway.host("server1"), first);
+    const Fd other = listen_on(gateway.host("server2"), second);
+    const Fd other_lives = pulse(gateway.host("server2"), second);
+    ASSERT_TRUE(gateway.serves(first, true, "up"));
+    ASSERT_TRUE(gateway.serves(second, true, "up"));
+
+    one_lives.reset();
+    ASSERT_TRUE(gateway.lab().logs("service srv: backend 10.0.0.2:2044 is down: connection refused"));
+    const Share without = share(gateway, "client", other, other);
+    EXPECT_EQ(without.second, 6);
+    EXPECT_EQ(without.refused, 0);
+}
+
 // Its host is silent, and nobody knows yet when they call: their next SYN finds the other backend.
 TEST_P(Health, WhoWaitsForABackendThatIsDownIsLedToAnother) {
     const Gateway gateway(by_tcp, GetParam());
