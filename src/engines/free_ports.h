@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "model/ruleset.h"
 
@@ -12,5 +13,9 @@ namespace hairpin {
 // gateway listens on (`listening`, in any order), so that a backend's answer never looks like a client of one of those.
 // Where it can, it stays among the ports that Linux gives to clients. Nothing: no port is left.
 std::optional<PortRange> free_ports(const Ruleset& ruleset, std::span<const uint16_t> listening);
+
+// What an operator is told where they are all in use.
+inline constexpr std::string_view how_to_have_more_ports =
+    "one more backend or external address adds as many, and source: map needs none";
 
 }  // namespace hairpin

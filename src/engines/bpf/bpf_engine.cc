@@ -28,6 +28,7 @@
 #include "engines/bpf/service_slots.h"
 #include "engines/bpf/settings.h"
 #include "engines/bpf/settle.h"
+#include "engines/bpf/shortages.h"
 #include "engines/bpf/sweeper.h"
 #include "engines/forwarding.h"
 #include "engines/free_ports.h"
@@ -101,6 +102,7 @@ private:
     LimitWatch limit_watch_{
         [this](const Desired& desired) { return refused_by_rates(kernel_->maps(), desired, slots_); },
         options_.on_event};
+    Shortages shortages_{options_.on_event};
 };
 
 std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
@@ -243,7 +245,10 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     tables_ = std::move(now);
     const auto replaced = std::exchange(desired_, std::move(desired));
     came_.count(maps, *desired_, slot_of);
-    if (!replaced) limit_watch_.begin(*desired_);
+    if (!replaced) {
+        limit_watch_.begin(*desired_);
+        shortages_.tend(maps.counts);
+    }
     for (const auto& old : folders_of_other_versions(folder_)) {  // now that its links do nothing any more
         if (auto removed = remove_pins(old); !removed) options_.on_event(engine_warning(removed.error().message));
         options_.on_event(
@@ -355,7 +360,9 @@ void BpfEngine::tend() {
     if (!kernel_) return;
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
     sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.rests(slot); });
-    if (desired_) limit_watch_.tend(*desired_);
+    if (!desired_) return;
+    limit_watch_.tend(*desired_);
+    shortages_.tend(kernel_->maps().counts);
 }
 
 Result<> BpfEngine::clear() {

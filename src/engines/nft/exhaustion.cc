@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engines/free_ports.h"
 #include "engines/nft/frame.h"
 
 namespace hairpin::nft {
@@ -62,10 +63,11 @@ void Exhaustion::warn_of(const std::set<Pool>& pools, const Desired& desired, Po
     const auto refused = refused_by(*pool, desired.ruleset, desired.topology);
     if (refused.empty()) return;  // the last flows of a service that is gone
     next_warning_ = steady_clock::now() + warning_interval;
-    warn(fmt::format(
-        "service {}: all {} source ports of {} towards {} are in use ({}), so clients that need one are "
-        "refused; one more backend or external address adds as many, and source: map needs none",
-        refused.front().service->name, ports.size(), pool->source.str(), pool->backend.str(), name(pool->protocol)));
+    warn(
+        fmt::format("service {}: all {} source ports of {} towards {} are in use ({}), so clients that need one are "
+                    "refused; {}",
+                    refused.front().service->name, ports.size(), pool->source.str(), pool->backend.str(),
+                    name(pool->protocol), how_to_have_more_ports));
 }
 
 }  // namespace hairpin::nft
