@@ -61,6 +61,11 @@ bool has_own_backend(const Desired& desired) {
     });
 }
 
+bool serves_udp(const Desired& desired) {
+    return std::ranges::any_of(desired.ruleset.services(),
+                               [](const Service& service) { return includes(service.protocols, Protocol::udp); });
+}
+
 // Where packets of flows that are under way are sent on.
 enum class Lane { stack, driver };
 
@@ -260,7 +265,8 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     } else {
         detach(Hook::driver, folder_);
     }
-    end_stale_udp(replaced.get());
+    // What was served before the first change that we make, nobody knows.
+    if (!replaced || serves_udp(*replaced) || serves_udp(*desired_)) end_stale_udp(replaced.get());
     return {};
 }
 
