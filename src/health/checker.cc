@@ -23,6 +23,7 @@ constexpr size_t most_at_once = 1024;
 constexpr size_t most_commands = 64;
 constexpr milliseconds until_a_place_is_free{50};
 constexpr milliseconds until_memory_is_free{100};
+constexpr milliseconds until_an_answer{50};
 
 constexpr size_t events_a_batch = 64;
 constexpr uint64_t wake_mark = 0;
@@ -115,10 +116,17 @@ private:
                 begin(timer.number, now);
             } else if (timer.kind == Timer::Kind::deadline) {
                 time_out(timer.number);
+            } else if (is_being_asked(timer.number)) {  // its answer says more than time does
+                timers_.push({now + until_an_answer, Timer::Kind::back, timer.number});
             } else {
                 checker_.bring_back(timer.number, now);
             }
         }
+    }
+
+    bool is_being_asked(uint64_t check) const {
+        return std::ranges::any_of(
+            runs_, [check](const auto& run) { return run.second.question.check == check && !run.second.over; });
     }
 
     void begin(uint64_t check, Clock::time_point now) {
