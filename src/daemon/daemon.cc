@@ -281,10 +281,10 @@ private:
         notify_systemd(fmt::format("MAINPID={}", successor_->pid()));
         stopping_ = true;
         calls_.close();
-        api_->hand_over();
+        if (serving_.engine()) serving_.engine()->stop_listening();
+        api_->hand_over();  // only then does who ordered it hear that it is done
         if (!serving_.engine()) return ok;
         serving_.stop_checking();
-        serving_.engine()->stop_listening();
         drain(serving_.active(), last_answers);  // datagrams that backends owe to clients
         if (const auto applied = serving_.serve_nothing(); !applied) return fail(applied.error());
         const uint64_t before = serving_.active();

@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned most_connections = 2 * HttpStreams::most;
 constexpr unsigned idle_seconds = 30;
 constexpr std::chrono::seconds longest_finish{2};
-constexpr std::chrono::milliseconds last_words{200};
+constexpr std::chrono::milliseconds last_words{1000};
 constexpr std::chrono::milliseconds look_interval{5};
 
 // A request that is being read. The library keeps it from the headers until it has been answered.

@@ -315,9 +315,8 @@ std::shared_ptr<const Desired> Serving::desire(const std::shared_ptr<const Desir
 // Has the engine serve this, but for backends that are down or taken out. If it cannot, nothing has changed.
 Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administration administration) {
     auto desired = desire(configured, administration);
-    auto applied = engine_->apply(desired);
+    if (auto applied = engine_->apply(desired); !applied) return applied;
     health_.tell_changes(events_);  // whoever reads that a backend is down may count on it
-    if (!applied) return applied;
     configured_ = std::move(configured);
     const auto before = std::exchange(desired_, std::move(desired));
     lead_on(*before);
