@@ -50,7 +50,7 @@ TEST_F(ALock, OfAProcessThatIsEndingIsWaitedFor) {
             NamespaceLock lock("test");
             EXPECT_TRUE(lock.take());
             write(ready[1], "", 1);
-            poll(nullptr, 0, 100);
+            poll(nullptr, 0, 10);
             _exit(0);
         }
         char byte = 0;

@@ -33,16 +33,23 @@ protected:
         if (IsSkipped() || HasFatalFailure()) return;
         lab_ = std::make_unique<TestLab>(yaml, GetParam(), TestLab::Backends::none);
         ASSERT_TRUE(*lab_);
+        listener_ = listen_on((*lab_)->host("server1"), at("10.0.0.2:80"));
+        // The other one is down; and so was this one, should it have been asked before it listened.
+        ASSERT_TRUE(wait_for([this] { return is_served_by(listener_); })) << (*lab_)->daemon_log();
+    }
+    bool is_served_by(const Fd& backend) const {
+        for (int i = 0; i < 2; ++i) {  // in turn
+            if (!meet((*lab_)->host("client"), at("1.0.0.1:80"), {&backend}).conversation) return false;
+        }
+        return true;
     }
 
     std::unique_ptr<TestLab> lab_;
+    Fd listener_;
 };
 
 // Asked when there is something to tell: a client has been served, and a check has passed.
 TEST_P(Prometheus, FindsNothingWrongWithTheMetrics) {
-    const Fd listener = listen_on((*lab_)->host("server1"), at("10.0.0.2:80"));
-    const Meeting meeting = meet((*lab_)->host("client"), at("1.0.0.1:80"), {&listener});
-    ASSERT_TRUE(meeting.conversation) << (*lab_)->daemon_log();
     std::string told;
     const auto tells = [&](std::string_view metric) {
         return wait_for([&] {
@@ -62,7 +69,6 @@ TEST_P(Prometheus, FindsNothingWrongWithTheMetrics) {
 }
 
 TEST_P(Prometheus, ScrapesWhatTheGatewayCounts) {
-    const Fd listener = listen_on((*lab_)->host("server1"), at("10.0.0.2:80"));
     const Fd client = dial((*lab_)->host("client"), at("1.0.0.1:80"));
     ASSERT_TRUE(client);
     const TemporaryFile config(scrape);

@@ -167,8 +167,8 @@ TEST_P(Health, WhatIsToldIsSo) {
     ASSERT_TRUE(gateway.serves(first, true, "up"));
     ASSERT_TRUE(gateway.serves(second, true, "up"));
 
-    one_lives.reset();
-    ASSERT_TRUE(gateway.lab().logs("service srv: backend 10.0.0.2:2044 is down: connection refused"));
+    ASSERT_TRUE(gateway.lab().logs_after([&] { one_lives.reset(); },
+                                         "service srv: backend 10.0.0.2:2044 is down: connection refused"));
     const Share without = share(gateway, "client", other, other);
     EXPECT_EQ(without.second, 6);
     EXPECT_EQ(without.refused, 0);
@@ -176,7 +176,7 @@ TEST_P(Health, WhatIsToldIsSo) {
 
 // Its host is silent, and nobody knows yet when they call: their next SYN finds the other backend.
 TEST_P(Health, WhoWaitsForABackendThatIsDownIsLedToAnother) {
-    const Gateway gateway(by_tcp, GetParam());
+    const Gateway gateway(by_tcp, GetParam(), "interval: 1s, timeout: 500ms, rise: 2, fall: 3");
     ASSERT_TRUE(gateway);
     const Fd one_lives = pulse(gateway.host("server1"), first);
     const Fd other = listen_on(gateway.host("server2"), second);

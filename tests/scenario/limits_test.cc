@@ -302,7 +302,7 @@ protected:
 TEST_P(LimitsOfTheRateOfAService, HoldForDatagramSessionsOfAllClients) {
     const UdpSocket backend(host_with(lab, backend4), backend4);
     std::vector<std::unique_ptr<UdpSocket>> clients;
-    for (int i = 0; i < 12; ++i) {
+    for (int i = 0; i < 40; ++i) {
         const bool peer = i % 2 == 0;
         clients.push_back(
             std::make_unique<UdpSocket>(lab->host(peer ? "peer" : "client"), at(peer ? "10.0.0.50" : "1.0.0.100")));

@@ -129,8 +129,7 @@ TEST_P(ListenLinks, AlsoServeAnAddressThatARouterMapsToThem) {
     for (const char* host : {"routed", "peer", "server1", "gateway"}) {
         // The programs see what the gateway itself sends to addresses of its own, and no more.
         if (is_bpf(GetParam()) && host == std::string_view("gateway")) {
-            give_it_to_the_gateway();
-            ASSERT_TRUE(lab->daemon().wait_for_output("the network changed", patience)) << lab->daemon_log();
+            ASSERT_TRUE(lab.follows(give_it_to_the_gateway));
         }
         const Meeting meeting = meet(lab->host(host), also, {&server});
         ASSERT_TRUE(meeting.conversation) << host << ": " << strerror(meeting.refused_with) << lab->daemon_log();

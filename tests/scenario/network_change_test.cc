@@ -29,11 +29,7 @@ TEST_P(NetworkChange, AnAddressThatComesLaterIsServed) {
     ASSERT_TRUE(before.conversation);
 
     const Ip late = Prefix::of(*own, 24).with_host_of(*Ip::parse("0.0.0.77"));
-    const auto ip =
-        lab::Process::start(lab->host("gateway"), {"ip", "address", "add", late.str() + "/32", "dev", "ext"});
-    ASSERT_TRUE(ip) << ip.error().message;
-    ASSERT_EQ((*ip)->wait(patience), 0) << (*ip)->output();
-    ASSERT_TRUE(lab->daemon().wait_for_output("the network changed", patience)) << lab->daemon_log();
+    ASSERT_TRUE(lab.follows([&] { command(lab->host("gateway"), "ip address add " + late.str() + "/32 dev ext"); }));
     const Meeting after = meet(client, {late, 1234}, {&server});
     ASSERT_TRUE(after.conversation) << "refused with " << after.refused_with << "\n" << lab->daemon_log();
     EXPECT_TRUE(after.conversation->alive());
@@ -51,8 +47,7 @@ TEST_P(NetworkChange, ALocalRouteThatComesLaterIsServed) {
     const auto own = lab->plan().gateway().address(Family::v4);
     ASSERT_TRUE(own);
     command(lab->host("client"), "ip route add 10.9.0.0/24 via " + own->str());
-    command(lab->host("gateway"), "ip route add local 10.9.0.0/24 dev lo");
-    ASSERT_TRUE(lab->daemon().wait_for_output("the network changed", patience)) << lab->daemon_log();
+    ASSERT_TRUE(lab.follows([&] { command(lab->host("gateway"), "ip route add local 10.9.0.0/24 dev lo"); }));
     const Meeting meeting = meet(lab->host("client"), *Endpoint::parse("10.9.0.77:1234"), {&server});
     ASSERT_TRUE(meeting.conversation) << "refused with " << meeting.refused_with << "\n" << lab->daemon_log();
     EXPECT_TRUE(meeting.conversation->alive());

@@ -123,25 +123,29 @@ Witness while_doing(const std::vector<Caller>& callers, const Endpoint& service,
     return seen;
 }
 
-// How it goes while nothing happens: what the rest is compared with.
-Witness while_resting(const std::vector<Caller>& callers, const Endpoint& service) {
-    return while_doing(callers, service, [] {
-        const auto end = std::chrono::steady_clock::now() + 1s;
+// How it goes for some time while nothing happens: what the rest is compared with.
+Witness while_resting(const std::vector<Caller>& callers, const Endpoint& service,
+                      std::chrono::steady_clock::duration time) {
+    return while_doing(callers, service, [time] {
+        const auto end = std::chrono::steady_clock::now() + time;
         wait_for([&] { return std::chrono::steady_clock::now() >= end; });
     });
 }
 
 // Nobody is refused while `work` is done, and no live connection waits for longer than without it, and less than the
-// kernel takes to send a lost packet again. A busy machine may keep everybody waiting once; what a reload does, it does
-// each time.
+// kernel takes to send a lost packet again. A busy machine may keep everybody waiting once, the likelier the longer one
+// looks; what a reload does, it does each time.
 void expect_nobody_notices(const std::vector<Caller>& callers, const Endpoint& service,
                            const std::function<void()>& work) {
     Witness before, during;
-    for (int attempt = 0; attempt < 3 && !testing::Test::HasFailure(); ++attempt) {
-        before = while_resting(callers, service);
+    std::chrono::steady_clock::duration took = 1s;
+    for (int attempt = 0; attempt < 5 && !testing::Test::HasFailure(); ++attempt) {
+        before = while_resting(callers, service, took);
+        const auto began = std::chrono::steady_clock::now();
         during = while_doing(callers, service, work);
+        took = std::chrono::steady_clock::now() - began;
         EXPECT_EQ(during.failures, 0u) << during.first_failure;
-        EXPECT_GT(during.connections, 100u);
+        EXPECT_GT(during.connections, 20u);
         if (during.stall <= before.stall + 180ms) return;
     }
     ADD_FAILURE() << during.stall.count() << " ms, and " << before.stall.count() << " ms at rest";

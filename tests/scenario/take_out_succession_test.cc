@@ -170,12 +170,12 @@ TEST_P(TakeOutInTheKernel, ADisabledBackendsTimeRunsOnWhereThereIsNoDaemon) {
 }
 
 TEST_P(TakeOutInTheKernel, WhoIsConfiguredAgainStays) {
-    start(yaml(", drain_timeout: 2s"));
+    start(yaml(", drain_timeout: 6s"));
     const Conversation stays = converse_with("client", first);
     const Conversation goes = converse_with("client", second);
-    ASSERT_TRUE(lab().reload(yaml(", drain_timeout: 2s", "10.0.0.2:2045")));
+    ASSERT_TRUE(lab().reload(yaml(", drain_timeout: 6s", "10.0.0.2:2045")));
     lab().kill_daemon();
-    lab().rewrite(yaml(", drain_timeout: 2s", "10.0.0.2:2044"));
+    lab().rewrite(yaml(", drain_timeout: 6s", "10.0.0.2:2044"));
     lab().start_daemon();
     expect_told_of_cut(second);
     expect_cut(goes);
@@ -186,7 +186,7 @@ TEST_P(TakeOutInTheKernel, WhoIsConfiguredAgainStays) {
 class TakeOutInTheFlowTable : public TakeOutInTheKernel {};
 
 TEST_P(TakeOutInTheFlowTable, ADrainTimeoutOfAServiceThatIsGoneOutlivesACrash) {
-    start(yaml(", drain_timeout: 2s"));
+    start(yaml(", drain_timeout: 6s"));
     const Conversation live = converse_with("client", first);
     const Conversation hairpinned = converse_with("peer", first);
     ASSERT_TRUE(lab().reload("services:\n  other: {listen: 1.0.0.1:1045, backends: 10.0.0.3:2045}\n"));

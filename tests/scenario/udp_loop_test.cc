@@ -32,9 +32,7 @@ void ask(const TestLab& lab, const UdpSocket& client, const Endpoint& service,
 
 // The backend's address becomes the gateway's own.
 void move_to_gateway(const TestLab& lab, const std::string& address) {
-    const size_t seen = lab->daemon_log().size();
-    command(lab->host("gateway"), "ip address add " + address + " dev lo");
-    ASSERT_TRUE(wait_for([&] { return lab->daemon_log().find("the network changed", seen) != std::string::npos; }));
+    ASSERT_TRUE(lab.follows([&] { command(lab->host("gateway"), "ip address add " + address + " dev lo"); }));
 }
 
 // `outside` gives the gateway the address that the client asks.

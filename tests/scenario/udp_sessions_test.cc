@@ -128,7 +128,7 @@ TEST_P(UdpSessions, BeyondTheLimitAreRefusedUntilOthersEnd) {
     if (GetParam() != "proxy") GTEST_SKIP() << "gap: " << GetParam() << " does not count sessions by service";
     const TestLab lab = make_lab(R"(
 services:
-  few: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp, max_sessions: 2, idle_timeout: 5s}
+  few: {listen: "1.0.0.1:1044", backends: "10.0.0.2:2044", protocol: udp, max_sessions: 2, idle_timeout: 20s}
 )");
     ASSERT_TRUE(lab);
     const UdpSocket backend(lab->host("server1"), at("10.0.0.2:2044"));
@@ -151,7 +151,7 @@ services:
     EXPECT_GE(lines, 1u);
     EXPECT_LE(lines, static_cast<size_t>(seconds));
 
-    EXPECT_TRUE(wait_for([&] { return lab.stats("few").active == 0; }));
+    EXPECT_TRUE(wait_for([&] { return lab.stats("few").active == 0; }, 2 * patience));
     exchange(third, service, backend);
 }
 

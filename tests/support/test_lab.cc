@@ -131,6 +131,15 @@ testing::AssertionResult TestLab::logs(std::string_view words) const {
     return testing::AssertionFailure() << "not logged: " << words << "\n" << lab_->daemon_log();
 }
 
+testing::AssertionResult TestLab::logs_after(const std::function<void()>& cause, std::string_view words) const {
+    const size_t seen = lab_->daemon_log().size();
+    cause();
+    if (wait_for([&] { return lab_->daemon_log().find(words, seen) != std::string::npos; })) {
+        return testing::AssertionSuccess();
+    }
+    return testing::AssertionFailure() << "not logged: " << words << "\n" << lab_->daemon_log();
+}
+
 ServiceStats TestLab::stats(std::string_view service) const {
     const auto mark_of = [](std::string_view name) {
         return std::string(stats_mark) + "\"service\":\"" + std::string(name) + "\"";
@@ -184,7 +193,8 @@ bool TestLab::reload(std::string_view yaml) const {
     const size_t done_before = done();
     const size_t refused_before = refused();
     lab_->daemon().signal(SIGHUP);
-    const bool answered = wait_for([&] { return done() > done_before || refused() > refused_before; });
+    const bool answered = wait_for([&] { return done() > done_before || refused() > refused_before; },
+                                   6 * patience);  // of thousands of services, say
     EXPECT_TRUE(answered) << lab_->daemon_log();
     if (done() == done_before) return false;
     last_service_ = last_name(parse_config(yaml, config_.path()));

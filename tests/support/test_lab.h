@@ -57,6 +57,13 @@ public:
     // client may have its answer before the line is here that tells of it.
     testing::AssertionResult logs(std::string_view words) const;
 
+    // The same, of words that it logs because of this, and may have logged before.
+    testing::AssertionResult logs_after(const std::function<void()>& cause, std::string_view words) const;
+    // Does this to the gateway's network, and waits until the daemon has followed.
+    testing::AssertionResult follows(const std::function<void()>& change) const {
+        return logs_after(change, "the network changed");
+    }
+
     // The running daemon's counters of one service, asked for now (SIGUSR1).
     ServiceStats stats(std::string_view service) const;
 
