@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "daemon/link_report.h"
+#include "engines/packets.h"
 #include "model/listen_links.h"
 #include "model/validate.h"
 #include "net/socket.h"
@@ -51,10 +52,20 @@ std::vector<std::string> unrouted_backends(const Topology& topology, const Servi
     return list;
 }
 
-// What the engine leads nowhere, though there are backends.
+// What the engine leads nowhere, though there are backends: in any case, or because those of its family are gone.
 void add_closed_endpoints(const Gateway& gateway, const auto& add) {
     for (const Gap& gap : gateway.engine.gaps(gateway.configured.ruleset)) {
         if (gap.closes) add("endpoint", fmt::format("service {}: {}", gap.service, gap.message));
+    }
+    if (gateway.engine.abilities().cross_family) return;
+    for (size_t i = 0; i < gateway.services().size(); ++i) {
+        const Service& serving = gateway.serving.ruleset.services()[i];
+        for (const EndpointRange& listen : serving.listen) {
+            if (!is_closed(serving, listen) || is_closed(gateway.services()[i], listen)) continue;
+            add("service", fmt::format("service {}: {} is led to nobody: its backends of that family are down or "
+                                        "taken out, so clients are refused",
+                                        serving.name, listen.str()));
+        }
     }
 }
 

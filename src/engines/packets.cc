@@ -22,10 +22,6 @@ size_t own_slots_at_most(const Service& service) {
 }
 constexpr size_t most_own_slots = 1 << 18;
 
-bool is_closed(const Service& service, const EndpointRange& listen) {
-    return !service.backends.empty() && answering(service, listen).empty();
-}
-
 void add_obstacles(const Service& service, std::vector<Gap>& gaps) {
     const size_t written = service.listen.size() - service.followed.size();  // links have what addresses they have
     for (size_t i = 0; i < service.listen.size(); ++i) {
@@ -100,6 +96,10 @@ std::vector<const Backend*> answering(const Service& service, const EndpointRang
         if (obstacle(listen, backend).empty()) backends.push_back(&backend);
     }
     return backends;
+}
+
+bool is_closed(const Service& service, const EndpointRange& listen) {
+    return takes_new_flows(service) && slots_of(service.balance, answering(service, listen)).empty();
 }
 
 std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology) {

@@ -20,6 +20,9 @@ std::string_view obstacle(const EndpointRange& listen, const Backend& backend);
 // The backends that can answer for an endpoint.
 std::vector<const Backend*> answering(const Service& service, const EndpointRange& listen);
 
+// Whether none of these takes new flows, though others of the service do: clients of the endpoint are refused.
+bool is_closed(const Service& service, const EndpointRange& listen);
+
 // The addresses at which clients reach an endpoint: its own, or where that is unspecified, all of the gateway's that
 // packets are routed to.
 std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology);

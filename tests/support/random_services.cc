@@ -70,13 +70,8 @@ Service RandomServices::service(size_t number) {
 }
 
 bool is_kept_out(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities) {
-    if (!slots_for(ruleset, topology, client, abilities).empty()) return false;
-    std::vector<Service> services = ruleset.services();
-    for (Service& service : services) {
-        service.allow = service.deny = {};
-        service.self = SelfPolicy::allow;
-    }
-    return !slots_for(Ruleset(std::move(services)), topology, client, abilities).empty();
+    return find_asked(ruleset, topology, client.protocol, client.destination) &&
+           slots_for(ruleset, topology, client, abilities).empty();
 }
 
 std::vector<Service> RandomServices::some(const Engine& engine, const Topology& topology) {

@@ -28,7 +28,7 @@ private:
     std::mt19937 engine_;
 };
 
-// Whether a service leads others somewhere and does not let this client in.
+// Whether the client asks a service, and gets none of its backends.
 bool is_kept_out(const Ruleset& ruleset, const Topology& topology, const Leg& client, Abilities abilities);
 
 }  // namespace hairpin

@@ -68,9 +68,7 @@ public:
             group.reserve(backends.size());
             for (const Backend* backend : backends) group.push_back(backend_of(*backend));
             const Slots slots = slots_of(service.balance, backends);
-            // A service of which no backend takes new flows refuses its clients.
-            if (slots.empty() && takes_new_flows(service)) continue;
-            const hp_share share = share_of(group, slots);
+            const hp_share share = share_of(group, slots);  // of nobody: clients are refused
             const uint32_t own = number_of(group, own_slots(service, backends));
             for (const Ip& ip : asked_addresses(listen.ip, topology_)) {
                 for (int port = listen.ports.first; port <= listen.ports.last; ++port) {

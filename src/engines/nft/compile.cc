@@ -238,9 +238,9 @@ Part Compiler::service(const Service& service) {
 void Compiler::add_endpoint(Part& part, const Service& service, const EndpointRange& listen) {
     const auto backends = answering(service, listen);
     const Slots slots = slots_of(service.balance, backends);
-    if (!takes_new_flows(service)) {
+    if (slots.empty()) {
         refuse(part, service, listen);
-    } else if (!slots.empty()) {
+    } else {
         lead(part, service, listen, backends, slots);
     }
     for (const Backend* backend : backends) add_backend(part, service, backend->endpoint.ip);

@@ -64,8 +64,9 @@ TEST(BpfCompiler, BackendsOfAnotherFamilyAreLeftOut) {
     Compiler compiler(0);
     const Tables tables = compiled(compiler, {service("mixed", {"1.0.0.1:80"}, {"10.0.0.2:80", "[fd00::2]:80"}),
                                               service("other", {"1.0.0.1:81"}, {"[fd00::2]:80"})});
-    ASSERT_EQ(tables.endpoints.size(), 1u);
-    EXPECT_EQ(tables.endpoints.begin()->second.share.choices, 1u);
+    EXPECT_EQ(tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:80"))).share.choices, 1u);
+    EXPECT_EQ(tables.endpoints.at(asked_endpoint(Protocol::tcp, endpoint("1.0.0.1:81"))).share.choices, 0u)
+        << "its clients are refused";
 }
 
 // By slot, the backend, told apart by its port.

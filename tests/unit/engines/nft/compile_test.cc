@@ -35,6 +35,8 @@ std::vector<Part> parts_of(Compiler& compiler, const std::vector<Service>& servi
 
 size_t size_of(const Part& part) { return part.definitions.size() + part.elements.size(); }
 
+bool has(const Part& part, const Element& element) { return std::ranges::count(part.elements, element) > 0; }
+
 TEST(Compiler, AChangeOfOneServiceTouchesTheElementsOfOneService) {
     Compiler compiler(two_legged().topology());
     std::vector<Service> services = many_services(1000);
@@ -127,9 +129,11 @@ TEST(Compiler, EqualServicesShareTheirChains) {
     EXPECT_EQ(change.added.definitions.size(), 2u) << "one profile, one timeout";
 }
 
-TEST(Compiler, AServiceWithoutABackendThatCanAnswerAddsNothing) {
+TEST(Compiler, AnEndpointWithoutABackendThatCanAnswerRefusesItsClients) {
     Compiler compiler(two_legged().topology());
-    EXPECT_EQ(size_of(compiler.service(service("six", {"1.0.0.1:80"}, {"[fd00::2]:80"}))), 0u);
+    const Part part = compiler.service(service("six", {"1.0.0.1:80"}, {"[fd00::2]:80"}));
+    EXPECT_TRUE(has(part, {"balance4", "1.0.0.1 . tcp . 80", "goto no_backend4"}));
+    EXPECT_EQ(part.elements.size(), 2u) << "and it is an address of ours";
 }
 
 TEST(Compiler, NoBackendOnTheGatewayItselfHasPeersOrIsGuarded) {
@@ -145,9 +149,6 @@ TEST(Compiler, AServiceIsLedToThoseOfItsBackendsThatHaveAWeight) {
     Compiler compiler(two_legged().topology());
     Service drained = service("drained", {"1.0.0.1:80"}, {"10.0.0.2:80", "10.0.0.3:80"});
     drained.backends[0].weight = 0;
-    const auto has = [](const Part& part, const Element& element) {
-        return std::ranges::count(part.elements, element) > 0;
-    };
     const Part part = compiler.service(drained);
     EXPECT_TRUE(has(part, {"to4", "1.0.0.1 . tcp . 80", "10.0.0.3 . 80"}));
     EXPECT_TRUE(has(part, {"private_backends4", "10.0.0.2", {}})) << "flows that live still lead there";
