@@ -8,7 +8,6 @@
 #include "net/socket.h"
 
 namespace hairpin {
-
 Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls, InheritedSockets* inherited) {
     std::unique_ptr<Api> api(new Api(calls));
     if (const auto opened = api->open_socket(settings, inherited); !opened) {
@@ -34,6 +33,7 @@ Result<> Api::open_socket(const ApiSettings& settings, InheritedSockets* inherit
     if (listening) {
         socket_ = *std::move(listening);
         path_ = path;
+        is_ours_ = true;
         return {};
     }
     if (settings.socket || !settings.group.empty()) return listening.error();
@@ -77,7 +77,9 @@ Result<> Api::serve(std::function<Gateway()> gateway) {
         return {};
     };
     if (auto started = start(socket_, answer_all); !started) return started;
-    return start(port_, answer_readers);
+    if (auto started = start(port_, answer_readers); !started) return started;
+    is_ours_ = true;
+    return {};
 }
 
 void Api::wake_streams() {
@@ -93,11 +95,12 @@ std::vector<int> Api::listening_sockets() const {
 void Api::hand_over() {
     for (const auto& server : servers_) server->finish();
     servers_.clear();
+    is_ours_ = false;
 }
 
 Api::~Api() {
-    const bool is_ours = !servers_.empty() || socket_;
-    if (!path_.empty() && (is_ours || !is_served(path_))) unlink(path_.c_str());
+    socket_.reset();  // of a daemon that would now be found there by nobody but us
+    if (!path_.empty() && (is_ours_ || !is_served(path_))) unlink(path_.c_str());
 }
 
 }  // namespace hairpin
