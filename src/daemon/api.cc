@@ -8,6 +8,14 @@
 #include "net/socket.h"
 
 namespace hairpin {
+namespace {
+
+void tell_that_none_can_ask(const std::string& why) {
+    spdlog::warn("`hairpin status`, `flows` and their like cannot ask this one: {}; --socket gives it a socket", why);
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls, InheritedSockets* inherited) {
     std::unique_ptr<Api> api(new Api(calls));
     if (const auto opened = api->open_socket(settings, inherited); !opened) {
@@ -23,7 +31,10 @@ Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls
 // Without it the services are still served: only who asked for a socket of its own misses it.
 Result<> Api::open_socket(const ApiSettings& settings, InheritedSockets* inherited) {
     const std::string path = settings.socket.value_or(default_api_socket());
-    if (path.empty()) return {};
+    if (path.empty()) {
+        if (!settings.socket) tell_that_none_can_ask("neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR names a folder");
+        return {};
+    }
     if (auto socket = inherited ? inherited->take(path) : std::nullopt) {
         socket_ = *std::move(socket);
         path_ = path;
@@ -37,8 +48,7 @@ Result<> Api::open_socket(const ApiSettings& settings, InheritedSockets* inherit
         return {};
     }
     if (settings.socket || !settings.group.empty()) return listening.error();
-    spdlog::info("`hairpin status`, `flows` and their like cannot ask this one: {}; --socket gives it another socket",
-                 listening.error().message);
+    tell_that_none_can_ask(listening.error().message);
     return {};
 }
 
