@@ -70,7 +70,7 @@ Event refusal_event(std::string_view serves, const std::vector<std::string>& rea
     return {
         .kind = EventKind::reload_refused,
         .level = Event::Level::error,
-        .message = fmt::format("reload refused: still serving {}", serves),
+        .message = fmt::format("reload refused: {}; still serving {}", in_short(reasons), serves),
         .reasons = {reasons.begin(), reasons.begin() + static_cast<ptrdiff_t>(std::min(reasons.size(), most_told))}};
 }
 
