@@ -48,7 +48,7 @@ Action schema_command(CLI::App& app);
 Action version_command(CLI::App& app);
 
 // Carries out the command that the arguments (without the program's name) ask for; `help` is built in, and
-// so are `man`, `completion bash` and `completion zsh`, which packages use.
+// so are `man`, `completion bash` and `completion zsh`.
 int dispatch(std::span<const Command> commands, std::span<const std::string> arguments);
 
 // The arguments of one command, understood but not carried out; none if they only asked for help or are wrong, which

@@ -20,12 +20,22 @@ namespace {
 
 constexpr std::string_view help_name = "help";
 constexpr std::string_view help_summary = "say how a command is used";
+constexpr std::string_view completion_name = "completion";
+constexpr std::string_view completion_summary = "print how bash or zsh completes the command line";
+constexpr std::string_view manual_name = "man";
+constexpr std::string_view manual_summary = "print the man page";
 
 void print_usage(std::span<const Command> commands, std::FILE* out) {
     fmt::print(out, "hairpin: whoever uses the external endpoint gets the service, wherever they stand\n\n");
     fmt::print(out, "Usage: hairpin COMMAND [ARGUMENTS]\n\nCommands:\n");
-    for (const Command& command : commands) fmt::print(out, "  {:<9} {}\n", command.name, command.summary);
-    fmt::print(out, "  {:<9} {}\n\n", help_name, help_summary);
+    const auto print = [out](std::string_view name, std::string_view summary) {
+        fmt::print(out, "  {:<11} {}\n", name, summary);
+    };
+    for (const Command& command : commands) print(command.name, command.summary);
+    print(completion_name, completion_summary);
+    print(manual_name, manual_summary);
+    print(help_name, help_summary);
+    fmt::print(out, "\n");
     fmt::print(out, "`hairpin help COMMAND` shows its arguments and an example.\n");
 }
 
@@ -35,7 +45,7 @@ const Command* find(std::span<const Command> commands, std::string_view name) {
 }
 
 int unknown(std::span<const Command> commands, std::string_view name) {
-    std::vector<std::string_view> names = {help_name};
+    std::vector<std::string_view> names = {help_name, completion_name, manual_name};
     for (const Command& command : commands) names.push_back(command.name);
     const auto meant = nearest(name, names);
     const std::string advice = meant ? fmt::format("did you mean `hairpin {}`?", *meant) : "`hairpin help` lists them";
@@ -47,9 +57,26 @@ bool asks_for_help(std::string_view argument) {
     return argument == help_name || argument == "--help" || argument == "-h";
 }
 
+// Of what is made from the table of subcommands; nothing: it is another one.
+std::optional<std::string> generated_usage(std::string_view name) {
+    if (name == completion_name) {
+        return fmt::format("{}\nUsage: hairpin {} bash|zsh\n\nExample:\n  source <(hairpin {} bash)\n",
+                           completion_summary, completion_name, completion_name);
+    }
+    if (name == manual_name) {
+        return fmt::format("{}\nUsage: hairpin {}\n\nExample:\n  hairpin {} | man -l -\n", manual_summary, manual_name,
+                           manual_name);
+    }
+    return std::nullopt;
+}
+
 int help(std::span<const Command> commands, std::span<const std::string> arguments) {
     if (arguments.empty() || asks_for_help(arguments.front())) {
         print_usage(commands, stdout);
+        return exit_ok;
+    }
+    if (const auto usage = generated_usage(arguments.front())) {
+        fmt::print("{}", *usage);
         return exit_ok;
     }
     const Command* command = find(commands, arguments.front());
@@ -60,13 +87,27 @@ int help(std::span<const Command> commands, std::span<const std::string> argumen
     return status;
 }
 
-// For packages; the usage does not list them. Nothing: it is none of these.
-std::optional<std::string> generated(std::span<const Command> commands, std::span<const std::string> arguments) {
-    if (arguments.size() == 1 && arguments[0] == "man") return manual(commands);
-    if (arguments.size() != 2 || arguments[0] != "completion") return std::nullopt;
-    if (arguments[1] == "bash") return bash_completion(commands);
-    if (arguments[1] == "zsh") return zsh_completion(commands);
-    return std::nullopt;
+// Prints what is made from the table of subcommands, for packages and for who has none. Nothing: it is another
+// command.
+std::optional<int> generate(std::span<const Command> commands, std::span<const std::string> arguments) {
+    const auto usage = generated_usage(arguments[0]);
+    if (!usage) return std::nullopt;
+    const std::string_view argument = arguments.size() == 2 ? std::string_view(arguments[1]) : "";
+    std::string text;
+    if (asks_for_help(argument)) {
+        text = *usage;
+    } else if (arguments[0] == manual_name && arguments.size() == 1) {
+        text = manual(commands);
+    } else if (arguments[0] == completion_name && argument == "bash") {
+        text = bash_completion(commands);
+    } else if (arguments[0] == completion_name && argument == "zsh") {
+        text = zsh_completion(commands);
+    } else {
+        const std::string_view takes = arguments[0] == completion_name ? "bash or zsh" : "nothing";
+        return complain(arguments[0], fmt::format("it takes {}", takes), exit_refused);
+    }
+    fmt::print("{}", text);
+    return exit_ok;
 }
 
 // The library lists the options that one excludes by where they are in memory, which differs from run to run: by their
@@ -113,10 +154,7 @@ int dispatch(std::span<const Command> commands, std::span<const std::string> arg
     }
     const std::string& name = arguments.front();
     if (asks_for_help(name)) return help(commands, arguments.subspan(1));
-    if (const auto text = generated(commands, arguments)) {
-        fmt::print("{}", *text);
-        return exit_ok;
-    }
+    if (const auto status = generate(commands, arguments)) return *status;
     const Command* command = find(commands, name == "--version" ? "version" : name);
     if (!command) return unknown(commands, name);
     int status = exit_ok;

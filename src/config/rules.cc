@@ -58,7 +58,9 @@ private:
         }
         const size_t errors_before = errors_.size();
         Service service;
-        if (const size_t slash = rule.rfind('/'); slash != rule.npos && slash > equals) {
+        const size_t slash = rule.rfind('/');
+        const bool is_url = rule.substr(0, slash).ends_with(":/");  // which its reader says
+        if (slash != rule.npos && slash > equals && !is_url) {
             const auto protocols = from_name<Protocols>(rule.substr(slash + 1));
             if (!protocols) {
                 complain(in_quotes(rule.substr(slash)) + " is not a protocol: write /tcp, /udp or /both");

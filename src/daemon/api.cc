@@ -8,6 +8,13 @@
 #include "net/socket.h"
 
 namespace hairpin {
+namespace {
+
+void tell_that_none_can_ask(const std::string& why) {
+    spdlog::warn("`hairpin status`, `flows` and their like cannot ask this one: {}; --socket gives it a socket", why);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls, InheritedSockets* inherited) {
     std::unique_ptr<Api> api(new Api(calls));
@@ -24,7 +31,10 @@ Result<std::unique_ptr<Api>> Api::open(const ApiSettings& settings, Calls& calls
 // Without it the services are still served: only who asked for a socket of its own misses it.
 Result<> Api::open_socket(const ApiSettings& settings, InheritedSockets* inherited) {
     const std::string path = settings.socket.value_or(default_api_socket());
-    if (path.empty()) return {};
+    if (path.empty()) {
+        if (!settings.socket) tell_that_none_can_ask("neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR names a folder");
+        return {};
+    }
     if (auto socket = inherited ? inherited->take(path) : std::nullopt) {
         socket_ = *std::move(socket);
         path_ = path;
@@ -34,11 +44,11 @@ Result<> Api::open_socket(const ApiSettings& settings, InheritedSockets* inherit
     if (listening) {
         socket_ = *std::move(listening);
         path_ = path;
+        is_ours_ = true;
         return {};
     }
     if (settings.socket || !settings.group.empty()) return listening.error();
-    spdlog::info("`hairpin status`, `flows` and their like cannot ask this one: {}; --socket gives it another socket",
-                 listening.error().message);
+    tell_that_none_can_ask(listening.error().message);
     return {};
 }
 
@@ -77,7 +87,9 @@ Result<> Api::serve(std::function<Gateway()> gateway) {
         return {};
     };
     if (auto started = start(socket_, answer_all); !started) return started;
-    return start(port_, answer_readers);
+    if (auto started = start(port_, answer_readers); !started) return started;
+    is_ours_ = true;
+    return {};
 }
 
 void Api::wake_streams() {
@@ -93,11 +105,12 @@ std::vector<int> Api::listening_sockets() const {
 void Api::hand_over() {
     for (const auto& server : servers_) server->finish();
     servers_.clear();
+    is_ours_ = false;
 }
 
 Api::~Api() {
-    const bool is_ours = !servers_.empty() || socket_;
-    if (!path_.empty() && (is_ours || !is_served(path_))) unlink(path_.c_str());
+    socket_.reset();  // of a daemon that would now be found there by nobody but us
+    if (!path_.empty() && (is_ours_ || !is_served(path_))) unlink(path_.c_str());
 }
 
 }  // namespace hairpin

@@ -25,7 +25,7 @@ public:
     // that nobody asked for need not be had: that is logged.
     // `inherited`, which may be null, holds sockets of the daemon before us.
     static Result<std::unique_ptr<Api>> open(const ApiSettings& settings, Calls& calls, InheritedSockets* inherited);
-    ~Api();  // removes the socket, unless another daemon has it
+    ~Api();  // removes the socket, unless another daemon has it, or has it still
 
     // Answers from now on. `gateway` is called on the daemon's thread, through `calls`; both must outlive it. Once.
     Result<> serve(std::function<Gateway()> gateway);
@@ -45,6 +45,7 @@ private:
     Result<> open_port(const Endpoint& endpoint, InheritedSockets* inherited);
 
     std::string path_;
+    bool is_ours_ = false;  // the path; not before we serve at one that we have inherited
     Fd socket_;
     Fd port_;
     std::function<Gateway()> gateway_;

@@ -45,19 +45,20 @@ void BackendDiscovery::tell_changes(Events& events) {
     told_ = std::move(now);
 }
 
-std::optional<std::string> BackendDiscovery::trouble(const BackendName& name) const {
+std::optional<discovery::Known> BackendDiscovery::troubled(const BackendName& name) const {
     const auto all = known();
     const auto found = all.find(name.question());
     if (found == all.end() || (found->second.asked && found->second.trouble.empty())) return std::nullopt;
-    return found->second.asked ? found->second.trouble : "no DNS server has answered yet";
+    discovery::Known known = found->second;
+    if (!known.asked) known.trouble = "no DNS server has answered yet";
+    return known;
 }
 
 std::vector<std::string> BackendDiscovery::troubles(const Service& service) const {
     std::vector<std::string> list;
     for (const BackendName& name : service.backend_names) {
-        if (const auto why = trouble(name)) {
-            list.push_back(
-                fmt::format("service {}: the name {} cannot be resolved: {}", service.name, name.name, *why));
+        if (const auto known = troubled(name)) {
+            list.push_back(fmt::format("service {}: {}", service.name, trouble_text(name.question(), *known)));
         }
     }
     return list;
@@ -66,8 +67,8 @@ std::vector<std::string> BackendDiscovery::troubles(const Service& service) cons
 void BackendDiscovery::add_unresolved(const std::vector<Service>& services, nlohmann::ordered_json& list) const {
     for (const Service& service : services) {
         for (const BackendName& name : service.backend_names) {
-            const auto why = trouble(name);
-            if (!why) continue;
+            const auto known = troubled(name);
+            if (!known) continue;
             list.push_back({{"service", service.name},
                             {"backend", name.str()},
                             {"name", name.name},
@@ -75,7 +76,7 @@ void BackendDiscovery::add_unresolved(const std::vector<Service>& services, nloh
                             {"serving", false},
                             {"backup", name.backup},
                             {"check", nullptr},
-                            {"reason", *why},
+                            {"reason", known->trouble},
                             {"in_a_row", nullptr},
                             {"for_ms", nullptr},
                             {"active", 0}});

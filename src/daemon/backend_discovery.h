@@ -44,8 +44,8 @@ public:
     void add_unresolved(const std::vector<Service>& services, nlohmann::ordered_json& list) const;
 
 private:
-    // Nothing: it has a good answer.
-    std::optional<std::string> trouble(const BackendName& name) const;
+    // What is known of it, and what is wrong; nothing: it has a good answer.
+    std::optional<discovery::Known> troubled(const BackendName& name) const;
     std::map<Question, discovery::Known> known() const;
 
     const std::function<void()> on_change_;

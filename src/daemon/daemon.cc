@@ -70,7 +70,7 @@ Event refusal_event(std::string_view serves, const std::vector<std::string>& rea
     return {
         .kind = EventKind::reload_refused,
         .level = Event::Level::error,
-        .message = fmt::format("reload refused: still serving {}", serves),
+        .message = fmt::format("reload refused: {}; still serving {}", in_short(reasons), serves),
         .reasons = {reasons.begin(), reasons.begin() + static_cast<ptrdiff_t>(std::min(reasons.size(), most_told))}};
 }
 
@@ -108,36 +108,45 @@ public:
 
 private:
     int start() {
+        const int status = begin();
+        if (status != ok && predecessor_) {
+            loads_.refuse();
+            predecessor_->tell_that_we_cannot(in_short(loads_.refused()->reasons));
+        }
+        return status;
+    }
+
+    int begin() {
         const auto began = steady_clock::now();
         take_signals();
         start_log();
         if (const auto raised = raise_descriptor_limit(); !raised) spdlog::warn(raised.error().message);
 
         auto predecessor = Predecessor::of_this_process();
-        if (!predecessor) return fail(predecessor.error());
+        if (!predecessor) return cannot(predecessor.error());
         predecessor_ = *std::move(predecessor);
         const auto inherited = predecessor_ ? predecessor_->sockets() : nullptr;
         const Config config = options_.load();
-        if (const auto watched = serving_.watch_network(); !watched) return fail(watched.error());
+        if (const auto watched = serving_.watch_network(); !watched) return cannot(watched.error());
         const Result<Topology> topology = read_topology();
-        if (!topology) return fail(topology.error());
+        if (!topology) return cannot(topology.error());
         auto services = follow_links(config.services, *topology);
         if (!loads_.holds(faults(config, services, *topology))) return refused;
-        if (const auto queued = queue_log(); !queued) return fail(queued.error());
+        if (const auto queued = queue_log(); !queued) return cannot(queued.error());
 
         const Ruleset written(std::move(services));
         // First: an engine in the kernel serves on where we end, and takes over from the one that answers there.
         auto api = Api::open(config.settings.api, calls_, inherited.get());
-        if (!api) return fail(api.error());
+        if (!api) return cannot(api.error());
         api_ = *std::move(api);
         const auto prepared = serving_.prepare(config, *topology, api_->path());
-        if (!prepared) return fail(prepared.error());
-        if (const auto free = predecessor_ ? ask_predecessor(written) : Result<>(); !free) return fail(free.error());
-        if (const auto chosen = serving_.choose_engine(written, inherited); !chosen) return fail(chosen.error());
+        if (!prepared) return cannot(prepared.error());
+        if (const auto free = predecessor_ ? ask_predecessor(written) : Result<>(); !free) return cannot(free.error());
+        if (const auto chosen = serving_.choose_engine(written, inherited); !chosen) return cannot(chosen.error());
         if (!loads_.holds(fatal_gaps(config, *serving_.engine(), written))) return refused;
-        if (const auto begun = serving_.begin(written); !begun) return fail(begun.error());
+        if (const auto begun = serving_.begin(written); !begun) return cannot(begun.error());
         loads_.accept(config.origin);
-        if (const auto served = api_->serve([this] { return gateway(); }); !served) return fail(served.error());
+        if (const auto served = api_->serve([this] { return gateway(); }); !served) return cannot(served.error());
 
         const std::string serves = extent(serving_.ruleset());
         tell(EventKind::ready,
@@ -146,6 +155,11 @@ private:
         if (predecessor_) predecessor_->tell_that_we_serve();
         predecessor_.reset();
         return ok;
+    }
+
+    int cannot(const Error& error) {
+        loads_.holds({error.message});
+        return failed;
     }
 
     // It goes on if we end here: so first whether we could begin at all, as far as that can be told.

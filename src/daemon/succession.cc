@@ -5,9 +5,11 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -24,26 +26,41 @@ namespace {
 constexpr const char* variable = "HAIRPIN_PREDECESSOR";
 constexpr int line_of_successor = 3;
 
-// What is said on the line, a byte each.
-constexpr char may_i_begin = '?';
-constexpr char begin = '!';
-constexpr char we_serve = '.';
+// What is said on the line, a message each.
+constexpr std::string_view may_i_begin = "?";
+constexpr std::string_view begin = "!";
+constexpr std::string_view we_serve = ".";
+constexpr std::string_view we_cannot = "-";  // and why, in words
+constexpr size_t longest_message = 4096;
+
+using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds patience{25};  // less than systemd's watchdog has with us
 
-Result<> say(int line, char word) {
-    if (::send(line, &word, 1, MSG_NOSIGNAL) == 1) return {};
+Result<> say(int line, std::string_view message) {
+    if (::send(line, message.data(), message.size(), MSG_NOSIGNAL) >= 0) return {};
     return system_error("the line to the other hairpin");
 }
 
-// The next byte; nothing if the other end is closed.
-std::optional<char> listen(int line) {
-    char word = 0;
+// The next message; empty: the other end is closed.
+std::string listen(int line) {
+    std::string message(longest_message, '\0');
     ssize_t got = 0;
     do {
-        got = ::recv(line, &word, 1, 0);
+        got = ::recv(line, message.data(), message.size(), 0);
     } while (got < 0 && errno == EINTR);
-    return got == 1 ? std::optional(word) : std::nullopt;
+    message.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    return message;
+}
+
+bool is_readable_by(int fd, steady_clock::time_point deadline) {
+    pollfd readable{fd, POLLIN, 0};
+    int ready = 0;
+    do {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now()).count();
+        ready = poll(&readable, 1, static_cast<int>(std::max<long>(left, 0)));
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
 }
 
 Error ended() { return {"the new hairpin ended before it served; its log says why"}; }
@@ -117,7 +134,12 @@ Result<Successor> Successor::start(const CommandLine& program, std::span<const i
 }
 
 Successor::~Successor() {
-    if (!line_ || serves_) return;
+    if (line_ && !serves_) end();
+}
+
+// It is waited for, so that nothing of it is left where we serve on.
+void Successor::end() {
+    line_.reset();
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
 }
@@ -125,22 +147,26 @@ Successor::~Successor() {
 Result<> Successor::wait_for_its_question() { return hear(may_i_begin); }
 
 Result<> Successor::let_begin() {
-    if (!say(line_.get(), begin)) return ended();
+    (void)say(line_.get(), begin);  // if it has gone, that is heard
     auto heard = hear(we_serve);
     serves_ = heard.ok();
     return heard;
 }
 
-Result<> Successor::hear(char word) {
-    pollfd readable{line_.get(), POLLIN, 0};
-    const auto limit = std::chrono::milliseconds(patience).count();
-    int ready = 0;
-    do {
-        ready = poll(&readable, 1, static_cast<int>(limit));
-    } while (ready < 0 && errno == EINTR);
-    if (ready == 0) return Error{fmt::format("the new hairpin has not come to serve within {} s", patience.count())};
-    if (listen(line_.get()) == word) return {};
-    return ended();
+Result<> Successor::hear(std::string_view message) {
+    const auto deadline = steady_clock::now() + patience;
+    if (!is_readable_by(line_.get(), deadline)) {
+        end();
+        return Error{fmt::format("the new hairpin has not come to serve within {} s", patience.count())};
+    }
+    const std::string heard = listen(line_.get());
+    if (heard == message) return {};
+    // It puts back what it has done, and writes its log.
+    const Fd its_end(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+    if (its_end) (void)is_readable_by(its_end.get(), deadline);
+    end();
+    if (!heard.starts_with(we_cannot)) return ended();
+    return Error{"the new hairpin has given up: " + heard.substr(we_cannot.size())};
 }
 
 Result<std::unique_ptr<Predecessor>> Predecessor::of_this_process() {
@@ -167,6 +193,10 @@ Result<> Predecessor::ask_to_begin() {
 void Predecessor::tell_that_we_serve() {
     sockets_->close();
     (void)say(line_.get(), we_serve);
+}
+
+void Predecessor::tell_that_we_cannot(const std::string& why) {
+    (void)say(line_.get(), (std::string(we_cannot) + why).substr(0, longest_message));
 }
 
 }  // namespace hairpin

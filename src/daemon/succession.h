@@ -4,7 +4,7 @@
 //   starts it, hands the listening sockets over   reads the configuration, and refuses it if it must
 //   lets go of what only one can hold      <───   asks to begin
 //                                          ───>   begins
-//   takes no new connections               <───   serves, and says so
+//   takes no new connections               <───   serves, and says so; or says at any time why it cannot
 //   ends with its last connection
 //
 // Until the successor serves, the predecessor can go on as if nothing had happened.
@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
@@ -41,7 +42,7 @@ public:
     Successor& operator=(Successor&&) = default;
     ~Successor();  // kills one that never came to serve
 
-    // Blocks until it asks to begin, or has ended, or has taken 25 s.
+    // Blocks until it asks to begin, or has ended, or has taken 25 s: after an error, which says why, it is gone.
     Result<> wait_for_its_question();
     // Blocks likewise until it serves.
     Result<> let_begin();
@@ -49,7 +50,8 @@ public:
 
 private:
     Successor(pid_t pid, Fd line) : pid_(pid), line_(std::move(line)) {}
-    Result<> hear(char word);
+    Result<> hear(std::string_view message);
+    void end();
 
     pid_t pid_;
     Fd line_;
@@ -66,6 +68,7 @@ public:
     // Blocks until it has let go; the error says that it is gone.
     Result<> ask_to_begin();
     void tell_that_we_serve();
+    void tell_that_we_cannot(const std::string& why);
 
 private:
     Predecessor(Fd line, InheritedSockets sockets);

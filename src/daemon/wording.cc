@@ -19,4 +19,8 @@ std::string extent(const Ruleset& ruleset) {
     return count(ruleset.services().size(), "service") + " on " + count(endpoint_count(ruleset.services()), "endpoint");
 }
 
+std::string in_short(const std::vector<std::string>& reasons) {
+    return reasons.front() + (reasons.size() > 1 ? fmt::format(" (and {} more)", reasons.size() - 1) : "");
+}
+
 }  // namespace hairpin

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/url.h"
+
 namespace hairpin {
 namespace {
 
@@ -32,7 +34,7 @@ Error no_name(std::string_view text) {
 }  // namespace
 
 bool BackendName::is_meant(std::string_view text) {
-    return !text.starts_with('[') && std::ranges::count(text, ':') <= 1 &&
+    return !text.starts_with('[') && !is_url(text) && std::ranges::count(text, ':') <= 1 &&
            std::ranges::any_of(text.substr(0, text.find(':')), is_letter);
 }
 

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <optional>
 
+#include "model/url.h"
+
 namespace hairpin {
 namespace {
 
@@ -39,6 +41,8 @@ struct Halves {
 Result<Halves> split_ports(std::string_view text) {
     const auto quoted = [&] { return "'" + std::string(text) + "'"; };
     const size_t colon = text.rfind(':');
+    if (is_url(text))
+        return Error{quoted() + " is a URL: leave out " + std::string(text.substr(0, text.find("//") + 2))};
     if (text.starts_with('[')) {
         const size_t bracket = text.find(']');
         if (bracket == text.npos) return Error{quoted() + " has '[' without ']'"};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "model/url.h"
+
 namespace hairpin {
 
 bool expects_header(const Service& service, const Ip& sender) {
@@ -23,9 +25,9 @@ bool LinkListen::is_meant(std::string_view text) {
     const size_t colon = text.find(':');
     const std::string_view link = text.substr(0, colon);
     const auto is_letter = [](char c) { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z'); };
-    return colon != text.npos && colon == text.rfind(':') && link.size() < 16 && !link.starts_with('[') &&
-           std::ranges::any_of(link, is_letter) && link.find_first_of("/ ") == link.npos && link != "localhost" &&
-           std::ranges::none_of(link.substr(std::min(link.find('.'), link.size())), is_letter);
+    return colon != text.npos && colon == text.rfind(':') && !is_url(text) && link.size() < 16 &&
+           !link.starts_with('[') && std::ranges::any_of(link, is_letter) && link.find_first_of("/ ") == link.npos &&
+           link != "localhost" && std::ranges::none_of(link.substr(std::min(link.find('.'), link.size())), is_letter);
 }
 
 Result<LinkListen> LinkListen::parse(std::string_view text) {

@@ -142,6 +142,10 @@ TEST_P(BackendNames, KeepTheirLastAnswerWhenTheServerDiesOrForgets) {
     ASSERT_TRUE(says("the name app.lan stands for 10.0.0.3"));
     change_dns("");
     EXPECT_TRUE(says("the name app.lan cannot be resolved: DNS knows no such name; its last answer counts"));
+    EXPECT_TRUE(contains(told({"status"}),
+                         "service app: the name app.lan cannot be resolved: DNS knows no such name; its last answer "
+                         "counts"))
+        << told({"status"});
     EXPECT_EQ(answering("client", Protocol::tcp, app), Hosts{"server2"});
     kill_dns();
     EXPECT_TRUE(

@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -221,13 +222,41 @@ TEST_F(Daemon, reloads_without_touching_live_connections) {
     EXPECT_TRUE(converse(other_port).alive());
 }
 
+// Nothing told of it, until `hairpin status` found nobody.
+TEST_F(Daemon, warns_where_no_command_can_ask_it) {
+    const auto run = [this](std::vector<std::string> environment, const std::string& endpoint) {
+        environment.insert(environment.begin(), {"env", "-u", "RUNTIME_DIRECTORY", "-u", "XDG_RUNTIME_DIR"});
+        environment.insert(environment.end(), {hairpin_binary(), "run", endpoint + "=127.0.0.1:8080"});
+        auto process = lab::Process::start(*host_, unprivileged(environment));
+        EXPECT_TRUE(process && (*process)->wait_for_output("ready: ", patience))
+            << (process ? (*process)->output() : "");
+        return process ? *std::move(process) : nullptr;
+    };
+    const std::string warning = " warning `hairpin status`, `flows` and their like cannot ask this one: ";
+    const auto without = run({}, "127.0.0.1:8081");
+    ASSERT_TRUE(without);
+    EXPECT_TRUE(without->wait_for_output(
+        warning + "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR names a folder; --socket gives it a socket", patience))
+        << without->output();
+
+    const TemporaryDirectory directory;
+    const std::string socket = directory / "hairpin.sock";
+    const std::string folder = "RUNTIME_DIRECTORY=" + std::filesystem::path(socket).parent_path().string();
+    const auto first = run({folder}, "127.0.0.1:8082");
+    const auto second = run({folder}, "127.0.0.1:8083");
+    ASSERT_TRUE(first && second);
+    EXPECT_TRUE(second->wait_for_output(warning + socket + ": another hairpin answers there", patience))
+        << second->output();
+    EXPECT_EQ(first->output().find(warning), std::string::npos) << first->output();
+}
+
 TEST_F(Daemon, goes_on_as_it_was_when_a_reload_is_refused) {
     configure(patient);
     start_and_wait({"-c", file_});
     configure("services:\n  web: {listen: 127.0.0.1:81, backend: 127.0.0.1:8080}\n");
     process_->signal(SIGHUP);
-    ASSERT_TRUE(logs("reload refused: still serving 1 service on 1 endpoint"));
-    EXPECT_TRUE(logs(file_ + ":2:"));
+    ASSERT_TRUE(logs("; still serving 1 service on 1 endpoint"));
+    EXPECT_TRUE(logs("reload refused: " + file_ + ":2:"));
     EXPECT_TRUE(converse().alive());
 }
 

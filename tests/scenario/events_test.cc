@@ -145,7 +145,7 @@ TEST_P(EventsOf, SayThatABackendDiesAndThatItIsBack) {
 
 TEST_P(EventsOf, SayWhatBecameOfReloadsAndOrders) {
     const auto reader = follow("?after=last");
-    EXPECT_FALSE(lab_.reload("services: {web: {listen: nonsense, backends: \"10.0.0.2:80\"}}"));
+    EXPECT_FALSE(lab_.reload("nonsense: 1\nservices: {web: {listen: absurd, backends: \"10.0.0.2:80\"}}"));
     EXPECT_TRUE(hears(*reader, "event: reload_refused")) << reader->output();
     EXPECT_TRUE(lab_.reload(yaml));
     EXPECT_TRUE(hears(*reader, "event: reloaded")) << reader->output();
@@ -157,8 +157,10 @@ TEST_P(EventsOf, SayWhatBecameOfReloadsAndOrders) {
 
     const json refused = last("reload_refused");
     EXPECT_EQ(refused.at("level"), "error");
-    ASSERT_EQ(refused.at("reasons").size(), 1u) << refused.dump();
-    EXPECT_NE(refused.at("reasons")[0].get<std::string>().find("nonsense"), std::string::npos) << refused.dump();
+    ASSERT_EQ(refused.at("reasons").size(), 2u) << refused.dump();
+    EXPECT_NE(refused.at("reasons")[1].get<std::string>().find("absurd"), std::string::npos) << refused.dump();
+    EXPECT_EQ(refused.at("message"), "reload refused: " + refused.at("reasons")[0].get<std::string>() +
+                                         " (and 1 more); still serving 2 services on 2 endpoints");
     const json drained = last("backend_drained");
     EXPECT_EQ(drained.at("service"), "web");
     EXPECT_EQ(drained.at("backend"), "10.0.0.2:80");

@@ -152,6 +152,57 @@ TEST_P(Upgrade, IsRefusedWhereTheNewOneCouldNotServe) {
     }
 }
 
+// The new one finds out by itself, at any point of its start, why it cannot serve.
+TEST_P(Upgrade, ThatIsRefusedSaysWhyAndLeavesTheOldOneAsItWas) {
+    const EchoServer server(lab()->host("server1"), at("10.0.0.2:2044"));
+    const EchoServer stranger(lab()->host("gateway"), at("127.0.0.1:7000"));
+    const Fd lives = connected();
+    const auto gateway = [&](const std::string& line) { command(lab()->host("gateway"), line); };
+    struct Hindrance {
+        std::function<void()> begins;
+        std::function<void()> ends;
+        std::string reason;
+    };
+    const auto rewritten = [&](const std::string& more, const std::string& reason) {
+        return Hindrance{[this, more] { lab().rewrite(std::string(yaml) + more); }, [this] { lab().rewrite(yaml); },
+                         reason};
+    };
+    std::vector<Hindrance> hindrances = {
+        rewritten("nonsense: 1\n", "unknown key 'nonsense'"),
+        rewritten("api: {listen: \"127.0.0.1:7000\"}\n",
+                  "api.listen: cannot serve 127.0.0.1:7000 (tcp): the port is in use"),
+    };
+    if (GetParam() == "proxy") {
+        hindrances.push_back(
+            rewritten("  taken: {listen: \"127.0.0.1:7000\", backends: \"10.0.0.2:2044\"}\n", "the port is in use"));
+    } else {
+        hindrances.push_back({[&] { gateway("sysctl -qw net.ipv4.ip_forward=0"); },
+                              [&] { gateway("sysctl -qw net.ipv4.ip_forward=1"); }, "net.ipv4.ip_forward"});
+    }
+    for (const auto& [begins, ends, reason] : hindrances) {
+        const std::string pid = serving_pid();
+        begins();
+        Outcome refused;
+        EXPECT_TRUE(lab().logs_after([&] { refused = hairpin("upgrade"); }, " error upgrade failed, this process"));
+        ends();
+        EXPECT_EQ(refused.status, 1) << reason;
+        EXPECT_NE(refused.output.find("the new hairpin has given up: "), std::string::npos) << refused.output;
+        EXPECT_NE(refused.output.find(reason), std::string::npos) << refused.output;
+        // That process has logged it, too, before it ended.
+        const std::string log = lab()->daemon_log();
+        const size_t begun = log.rfind("the program's file is started anew");
+        EXPECT_LT(log.find(reason, begun), log.find("upgrade failed, this process", begun)) << log;
+        EXPECT_EQ(serving_pid(), pid) << reason << lab()->daemon_log();
+        EXPECT_TRUE(connected()) << reason << lab()->daemon_log();
+        EXPECT_TRUE(send_all(lives, "x")) << reason;
+        EXPECT_EQ(receive(lives, 1), "x") << reason;
+
+        EXPECT_EQ(hairpin("upgrade").status, 0) << reason << lab()->daemon_log();
+        EXPECT_NE(serving_pid(), pid) << reason;
+        EXPECT_TRUE(connected()) << reason << lab()->daemon_log();
+    }
+}
+
 // The new one has begun, and written orders by what it knows, and then does not come to serve.
 TEST_P(Upgrade, ThatFailsLeavesTheOrdersOfTheOneThatServes) {
     const std::string orders = lab().socket() + ".orders";

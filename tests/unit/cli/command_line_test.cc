@@ -101,6 +101,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Wrong{{}, "Usage: hairpin COMMAND"}, Wrong{{"chekc"}, "did you mean `hairpin check`?"},
                     Wrong{{"frobnicate"}, "`hairpin help` lists them"},
                     Wrong{{"help", "explian"}, "did you mean `hairpin explain`?"},
+                    Wrong{{"completion"}, "hairpin completion: it takes bash or zsh"},
+                    Wrong{{"completion", "fish"}, "hairpin completion: it takes bash or zsh"},
+                    Wrong{{"completion", "bash", "zsh"}, "it takes bash or zsh"},
+                    Wrong{{"man", "run"}, "hairpin man: it takes nothing"},
                     Wrong{{"run", "--engin", "proxy"}, "`hairpin run --help`"},
                     Wrong{{"run", "-c", "a.yaml", "1.0.0.1:80=10.0.0.2:80"}, "--config excludes RULE"},
                     Wrong{{"run", "--engine", "warp"}, "there is no engine 'warp', only proxy"},
@@ -132,6 +136,16 @@ TEST(Usage, every_command_shows_its_help_and_an_example) {
         EXPECT_TRUE(contains(outcome.out, "Usage: hairpin " + name)) << outcome.out;
         EXPECT_TRUE(contains(outcome.out, "Example:\n  hairpin " + name)) << outcome.out;
         EXPECT_EQ(call({"help", name}).out, outcome.out);
+    }
+}
+
+TEST(Usage, lists_what_is_built_in_and_shows_its_help) {
+    for (const std::string name : {"completion", "man"}) {
+        EXPECT_TRUE(contains(call({"help"}).out, "\n  " + name + " ")) << name;
+        const Outcome outcome = call({"help", name});
+        EXPECT_EQ(outcome.status, 0) << name;
+        EXPECT_TRUE(contains(outcome.out, "Usage: hairpin " + name)) << outcome.out;
+        EXPECT_EQ(call({name, "--help"}).out, outcome.out);
     }
 }
 

@@ -70,6 +70,20 @@ TEST(ParseRules, EveryMistakeNamesItsArgument) {
     EXPECT_TRUE(config.services.empty());
 }
 
+TEST(ParseRules, AUrlIsTakenForNothingElse) {
+    EXPECT_EQ(errors_of(parse({"http://1.0.0.1:80=http://10.0.0.2:80", "https://1.0.0.1=tcp://app.lan/udp"})),
+              (std::vector<std::string>{
+                  "argument 1: 'http://1.0.0.1:80=http://10.0.0.2:80': listen: 'http://1.0.0.1:80' is a URL: leave out "
+                  "http://",
+                  "argument 1: 'http://1.0.0.1:80=http://10.0.0.2:80': backends[0]: 'http://10.0.0.2:80' is a URL: "
+                  "leave out http://",
+                  "argument 2: 'https://1.0.0.1=tcp://app.lan/udp': listen: 'https://1.0.0.1' is a URL: leave out "
+                  "https://",
+                  "argument 2: 'https://1.0.0.1=tcp://app.lan/udp': backends[0]: 'tcp://app.lan' is a URL: leave out "
+                  "tcp://",
+              }));
+}
+
 TEST(ParseRules, AFileIsNoRule) {
     EXPECT_EQ(errors_of(parse({"/etc/hairpin/hairpin.yaml"})),
               (std::vector<std::string>{"argument 1: '/etc/hairpin/hairpin.yaml': lacks '=': write ENDPOINT=BACKEND, "

@@ -93,7 +93,7 @@ TEST(Daemon, GoesOnAsItWasWhereAReloadFindsNoMemory) {
     ASSERT_TRUE(daemon.logs("ready: ")) << daemon.said();
     daemon.signal(SIGHUP);
     EXPECT_TRUE(daemon.logs("reload refused: out of memory")) << daemon.said();
-    EXPECT_TRUE(daemon.logs("reload refused: still serving 1 service on 1 endpoint")) << daemon.said();
+    EXPECT_TRUE(daemon.logs("reload refused: out of memory; still serving 1 service on 1 endpoint")) << daemon.said();
     daemon.signal(SIGTERM);
     ASSERT_TRUE(daemon.logs("stopped: ")) << daemon.said();
     EXPECT_EQ(daemon.wait(), 0);

@@ -312,6 +312,7 @@ TEST(EndpointRange, SaysWhatToWriteInstead) {
     EXPECT_EQ(error("1.0.0.1"), "'1.0.0.1' lacks a port: write ADDRESS:PORT");
     EXPECT_EQ(error("[::1]"), "'[::1]' lacks a port: write [ADDRESS]:PORT");
     EXPECT_EQ(error("[::1:80"), "'[::1:80' has '[' without ']'");
+    EXPECT_EQ(error("http://1.0.0.1:80"), "'http://1.0.0.1:80' is a URL: leave out http://");
     EXPECT_EQ(error("fd00::2:80"), "'fd00::2:80' is ambiguous: write an IPv6 endpoint as [ADDRESS]:PORT");
     EXPECT_EQ(error("1.0.0.1:0"), "'0' is not a port: write 1 to 65535, or a range FIRST-LAST");
     EXPECT_EQ(error("1.0.0.1:9-8"), "port range '9-8' runs backwards: write the smaller port first");
