@@ -290,7 +290,8 @@ void Checker::watch(std::span<const Service> services, const OriginOf& origin_of
                 Entry& entry = entries[number];
                 if (same) entry = *before;
                 if (!same) entry.status.since = Clock::now();
-                entry.target = {service.name, backend.endpoint, service.health, origin_of(service, backend)};
+                entry.target = {service.name, backend.endpoint, service.health, origin_of(service, backend),
+                                service.send_proxy};
                 if (!same) fresh.push_back(number);
                 numbers.emplace(std::move(key), number);
             }

@@ -136,6 +136,8 @@ bool HttpProbes::begin(uint64_t number, const Target& target) {
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, Callbacks::on_opened);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, request.get());
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, Callbacks::on_body);
+    // The library knows version 1 alone, which servers take that take the other one.
+    if (target.header() != ProxyHeader::none) curl_easy_setopt(easy, CURLOPT_HAPROXYPROTOCOL, 1L);
     if (curl_multi_add_handle(multi_, easy) != CURLM_OK) return false;
     requests_.emplace(number, std::move(request));
     return true;

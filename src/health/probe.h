@@ -17,7 +17,10 @@ struct Target {
     EndpointRange backend;
     Shared<HealthCheck> check;               // there is one
     std::optional<CheckOrigin> origin = {};  // none: from wherever the route says
+    ProxyHeader sent_to_backend = {};        // with which clients' connections begin
 
+    // With which the check begins: a port of its own is another server, which expects none.
+    ProxyHeader header() const { return check->port == 0 ? sent_to_backend : ProxyHeader::none; }
     Endpoint asked() const { return {backend.ip, check->port != 0 ? check->port : backend.ports.first}; }
 };
 

@@ -11,12 +11,30 @@
 namespace hairpin::health {
 namespace {
 
+using namespace std::string_literals;
+
 constexpr size_t most_heard = 4096;  // bytes of an answer that are searched
+
+// A PROXY header of a connection that the sender makes for itself (PROXY protocol 2.1 and 2.2).
+std::string own_header(ProxyHeader version) {
+    switch (version) {
+        case ProxyHeader::v1:
+            return "PROXY UNKNOWN\r\n";
+        case ProxyHeader::v2:
+            return "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"s;  // LOCAL, and no addresses
+        default:
+            return "";
+    }
+}
 
 class SocketProbe final : public Probe {
 public:
     SocketProbe(const Target& target, Protocol protocol)
-        : asked_(target.asked()), check_(target.check), origin_(target.origin), is_tcp_(protocol == Protocol::tcp) {}
+        : asked_(target.asked()),
+          check_(target.check),
+          origin_(target.origin),
+          said_(own_header(target.header()) + target.check->send),
+          is_tcp_(protocol == Protocol::tcp) {}
 
     // Nothing: it is under way.
     std::optional<Outcome> begin() {
@@ -53,8 +71,8 @@ private:
 
     // A new socket has room for all of it.
     std::optional<Outcome> say() {
-        if (is_tcp_ && check_->send.empty()) return std::nullopt;
-        const ssize_t sent = send(fd_.get(), check_->send.data(), check_->send.size(), MSG_NOSIGNAL);
+        if (is_tcp_ && said_.empty()) return std::nullopt;
+        const ssize_t sent = send(fd_.get(), said_.data(), said_.size(), MSG_NOSIGNAL);
         return sent < 0 ? std::optional(Outcome::of_errno(errno)) : std::nullopt;
     }
 
@@ -77,6 +95,7 @@ private:
     const Endpoint asked_;
     const Shared<HealthCheck> check_;
     const std::optional<CheckOrigin> origin_;
+    const std::string said_;
     const bool is_tcp_;
     Fd fd_;
     bool connected_ = false;  // over TCP

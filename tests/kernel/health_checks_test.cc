@@ -132,9 +132,11 @@ HealthCheck patient(CheckKind kind) {
 }
 
 // What the first check finds: "" or why it has not passed.
-std::string found(const HealthCheck& check, const Endpoint& backend, const std::optional<CheckOrigin>& origin = {}) {
+std::string found(const HealthCheck& check, const Endpoint& backend, const std::optional<CheckOrigin>& origin = {},
+                  ProxyHeader header = ProxyHeader::none) {
     const auto checker = make_checker();
-    const Service checked = service(check, {backend});
+    Service checked = service(check, {backend});
+    checked.send_proxy = header;
     checker->watch({&checked, 1}, [&](const Service&, const Backend&) { return origin; });
     std::optional<Status> status;
     EXPECT_TRUE(eventually([&] {
@@ -227,6 +229,33 @@ TEST_F(HealthChecks, HttpAsksForPathAndHost) {
         check.host = "www.example.org";
         EXPECT_EQ(found(check, server.endpoint()), "");
         EXPECT_NE(server.heard().find("\r\nHost: www.example.org\r\n"), std::string::npos) << server.heard();
+    });
+}
+
+TEST_F(HealthChecks, BeginWithTheHeaderThatClientsConnectionsBeginWith) {
+    alone([] {
+        const std::string v2("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
+        Server words(SOCK_STREAM, "+PONG\r\n");
+        HealthCheck tcp = patient(CheckKind::tcp);
+        tcp.send = "PING\r\n";
+        tcp.expect = "PONG";
+        EXPECT_EQ(found(tcp, words.endpoint(), {}, ProxyHeader::v1), "");
+        EXPECT_EQ(words.heard(), "PROXY UNKNOWN\r\nPING\r\n");
+        EXPECT_EQ(found(tcp, words.endpoint(), {}, ProxyHeader::v2), "");
+        EXPECT_EQ(words.heard(), v2 + "PING\r\n");
+        tcp.port = words.endpoint().port;
+        EXPECT_EQ(found(tcp, words.endpoint(), {}, ProxyHeader::v2), "");
+        EXPECT_EQ(words.heard(), "PING\r\n") << "a port of the check's own is another server";
+
+        Server datagrams(SOCK_DGRAM, "pong");
+        EXPECT_EQ(found(patient(CheckKind::udp), datagrams.endpoint(), {}, ProxyHeader::v2), "");
+        EXPECT_EQ(datagrams.heard(), v2);
+
+        Server web(SOCK_STREAM, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        for (const ProxyHeader version : {ProxyHeader::v1, ProxyHeader::v2}) {
+            EXPECT_EQ(found(patient(CheckKind::http), web.endpoint(), {}, version), "");
+            EXPECT_EQ(web.heard().find("PROXY TCP4 127.0.0.1 127.0.0.1 "), 0u) << web.heard();
+        }
     });
 }
 

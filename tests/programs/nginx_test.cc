@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "engines/registry.h"
 #include "programs/clients.h"
+#include "support/binary.h"
 #include "support/program.h"
 #include "support/test_lab.h"
 
@@ -17,11 +18,11 @@ namespace {
 constexpr std::string_view url = "http://1.0.0.1/";
 constexpr size_t large_file_bytes = 50'000'000;
 
-std::string gateway_yaml(const std::string& version) {
+std::string gateway_yaml(const std::string& version, const std::string& keys = "") {
     return "services:\n"
            "  web: {listen: 1.0.0.1:80, backends: 10.0.0.2:8080, proxy_protocol: {send: " +
-           version +
-           "}}\n"
+           version + "}" + keys +
+           "}\n"
            "  other: {listen: 1.0.0.1:81, backends: 10.0.0.3:8080}\n";  // for the sake of server2
 }
 
@@ -111,6 +112,20 @@ TEST_P(Nginx, SendsTheHeaderOncePerConnectionNotPerRequest) {
         EXPECT_TRUE(logs(client.address, "/hello", 3)) << nginx_->output();
     }
     EXPECT_EQ(lab_->stats("web").accepted_on(Path::peer), 1u);
+}
+
+TEST_P(Nginx, TakesHealthChecksForConnectionsOfTheGateway) {
+    for (const char* check : {"{kind: http, path: /hello}", "{send: \"GET /hello\\r\\n\", expect: hello}"}) {
+        SCOPED_TRACE(check);
+        ASSERT_TRUE(lab_->reload(gateway_yaml(std::get<1>(GetParam()), std::string(", health: ") + check)));
+        std::string told;
+        EXPECT_TRUE(wait_for([&] {
+            told = output_of(host("gateway"), {hairpin_binary(), "backends", "--socket", lab_->socket()});
+            return told.find("10.0.0.2:8080  up ") != std::string::npos;
+        })) << told
+            << nginx_->output();
+        EXPECT_EQ(curl("client", {std::string(url) + "hello"}), "hello\n");
+    }
 }
 
 TEST_P(Nginx, DeliversFiftyMegabytesUnchanged) {
