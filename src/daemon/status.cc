@@ -76,6 +76,7 @@ ordered_json problems(const Gateway& gateway) {
         add("network", "the network changed, and this could not be followed: " + std::string(gateway.network_failure));
     }
     for (const std::string& left : gateway.remains()) add("engine", left);
+    for (const std::string& trouble : gateway.engine.troubles()) add("kernel", trouble);
     for (const Service& service : gateway.services()) {
         for (const std::string& unreachable : unreachable_endpoints(gateway, service)) add("endpoint", unreachable);
         if (const auto panic = gateway.health.panic(service)) add("service", *panic);

@@ -67,6 +67,8 @@ public:
     virtual std::optional<pid_t> owner() const { return {}; }
     // What around us may keep what is served from some clients, as last seen: one sentence each, with what helps in it.
     virtual std::vector<std::string> hindrances() const { return {}; }
+    // What around us certainly keeps clients out, likewise; told as it begins and as it ends.
+    virtual std::vector<std::string> troubles() const { return {}; }
     // Serves exactly this from now on: idempotent, all or nothing, without memory (std::bad_alloc) too. An endpoint
     // that is no longer served takes no new connections; live ones go on. UDP, which has no connections, ends with its
     // endpoint, its backend and its rules.

@@ -33,6 +33,7 @@
 #include "engines/forwarding.h"
 #include "engines/free_ports.h"
 #include "engines/packets.h"
+#include "engines/settings_watch.h"
 #include "model/admission.h"
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
@@ -79,6 +80,7 @@ public:
     Result<> check(const Desired& desired) override;
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
+    std::vector<std::string> troubles() const override { return settings_watch_.troubles(); }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -108,6 +110,12 @@ private:
         [this](const Desired& desired) { return refused_by_rates(kernel_->maps(), desired, slots_); },
         options_.on_event};
     Shortages shortages_{options_.on_event};
+    // A lookup of a route asks those of the link, too (bpf_ipv4_fib_lookup, bpf_ipv6_fib_lookup).
+    SettingsWatch settings_watch_{
+        {options_.set_sysctls,
+         [this](const Setting& setting) { return set_until_clear(*kernel_, setting, options_.on_event); },
+         {Family::v4, Family::v6}},
+        options_.on_event};
 };
 
 std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
@@ -367,6 +375,7 @@ void BpfEngine::tend() {
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
     sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.rests(slot); });
     if (!desired_) return;
+    settings_watch_.tend(desired_);
     limit_watch_.tend(*desired_);
     shortages_.tend(kernel_->maps().counts);
 }

@@ -35,6 +35,7 @@
 #include "engines/nft/stats_rows.h"
 #include "engines/nft/table_watch.h"
 #include "engines/packets.h"
+#include "engines/settings_watch.h"
 #include "model/admission.h"
 #include "model/difference.h"
 #include "net/listening_ports.h"
@@ -68,6 +69,7 @@ public:
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
     std::vector<std::string> hindrances() const override { return hindrances_; }
+    std::vector<std::string> troubles() const override { return settings_watch_.troubles(); }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -93,6 +95,12 @@ private:
     Netfilter netfilter_;
     Conntrack conntrack_;
     Settings settings_{netfilter_, options_.set_sysctls, options_.on_event};
+
+    // IPv6 asks the whole machine's setting alone (ip6_forward).
+    SettingsWatch settings_watch_{{options_.set_sysctls,
+                                   [this](const Setting& setting) { return settings_.set_until_clear(setting); },
+                                   {Family::v4}},
+                                  options_.on_event};
 
     NamespaceLock lock_{"hairpin-nft"};  // there is one table for all
 
@@ -408,6 +416,7 @@ void NftEngine::tend() {
         const auto done = take_over(desired_, surroundings_);
         if (!done && !told) options_.on_event(engine_warning(done.error().message));
     }
+    settings_watch_.tend(desired_);
     exhaustion_.tend(*desired_, ports_);
     limit_watch_.tend(*desired_);
     // They may be gone: somebody followed the advice.
