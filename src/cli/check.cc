@@ -100,7 +100,7 @@ void note_gaps(Findings& findings, const Result<Topology>& here) {
     const Desired desired{Ruleset(follow_links(config.services, topology)), topology};
     const EngineOptions options{.set_sysctls = config.settings.set_sysctls};
     const auto selected = select_engine(config.settings.engine, options, desired.ruleset,
-                                        [&](Engine& engine) { return engine.check(desired); });
+                                        [&](Engine& engine) { return check_unhindered(engine, desired); });
     if (!selected) return config.errors.push_back(about_all(selected.error().message));
     const Engine& engine = *selected->engine;
     if (here && !engine.abilities().foreign_source) note_missing_addresses(findings, topology);

@@ -240,5 +240,14 @@ TEST_F(NftNeighbourThatComesLater, IsSeenAfterAReloadThatMeetsItFirst) {
     EXPECT_TRUE(status_shows(dropped));
 }
 
+// What is a warning to `run` and `reload` is no more to an upgrade.
+TEST_F(NftNeighbourThatComesLater, IsNoReasonAgainstAnUpgrade) {
+    command(lab_->host("gateway"), docker);
+    EXPECT_TRUE(status_shows(dropped));
+    const Outcome upgraded = ask("upgrade");
+    EXPECT_EQ(upgraded.status, 0) << upgraded.output << lab_->daemon_log();
+    EXPECT_TRUE(status_shows(dropped)) << "the next one has seen it, too";
+}
+
 }  // namespace
 }  // namespace hairpin

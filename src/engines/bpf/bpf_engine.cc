@@ -77,7 +77,7 @@ public:
     std::string_view name() const override { return lane_ == Lane::driver ? "xdp" : "tc"; }
     Abilities abilities() const override { return packet_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
-    Result<> check(const Desired& desired) override;
+    Result<std::vector<std::string>> check(const Desired& desired) override;
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
     std::vector<std::string> troubles() const override { return settings_watch_.troubles(); }
@@ -165,11 +165,11 @@ Result<> check_links(const Topology& topology) {
     return {};
 }
 
-Result<> BpfEngine::check(const Desired& desired) {
-    if (auto able = check_kernel(); !able) return able;
-    if (auto served = check_links(desired.topology); !served) return served;
-    const auto off = forwarding_off(desired, options_.set_sysctls);
-    return off ? Result<>() : off.error();
+Result<std::vector<std::string>> BpfEngine::check(const Desired& desired) {
+    if (auto able = check_kernel(); !able) return able.error();
+    if (auto served = check_links(desired.topology); !served) return served.error();
+    if (auto off = forwarding_off(desired, options_.set_sysctls); !off) return off.error();
+    return hindrances();
 }
 
 Result<bool> BpfEngine::has_traces() {
@@ -217,7 +217,7 @@ Result<> BpfEngine::set_sysctls(const Desired& desired) {
 Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto alone = lock_.take(); !alone) return alone;
     if (!kernel_) {
-        if (auto able = check(*desired); !able) return able;
+        if (auto able = check(*desired); !able) return able.error();
         if (auto taken = take_over(); !taken) return taken;
     } else if (auto served = check_links(desired->topology); !served) {  // what was served goes on being served
         options_.on_event(engine_warning(served.error().message + "; its clients are not served"));

@@ -63,7 +63,7 @@ public:
     std::string_view name() const override { return "nft"; }
     Abilities abilities() const override { return packet_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
-    Result<> check(const Desired& desired) override;
+    Result<std::vector<std::string>> check(const Desired& desired) override;
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
     std::vector<std::string> hindrances() const override { return hindrances_.now(); }
@@ -138,12 +138,10 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
     return gaps;
 }
 
-Result<> NftEngine::check(const Desired& desired) {
-    if (auto links = check_links(desired.topology); !links) return links;
-    auto found = nft::hindrances(netfilter_, desired);
-    if (!found) return found.error();
-    if (!found->empty()) return Error{std::move(found->front())};
-    return settings_.check_forwarding(desired);
+Result<std::vector<std::string>> NftEngine::check(const Desired& desired) {
+    if (auto links = check_links(desired.topology); !links) return links.error();
+    if (auto forwards = settings_.check_forwarding(desired); !forwards) return forwards.error();
+    return nft::hindrances(netfilter_, desired);
 }
 
 Result<bool> NftEngine::has_traces() {
