@@ -17,7 +17,16 @@ void SettingsWatch::tend(const std::shared_ptr<const Desired>& desired) {
     std::vector<std::string> troubles;
     add_closed(*desired, troubles);
     if (troubles.empty()) add_closed_links(troubles);  // the whole machine's closes and opens all of them
+    add_own(troubles);
     troubles_.become(std::move(troubles));
+}
+
+void SettingsWatch::add_own(std::vector<std::string>& troubles) {
+    for (const Own& own : means_.own) {
+        const auto value = read_sysctl(own.key);
+        const auto set = !value ? value.error() : *value == "1" ? Result<>() : set_again({own.key, *value});
+        if (!set) troubles.push_back(fmt::format("{}: {}", own.without, set.error().message));
+    }
 }
 
 void SettingsWatch::add_closed(const Desired& desired, std::vector<std::string>& troubles) {

@@ -19,11 +19,17 @@ namespace hairpin {
 // Acts on the network namespace of its thread. One thread uses it.
 class SettingsWatch {
 public:
+    // One that the engine sets whatever is configured.
+    struct Own {
+        std::string key;
+        std::string without;  // it: "the gateway's own clients are not served"
+    };
     struct Means {
         bool may_set = false;                         // EngineOptions::set_sysctls
         std::function<Result<>(const Setting&)> set;  // to "1", until clear()
         std::vector<Family> families_of_links;        // whose packets a link's own setting keeps from this engine
-        };
+        std::vector<Own> own = {};                    // what it needs beside forwarding
+    };
     SettingsWatch(Means means, const std::function<void(const Event&)>& on_event)
         : means_(std::move(means)), on_event_(on_event), troubles_(on_event) {}
 
@@ -35,6 +41,7 @@ public:
     const std::vector<std::string>& troubles() const { return troubles_.now(); }
 
 private:
+    void add_own(std::vector<std::string>& troubles);
     void add_closed(const Desired& desired, std::vector<std::string>& troubles);
     void add_closed_links(std::vector<std::string>& troubles) const;
     Result<> set_again(const Setting& setting);

@@ -127,6 +127,23 @@ TEST_P(ChangedAround, ForwardingThatIsSwitchedOffOnOneLinkIsAProblem) {
     EXPECT_TRUE(all_is_well());
 }
 
+// The gateway's own IPv4 clients of tc and xdp need it: their packets seem to come from the machine itself.
+class ChangedAroundEbpf : public ChangedAround {};
+
+TEST_P(ChangedAroundEbpf, AcceptLocalThatIsSwitchedOffIsOnAgain) {
+    somebody("sysctl -qw net.ipv4.conf.lo.accept_local=0");
+    EXPECT_TRUE(lab_.logs("somebody has set net.ipv4.conf.lo.accept_local to 0: it is 1 again"));
+    expect_service();
+    EXPECT_TRUE(all_is_well());
+}
+
+std::vector<std::string> bpf_engine_names() {
+    auto names = engine_names();
+    std::erase_if(names, [](const std::string& engine) { return !is_bpf(engine); });
+    return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(On, ChangedAroundEbpf, testing::ValuesIn(bpf_engine_names()));
 INSTANTIATE_TEST_SUITE_P(On, ChangedAround, testing::ValuesIn(kernel_engine_names()));
 
 }  // namespace

@@ -114,7 +114,8 @@ private:
     SettingsWatch settings_watch_{
         {options_.set_sysctls,
          [this](const Setting& setting) { return set_until_clear(*kernel_, setting, options_.on_event); },
-         {Family::v4, Family::v6}},
+         {Family::v4, Family::v6},
+         {{std::string(accept_local), "IPv4 clients on the gateway itself are not served"}}},
         options_.on_event};
 };
 
