@@ -92,6 +92,16 @@ void note_check_origins(Findings& findings, const Desired& desired, Abilities ab
     }
 }
 
+// What an engine that is named would meet when it begins; `auto` passes such a one over.
+void note_hindrances(Findings& findings, Engine& engine, const Desired& desired) {
+    const auto note = [&](std::string message) {
+        findings.notes.push_back({findings.config.origin, 0, 0, "on this machine: " + std::move(message)});
+    };
+    const auto hindrances = engine.check(desired);
+    if (!hindrances) return note("`hairpin run` would fail, as this user: " + hindrances.error().message);
+    for (const std::string& hindrance : *hindrances) note(hindrance);
+}
+
 // With `auto`, of the engine that this machine would be served with.
 void note_gaps(Findings& findings, const Result<Topology>& here) {
     const Topology& topology = here ? *here : Topology();
@@ -102,13 +112,16 @@ void note_gaps(Findings& findings, const Result<Topology>& here) {
     const auto selected = select_engine(config.settings.engine, options, desired.ruleset,
                                         [&](Engine& engine) { return check_unhindered(engine, desired); });
     if (!selected) return config.errors.push_back(about_all(selected.error().message));
-    const Engine& engine = *selected->engine;
+    Engine& engine = *selected->engine;
     if (here && !engine.abilities().foreign_source) note_missing_addresses(findings, topology);
     if (here) note_check_origins(findings, desired, engine.abilities());
     for (const Gap& gap : engine.gaps(desired.ruleset)) {
         (gap.fatal ? config.errors : findings.notes).push_back(locate(config, engine.name(), gap));
     }
-    if (config.settings.engine != automatic_engine) return;
+    if (config.settings.engine != automatic_engine) {
+        if (here) note_hindrances(findings, engine, desired);
+        return;
+    }
     findings.notes.push_back(about_all(fmt::format("on this machine: engine auto takes {}", engine.name())));
     for (const std::string& why : selected->passed_over) {
         findings.notes.push_back(about_all("on this machine: engine auto: not " + why));

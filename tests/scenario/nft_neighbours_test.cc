@@ -240,6 +240,18 @@ TEST_F(NftNeighbourThatComesLater, IsSeenAfterAReloadThatMeetsItFirst) {
     EXPECT_TRUE(status_shows(dropped));
 }
 
+TEST_F(NftNeighbourThatComesLater, IsForetoldByCheck) {
+    const TemporaryFile config(yaml);
+    const auto foretold = [&] {
+        return outcome_of(lab_->host("gateway"), {hairpin_binary(), "check", "--engine", "nft", config.path()});
+    };
+    EXPECT_EQ(foretold().output.find("on this machine"), std::string::npos) << foretold().output;
+    command(lab_->host("gateway"), docker);
+    EXPECT_EQ(foretold().status, 0);
+    EXPECT_NE(foretold().output.find(fmt::format("note: on this machine: {}", dropped)), std::string::npos)
+        << foretold().output;
+}
+
 // What is a warning to `run` and `reload` is no more to an upgrade.
 TEST_F(NftNeighbourThatComesLater, IsNoReasonAgainstAnUpgrade) {
     command(lab_->host("gateway"), docker);
