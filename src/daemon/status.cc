@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "daemon/absent_addresses.h"
 #include "daemon/link_report.h"
 #include "model/listen_links.h"
 #include "model/validate.h"
@@ -27,7 +28,7 @@ ordered_json refusal_json(const std::optional<Loads::Refusal>& refused) {
     return {{"at", text_of(refused->at)}, {"reasons", refused->reasons}};
 }
 
-// An engine in the kernel also serves addresses that are routed here: what it misses nobody can tell.
+// An engine in the kernel also serves addresses that are routed here: what it misses nobody can tell; see remarks().
 std::vector<std::string> unreachable_endpoints(const Gateway& gateway, const Service& service) {
     std::vector<std::string> list;
     if (gateway.engine.abilities().foreign_source) return list;
@@ -94,6 +95,13 @@ ordered_json problems(const Gateway& gateway) {
     return list;
 }
 
+std::vector<std::string> remarks(const Gateway& gateway) {
+    auto list = gateway.engine.hindrances();
+    const auto absent = absent_remarks(gateway.services(), gateway.configured.topology, gateway.engine.abilities());
+    list.insert(list.end(), absent.begin(), absent.end());
+    return list;
+}
+
 template <class Counts>
 uint64_t sum(const Counts& counts) {
     return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
@@ -128,7 +136,7 @@ ordered_json status_json(const Gateway& gateway) {
               {"loaded_at", text_of(gateway.loads.loaded_at())},
               {"refused", refusal_json(gateway.loads.refused())}}},
             {"problems", problems(gateway)},
-            {"remarks", gateway.engine.hindrances()}};
+            {"remarks", remarks(gateway)}};
 }
 
 Result<ordered_json> services_json(Gateway& gateway) {

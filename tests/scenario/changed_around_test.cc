@@ -137,6 +137,35 @@ TEST_P(ChangedAroundEbpf, AcceptLocalThatIsSwitchedOffIsOnAgain) {
     EXPECT_TRUE(all_is_well());
 }
 
+// An address that is served all the same where it is routed here; but mostly somebody has mistyped it, or it has gone.
+TEST_P(ChangedAround, AnAddressThatNoLinkHasIsWorthALook) {
+    const std::string yaml = std::string(one_service_a_family);
+    EXPECT_EQ(ask({"status"}).output.find("worth a look"), std::string::npos);
+    const std::string absent = "no link has the external address ";
+    const std::string mistyped = yaml + "  typo: {listen: \"9.9.9.9:80\", backends: \"10.0.0.2:80\"}\n";
+    ASSERT_TRUE(lab_.reload(mistyped));
+    EXPECT_TRUE(lab_.logs(absent + "9.9.9.9: clients are served there only as far as it is routed"));
+    EXPECT_TRUE(status_becomes(0, {"nothing is wrong", "worth a look", absent + "9.9.9.9"}));
+    const TemporaryFile config(mistyped);
+    const auto foretold =
+        outcome_of(lab_->host("gateway"), {hairpin_binary(), "check", "--engine", GetParam(), config.path()});
+    EXPECT_EQ(foretold.status, 0);
+    EXPECT_NE(foretold.output.find("on this machine: " + absent + "9.9.9.9"), std::string::npos) << foretold.output;
+
+    // A router's, by intent.
+    ASSERT_TRUE(lab_.reload("defaults: {also: 203.0.113.7}\n" + yaml.substr(1)));
+    EXPECT_TRUE(lab_.logs("over by now: " + absent + "9.9.9.9"));
+    EXPECT_EQ(ask({"status"}).output.find("worth a look"), std::string::npos);
+
+    ASSERT_TRUE(lab_.reload(yaml));
+    ASSERT_TRUE(lab_.follows([&] { somebody("ip address del 1.0.0.1/24 dev ext"); }));
+    EXPECT_TRUE(lab_.logs(absent + "1.0.0.1"));
+    EXPECT_TRUE(status_becomes(0, {absent + "1.0.0.1"}));
+    ASSERT_TRUE(lab_.follows([&] { somebody("ip address add 1.0.0.1/24 dev ext"); }));
+    EXPECT_TRUE(lab_.logs("over by now: " + absent + "1.0.0.1"));
+    EXPECT_EQ(ask({"status"}).output.find("worth a look"), std::string::npos);
+}
+
 std::vector<std::string> bpf_engine_names() {
     auto names = engine_names();
     std::erase_if(names, [](const std::string& engine) { return !is_bpf(engine); });
