@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/input.h"
+#include "daemon/absent_addresses.h"
 #include "daemon/gap_report.h"
 #include "daemon/link_report.h"
 #include "engines/registry.h"
@@ -40,29 +41,24 @@ std::vector<std::string> describe_all(const Range& range, Describe describe) {
 }
 
 // One note for all external addresses that nobody here can listen on: the kernel needs not have them to translate.
-void note_missing_addresses(Findings& findings, const Topology& topology) {
-    constexpr size_t most = 8;
+void note_missing_addresses(Findings& findings, const Topology& topology, Abilities abilities) {
     std::vector<Ip> missing;
     std::optional<Place> first;
     const auto& services = findings.config.services;
     for (size_t s = 0; s < services.size(); ++s) {
         for (size_t i = 0; i < services[s].listen.size(); ++i) {
-            const Ip& ip = services[s].listen[i].ip;
-            if (ip.is_unspecified() || topology.owns(ip)) continue;
-            missing.push_back(ip);
+            if (!is_absent(services[s], services[s].listen[i], topology, abilities)) continue;
+            missing.push_back(services[s].listen[i].ip);
             if (!first) first = {s, Place::Key::listen, i};
         }
     }
     if (!first) return;
-    std::ranges::sort(missing);
-    missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-    const auto shown = std::span(missing).first(std::min(most, missing.size()));
-    const size_t hidden = missing.size() - shown.size();
+    const std::string text = absent_text(std::move(missing));
     findings.notes.push_back(findings.config.at(
-        *first, fmt::format("on this machine: `hairpin run` would fail, for no link has the external {} {}{}",
-                            missing.size() == 1 ? "address" : "addresses",
-                            fmt::join(describe_all(shown, [](const Ip& ip) { return ip.str(); }), ", "),
-                            hidden > 0 ? fmt::format(" and {} more", hidden) : "")));
+        *first,
+        abilities.foreign_source
+            ? fmt::format("on this machine: {}: clients are served there only as far as it is routed here", text)
+            : fmt::format("on this machine: `hairpin run` would fail, for {}", text)));
 }
 
 // A configuration is often checked on another machine than its gateway: what is wrong only here is a note.
@@ -92,6 +88,16 @@ void note_check_origins(Findings& findings, const Desired& desired, Abilities ab
     }
 }
 
+// What an engine that is named would meet when it begins; `auto` passes such a one over.
+void note_hindrances(Findings& findings, Engine& engine, const Desired& desired) {
+    const auto note = [&](std::string message) {
+        findings.notes.push_back({findings.config.origin, 0, 0, "on this machine: " + std::move(message)});
+    };
+    const auto hindrances = engine.check(desired);
+    if (!hindrances) return note("`hairpin run` would fail, as this user: " + hindrances.error().message);
+    for (const std::string& hindrance : *hindrances) note(hindrance);
+}
+
 // With `auto`, of the engine that this machine would be served with.
 void note_gaps(Findings& findings, const Result<Topology>& here) {
     const Topology& topology = here ? *here : Topology();
@@ -100,15 +106,18 @@ void note_gaps(Findings& findings, const Result<Topology>& here) {
     const Desired desired{Ruleset(follow_links(config.services, topology)), topology};
     const EngineOptions options{.set_sysctls = config.settings.set_sysctls};
     const auto selected = select_engine(config.settings.engine, options, desired.ruleset,
-                                        [&](Engine& engine) { return engine.check(desired); });
+                                        [&](Engine& engine) { return check_unhindered(engine, desired); });
     if (!selected) return config.errors.push_back(about_all(selected.error().message));
-    const Engine& engine = *selected->engine;
-    if (here && !engine.abilities().foreign_source) note_missing_addresses(findings, topology);
+    Engine& engine = *selected->engine;
+    if (here) note_missing_addresses(findings, topology, engine.abilities());
     if (here) note_check_origins(findings, desired, engine.abilities());
     for (const Gap& gap : engine.gaps(desired.ruleset)) {
         (gap.fatal ? config.errors : findings.notes).push_back(locate(config, engine.name(), gap));
     }
-    if (config.settings.engine != automatic_engine) return;
+    if (config.settings.engine != automatic_engine) {
+        if (here) note_hindrances(findings, engine, desired);
+        return;
+    }
     findings.notes.push_back(about_all(fmt::format("on this machine: engine auto takes {}", engine.name())));
     for (const std::string& why : selected->passed_over) {
         findings.notes.push_back(about_all("on this machine: engine auto: not " + why));

@@ -57,8 +57,9 @@ constexpr auto table = std::to_array<Key>({
      .words = sysctl_words,
      .description = "What an engine in the kernel does where `net.ipv4.ip_forward` or its IPv6 twin "
                     "is 0: `check` ends with an error that says so, `set` sets it and puts it back "
-                    "when the gateway stops. `set` also has the kernel count the bytes and the age of "
-                    "flows, which `hairpin flows` shows."},
+                    "when the gateway stops. Where somebody switches it off later, `check` has the log "
+                    "and `hairpin status` say so, and `set` sets it again. `set` also has the kernel "
+                    "count the bytes and the age of flows, which `hairpin flows` shows."},
 
     {.parent = "",
      .name = "drain_timeout",

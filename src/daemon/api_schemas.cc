@@ -91,8 +91,8 @@ ordered_json status() {
                                                {"loaded_at", text("when it came to be served, RFC 3339, in UTC")},
                                                {"refused", refused}});
     ordered_json kind = text("what it is about");
-    kind["enum"] = {"backend", "service", "name",   "endpoint", "checks",
-                    "network", "engine",  "reload", "restart",  "stopping"};
+    kind["enum"] = {"backend", "service", "name",   "endpoint", "checks",  "network",
+                    "engine",  "kernel",  "reload", "restart",  "stopping"};
     const ordered_json problem = object({{"kind", kind}, {"message", text("for people")}});
     return object({{"version", text("of hairpin")},
                    {"pid", number("of the daemon")},

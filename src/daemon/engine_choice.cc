@@ -10,9 +10,10 @@ namespace hairpin {
 
 Result<> can_begin(const ToServe& what) {
     const auto can = select_engine(what.settings.engine, {.set_sysctls = what.settings.set_sysctls}, what.written,
-                                   [&what](Engine& engine) { return engine.check(*what.desired); });
+                                   [&what](Engine& engine) { return check_unhindered(engine, *what.desired); });
     if (!can) return can.error();
-    return can->engine->check(*what.desired);
+    const auto able = can->engine->check(*what.desired);
+    return able ? Result<>() : able.error();
 }
 
 Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_ptr<InheritedSockets> inherited,
@@ -27,7 +28,7 @@ Result<std::unique_ptr<Engine>> choose_engine(const ToServe& what, std::shared_p
                                 .on_failure = wake_daemon,
                                 .inherited = std::move(inherited)};
     auto selected = select_engine(what.settings.engine, options, what.written, [&what](Engine& engine) -> Result<> {
-        auto allowed = engine.check(*what.desired);
+        auto allowed = check_unhindered(engine, *what.desired);
         return allowed ? begin(engine, what.desired) : allowed;
     });
     if (!selected) return selected.error();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "daemon/absent_addresses.h"
 #include "daemon/advice.h"
 #include "daemon/desired.h"
 #include "daemon/engine_choice.h"
@@ -388,6 +389,7 @@ void Serving::tell_of_names(const Ruleset& before) {
 // With what stood before, or null: of those that are not served.
 void Serving::tell_of_links(const Topology* before) {
     for (const Event& event : link_events(services(), before, configured_->topology)) events_.tell(event);
+    absent_.become(absent_remarks(services(), configured_->topology, engine_->abilities()));
 }
 
 }  // namespace hairpin

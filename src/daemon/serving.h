@@ -19,6 +19,7 @@
 #include "daemon/notes.h"
 #include "daemon/remains.h"
 #include "daemon/serving_report.h"
+#include "engines/conditions.h"
 #include "net/topology_watch.h"
 
 namespace hairpin {
@@ -112,6 +113,7 @@ private:
     void tell_of_links(const Topology* before);
 
     Events& events_;
+    Conditions absent_{[this](const Event& event) { events_.tell(event); }};  // addresses
     Settings settings_;
     std::string needs_restart_;  // what of the configuration's settings is not in force
     std::optional<TopologyWatch> watch_;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "daemon/absent_addresses.h"
 #include "daemon/link_report.h"
 #include "engines/packets.h"
 #include "model/listen_links.h"
@@ -28,7 +29,7 @@ ordered_json refusal_json(const std::optional<Loads::Refusal>& refused) {
     return {{"at", text_of(refused->at)}, {"reasons", refused->reasons}};
 }
 
-// An engine in the kernel also serves addresses that are routed here: what it misses nobody can tell.
+// An engine in the kernel also serves addresses that are routed here: what it misses nobody can tell; see remarks().
 std::vector<std::string> unreachable_endpoints(const Gateway& gateway, const Service& service) {
     std::vector<std::string> list;
     if (gateway.engine.abilities().foreign_source) return list;
@@ -87,6 +88,7 @@ ordered_json problems(const Gateway& gateway) {
         add("network", "the network changed, and this could not be followed: " + std::string(gateway.network_failure));
     }
     for (const std::string& left : gateway.remains()) add("engine", left);
+    for (const std::string& trouble : gateway.engine.troubles()) add("kernel", trouble);
     for (const Service& service : gateway.services()) {
         for (const std::string& unreachable : unreachable_endpoints(gateway, service)) add("endpoint", unreachable);
         if (const auto panic = gateway.health.panic(service)) add("service", *panic);
@@ -101,6 +103,13 @@ ordered_json problems(const Gateway& gateway) {
         add("reload", "the configuration of " + text_of(refused->at) +
                           " was refused, and what was loaded before is served: " + refused->reasons.front());
     }
+    return list;
+}
+
+std::vector<std::string> remarks(const Gateway& gateway) {
+    auto list = gateway.engine.hindrances();
+    const auto absent = absent_remarks(gateway.services(), gateway.configured.topology, gateway.engine.abilities());
+    list.insert(list.end(), absent.begin(), absent.end());
     return list;
 }
 
@@ -138,7 +147,7 @@ ordered_json status_json(const Gateway& gateway) {
               {"loaded_at", text_of(gateway.loads.loaded_at())},
               {"refused", refusal_json(gateway.loads.refused())}}},
             {"problems", problems(gateway)},
-            {"remarks", gateway.engine.hindrances()}};
+            {"remarks", remarks(gateway)}};
 }
 
 Result<ordered_json> services_json(Gateway& gateway) {

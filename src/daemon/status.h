@@ -15,8 +15,8 @@ namespace hairpin {
 // `backend`, one that is down or has no route; `service`, which has too few; `name`, that cannot be
 // resolved; `endpoint`, which cannot be served as the network is now, or is led to nobody; `checks`, which do not come
 // as clients do, as addresses are now; `network`, a change that is not followed; `engine`, another one that serves here
-// as well; `restart`, which a reload has made necessary; `stopping`; `reload`. Remarks are what may keep some clients
-// out.
+// as well; `kernel`, a setting of the kernel that stops our packets; `restart`, which a reload has made necessary;
+// `stopping`; `reload`. Remarks are what may keep some clients out.
 nlohmann::ordered_json status_json(const Gateway& gateway);
 
 // {"services": [{"service": "web", "listen": ["1.0.0.1:80"], "protocol": "tcp", "balance": "round_robin",

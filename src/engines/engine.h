@@ -58,8 +58,8 @@ public:
     virtual Abilities abilities() const = 0;
     virtual std::vector<Gap> gaps(const Ruleset& ruleset) const = 0;  // pure
     // Whether this machine lets it serve this, as far as that can be told without changing anything; the error says
-    // what stands in the way.
-    virtual Result<> check(const Desired& desired) = 0;
+    // what stands in the way. Otherwise what hindrances() would be.
+    virtual Result<std::vector<std::string>> check(const Desired& desired) = 0;
     // Whether the kernel holds something of this engine, whoever put it there; the error says why we may not look.
     virtual Result<bool> has_traces() = 0;
     // Which process serves with it, where there can be only one in a network namespace; 0: one that cannot be told.
@@ -67,6 +67,8 @@ public:
     virtual std::optional<pid_t> owner() const { return {}; }
     // What around us may keep what is served from some clients, as last seen: one sentence each, with what helps in it.
     virtual std::vector<std::string> hindrances() const { return {}; }
+    // What around us certainly keeps clients out, likewise; told as it begins and as it ends.
+    virtual std::vector<std::string> troubles() const { return {}; }
     // Serves exactly this from now on: idempotent, all or nothing, without memory (std::bad_alloc) too. An endpoint
     // that is no longer served takes no new connections; live ones go on. UDP, which has no connections, ends with its
     // endpoint, its backend and its rules.

@@ -1,7 +1,9 @@
 // Whether the kernel forwards packets at all.
 #pragma once
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engines/engine.h"
@@ -13,8 +15,20 @@ struct Setting {
     std::string value;  // that it has
 };
 
-// The settings that keep the kernel from forwarding to backends; "1" opens them. An error where there is one and we may
-// not set it, with what to do, or where they cannot be read. Acts on the network namespace of its thread.
+// One that keeps the kernel from forwarding to backends; "1" opens it.
+struct Closed {
+    Setting setting;
+    std::string why;  // it matters, and of which backend: "KEY is 0, so the kernel ..."
+};
+
+// All of them. An error where they cannot be read. Acts on the network namespace of its thread.
+Result<std::vector<Closed>> closed_settings(const Desired& desired);
+
+// The same at a start. An error, with what to do, also where there is one and we may not set it.
 Result<std::vector<Setting>> forwarding_off(const Desired& desired, bool may_set);
+
+// By name and family: those by which packets to backends and from them come, as far as addresses and routes tell. Each
+// may have forwarding off for itself. Pure.
+std::set<std::pair<std::string, Family>> links_needed(const Desired& desired);
 
 }  // namespace hairpin

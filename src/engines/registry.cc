@@ -32,6 +32,12 @@ const EngineEntry* find_engine(std::string_view name) {
     return entry == entries.end() ? nullptr : &*entry;
 }
 
+Result<> check_unhindered(Engine& engine, const Desired& desired) {
+    auto hindrances = engine.check(desired);
+    if (!hindrances) return hindrances.error();
+    return hindrances->empty() ? Result<>() : Error{std::move(hindrances->front())};
+}
+
 Result<Selection> select_engine(std::string_view name, const EngineOptions& options, const Ruleset& ruleset,
                                 const std::function<Result<>(Engine&)>& allows) {
     if (name != automatic_engine) {

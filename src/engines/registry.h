@@ -32,6 +32,9 @@ struct Selection {
     std::vector<std::string> passed_over;  // "nft: WHY", the better ones
 };
 
+// What `auto` asks of one: that this machine lets it serve, and that nothing may keep some clients out.
+Result<> check_unhindered(Engine& engine, const Desired& desired);
+
 // The engine of that name. With `auto` the best one that `allows` lets pass and that does all the configuration asks
 // for; if there is none, the best without a fatal gap. An error where there is none of these either, or none of that
 // name.

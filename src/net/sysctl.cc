@@ -8,7 +8,8 @@ namespace {
 
 std::string path_of(std::string_view key) {
     std::string path(key);
-    std::ranges::replace(path, '.', '/');
+    const size_t separator = path.find_first_of("./");
+    if (separator != path.npos && path[separator] == '.') std::ranges::replace(path, '.', '/');
     return "/proc/sys/" + path;
 }
 

@@ -54,6 +54,21 @@ TEST_P(Forwarding, ThatIsOffIsAnErrorThatSaysWhatToDo) {
     EXPECT_EQ(forwarding(), "0\n1\n");
 }
 
+TEST_P(Forwarding, ThatIsOffIsForetoldByCheck) {
+    const auto notes = [&](const std::string& text) {
+        const TemporaryFile config(text);
+        const Outcome checked = outcome_of(lab_->host("gateway"), {hairpin_binary(), "check", config.path()});
+        EXPECT_EQ(checked.status, 0) << checked.output;
+        return checked.output;
+    };
+    const std::string configured = fmt::format("engine: {}\n{}", GetParam(), two_services.substr(1));
+    const std::string off = "note: on this machine: `hairpin run` would fail, as this user: net.ipv4.ip_forward is 0";
+    EXPECT_NE(notes(configured).find(off), std::string::npos) << notes(configured);
+    EXPECT_EQ(notes("sysctls: set\n" + configured).find("would fail"), std::string::npos);
+    command(lab_->host("gateway"), "sysctl -qw net.ipv4.ip_forward=1");
+    EXPECT_EQ(notes(configured).find("would fail"), std::string::npos) << notes(configured);
+}
+
 // Only the one that was off, and whatever happened to the daemon that turned it on.
 TEST_P(Forwarding, ThatWeTurnedOnIsOffAgainAfterAStop) {
     const TemporaryFile config("sysctls: set\n" + std::string(two_services));

@@ -6,6 +6,8 @@
 //   routed ──────────┤ tables, and ours                   │            ├── server2 fd00::2
 //                    │ a backend of its own: 1.0.0.1:2055 │            ╰── peer
 //                    ╰────────────────────────────────────╯
+#include <fmt/format.h>
+
 #include <csignal>
 #include <ostream>
 #include <set>
@@ -187,6 +189,77 @@ TEST_P(NftNeighbours, KeepTheirRulesAndLetOursWork) {
 
 std::string name_of(const testing::TestParamInfo<Neighbour>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Every, NftNeighbours, testing::ValuesIn(neighbours()), name_of);
+
+constexpr const char* docker =
+    "nft 'add table ip docker; add chain ip docker FORWARD { type filter hook forward priority 0; policy drop; }'";
+constexpr std::string_view dropped =
+    "the chain ip docker FORWARD drops what it does not know, and so what is led to backends; let it pass with: nft "
+    "insert rule ip docker FORWARD ct status dnat accept";
+
+class NftNeighbourThatComesLater : public testing::Test {
+protected:
+    void SetUp() override { ASSERT_TRUE(lab_); }
+
+    Outcome ask(const std::string& order) const {
+        return outcome_of(lab_->host("gateway"), {hairpin_binary(), order, "--socket", lab_.socket()});
+    }
+    testing::AssertionResult status_shows(std::string_view words) const {
+        Outcome last;
+        const bool shown = wait_for([&] {
+            last = ask("status");
+            return last.status == 0 && last.output.find(words) != std::string::npos;
+        });
+        return shown ? testing::AssertionSuccess() : testing::AssertionFailure() << last.status << "\n" << last.output;
+    }
+
+    const TestLab lab_{yaml, "nft"};
+};
+
+TEST_F(NftNeighbourThatComesLater, IsSeenAndToldOfUntilItLetsOursPass) {
+    EXPECT_EQ(ask("status").output.find("worth a look"), std::string::npos);
+    command(lab_->host("gateway"), docker);
+    EXPECT_TRUE(lab_.logs(dropped));
+    EXPECT_TRUE(status_shows(fmt::format("worth a look:\n  {}", dropped)));
+    EXPECT_NE(ask("events").output.find(dropped), std::string::npos);
+    command(lab_->host("gateway"), "nft insert rule ip docker FORWARD ct status dnat accept");
+    EXPECT_TRUE(lab_.logs(fmt::format("over by now: {}", dropped)));
+    const Question& external = questions[0];
+    const Leg leg = {Protocol::tcp, at(external.from), at(external.service)};
+    EXPECT_TRUE(lab::ask(lab_->host(external.host), leg, ProxyHeader::none, patience));
+}
+
+// Nobody's chains change then: ours come to pass others.
+TEST_F(NftNeighbourThatComesLater, IsSeenAfterAReloadThatMeetsItFirst) {
+    ASSERT_TRUE(lab_.reload("services: {v6: {listen: \"[2001:db8::1]:1066\", backends: \"[fd00::2]:2066\"}}\n"));
+    command(lab_->host("gateway"), docker);
+    command(lab_->host("gateway"),
+            "nft 'add table ip6 other; add chain ip6 other f { type filter hook forward priority 0; policy drop; }'");
+    EXPECT_TRUE(lab_.logs("the chain ip6 other f drops"));
+    EXPECT_EQ(lab_->daemon_log().find(dropped), std::string::npos) << "it drops IPv4 alone";
+    ASSERT_TRUE(lab_.reload(yaml));
+    EXPECT_TRUE(status_shows(dropped));
+}
+
+TEST_F(NftNeighbourThatComesLater, IsForetoldByCheck) {
+    const TemporaryFile config(yaml);
+    const auto foretold = [&] {
+        return outcome_of(lab_->host("gateway"), {hairpin_binary(), "check", "--engine", "nft", config.path()});
+    };
+    EXPECT_EQ(foretold().output.find("on this machine"), std::string::npos) << foretold().output;
+    command(lab_->host("gateway"), docker);
+    EXPECT_EQ(foretold().status, 0);
+    EXPECT_NE(foretold().output.find(fmt::format("note: on this machine: {}", dropped)), std::string::npos)
+        << foretold().output;
+}
+
+// What is a warning to `run` and `reload` is no more to an upgrade.
+TEST_F(NftNeighbourThatComesLater, IsNoReasonAgainstAnUpgrade) {
+    command(lab_->host("gateway"), docker);
+    EXPECT_TRUE(status_shows(dropped));
+    const Outcome upgraded = ask("upgrade");
+    EXPECT_EQ(upgraded.status, 0) << upgraded.output << lab_->daemon_log();
+    EXPECT_TRUE(status_shows(dropped)) << "the next one has seen it, too";
+}
 
 }  // namespace
 }  // namespace hairpin

@@ -17,7 +17,7 @@ struct FakeEngine : Engine {
     std::string_view name() const override { return "fake"; }
     Abilities abilities() const override { return told_abilities; }
     std::vector<Gap> gaps(const Ruleset&) const override { return {}; }
-    Result<> check(const Desired&) override { return {}; }
+    Result<std::vector<std::string>> check(const Desired&) override { return std::vector<std::string>(); }
     Result<bool> has_traces() override { return false; }
     Result<> apply(std::shared_ptr<const Desired>) override { return {}; }
     Result<Stats> stats() override { return told_stats; }

@@ -33,6 +33,7 @@
 #include "engines/forwarding.h"
 #include "engines/free_ports.h"
 #include "engines/packets.h"
+#include "engines/settings_watch.h"
 #include "model/admission.h"
 #include "net/listening_ports.h"
 #include "net/namespace_lock.h"
@@ -76,9 +77,10 @@ public:
     std::string_view name() const override { return lane_ == Lane::driver ? "xdp" : "tc"; }
     Abilities abilities() const override { return packet_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
-    Result<> check(const Desired& desired) override;
+    Result<std::vector<std::string>> check(const Desired& desired) override;
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
+    std::vector<std::string> troubles() const override { return settings_watch_.troubles(); }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -108,6 +110,13 @@ private:
         [this](const Desired& desired) { return refused_by_rates(kernel_->maps(), desired, slots_); },
         options_.on_event};
     Shortages shortages_{options_.on_event};
+    // A lookup of a route asks those of the link, too (bpf_ipv4_fib_lookup, bpf_ipv6_fib_lookup).
+    SettingsWatch settings_watch_{
+        {options_.set_sysctls,
+         [this](const Setting& setting) { return set_until_clear(*kernel_, setting, options_.on_event); },
+         {Family::v4, Family::v6},
+         {{std::string(accept_local), "IPv4 clients on the gateway itself are not served"}}},
+        options_.on_event};
 };
 
 std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
@@ -157,11 +166,11 @@ Result<> check_links(const Topology& topology) {
     return {};
 }
 
-Result<> BpfEngine::check(const Desired& desired) {
-    if (auto able = check_kernel(); !able) return able;
-    if (auto served = check_links(desired.topology); !served) return served;
-    const auto off = forwarding_off(desired, options_.set_sysctls);
-    return off ? Result<>() : off.error();
+Result<std::vector<std::string>> BpfEngine::check(const Desired& desired) {
+    if (auto able = check_kernel(); !able) return able.error();
+    if (auto served = check_links(desired.topology); !served) return served.error();
+    if (auto off = forwarding_off(desired, options_.set_sysctls); !off) return off.error();
+    return hindrances();
 }
 
 Result<bool> BpfEngine::has_traces() {
@@ -209,7 +218,7 @@ Result<> BpfEngine::set_sysctls(const Desired& desired) {
 Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto alone = lock_.take(); !alone) return alone;
     if (!kernel_) {
-        if (auto able = check(*desired); !able) return able;
+        if (auto able = check(*desired); !able) return able.error();
         if (auto taken = take_over(); !taken) return taken;
     } else if (auto served = check_links(desired->topology); !served) {  // what was served goes on being served
         options_.on_event(engine_warning(served.error().message + "; its clients are not served"));
@@ -367,6 +376,7 @@ void BpfEngine::tend() {
     if (lane_ == Lane::driver) (void)Drivers::vouch(*kernel_, tables_.links);
     sweeper_.sweep(*kernel_, [&](uint32_t slot) { return slots_.rests(slot); });
     if (!desired_) return;
+    settings_watch_.tend(desired_);
     limit_watch_.tend(*desired_);
     shortages_.tend(kernel_->maps().counts);
 }

@@ -17,30 +17,45 @@ void visit_backends(const Desired& desired, auto visit) {
     }
 }
 
-void add_foreign_drops(Netfilter& netfilter, const Desired& desired, std::vector<std::string>& hindrances) {
+constexpr std::chrono::seconds between_looks{5};
+
+std::set<Crossing> crossings_of(const Desired& desired) {
     std::set<Crossing> crossings;
     visit_backends(desired, [&](const Ip& ip) {
         crossings.insert({desired.topology.owns(ip) ? "input" : "forward", ip.family()});
     });
-    const auto drops = foreign_drops(netfilter, crossings);
-    if (!drops) return hindrances.push_back(drops.error().message);
+    return crossings;
+}
+
+// Those by which packets leave for backends.
+std::set<std::pair<Family, int>> links_of(const Desired& desired) {
+    std::set<std::pair<Family, int>> links;
+    visit_backends(desired, [&](const Ip& ip) {
+        if (const Route* route = desired.topology.route_to(ip)) links.emplace(ip.family(), route->link);
+    });
+    return links;
+}
+
+std::string filtered_bridges_key(Family family) {
+    return fmt::format("net.bridge.bridge-nf-call-{}", family == Family::v4 ? "iptables" : "ip6tables");
+}
+
+Result<> add_foreign_drops(Netfilter& netfilter, const Desired& desired, std::vector<std::string>& hindrances) {
+    const auto drops = foreign_drops(netfilter, crossings_of(desired));
+    if (!drops) return drops.error();
     for (const ForeignDrop& drop : *drops) {
         hindrances.push_back(fmt::format(
             "the chain {} drops what it does not know, and so what is led to backends; let it pass with: {}",
             drop.chain, drop.remedy));
     }
+    return {};
 }
 
 // A bridge that shows its frames to netfilter has them translated before they are routed, and then only bridges them:
 // what a server sends to itself would have to leave through the port that it came from (br_netfilter_hooks.c).
 void add_bridges(const Desired& desired, std::vector<std::string>& hindrances) {
-    std::set<std::pair<Family, int>> links;
-    visit_backends(desired, [&](const Ip& ip) {
-        if (const Route* route = desired.topology.route_to(ip)) links.emplace(ip.family(), route->link);
-    });
-    for (const auto& [family, link] : links) {
-        const std::string key =
-            fmt::format("net.bridge.bridge-nf-call-{}", family == Family::v4 ? "iptables" : "ip6tables");
+    for (const auto& [family, link] : links_of(desired)) {
+        const std::string key = filtered_bridges_key(family);
         const auto value = read_sysctl(key);  // absent where nothing filters bridges
         const Link* bridge = desired.topology.link(link);
         if (!value || *value == "0" || !bridge) continue;
@@ -55,11 +70,40 @@ void add_bridges(const Desired& desired, std::vector<std::string>& hindrances) {
 
 }  // namespace
 
-std::vector<std::string> hindrances(Netfilter& netfilter, const Desired& desired) {
+Result<std::vector<std::string>> hindrances(Netfilter& netfilter, const Desired& desired) {
     std::vector<std::string> found;
-    add_foreign_drops(netfilter, desired, found);
+    if (auto looked = add_foreign_drops(netfilter, desired, found); !looked) return looked.error();
     add_bridges(desired, found);
     return found;
+}
+
+void HindranceWatch::look(const std::shared_ptr<const Desired>& desired) {
+    take_in(desired);
+    looked_ = std::chrono::steady_clock::now();
+    if (desired->ruleset.services().empty()) return hindrances_.forget();
+    auto found = hindrances(netfilter_, *desired);
+    hindrances_.become(found ? *std::move(found) : std::vector{found.error().message});
+}
+
+void HindranceWatch::tend(const std::shared_ptr<const Desired>& desired) {
+    if (std::chrono::steady_clock::now() - looked_ < between_looks) return;
+    const Around before = around_;
+    take_in(desired);
+    if (!now().empty() || around_ != before) look(desired);
+}
+
+void HindranceWatch::take_in(const std::shared_ptr<const Desired>& desired) {
+    if (const auto generation = table_watch_.generation()) {
+        around_.transactions = *generation - netfilter_.transactions();
+    }
+    for (const Family family : all_families) {
+        const auto value = read_sysctl(filtered_bridges_key(family));
+        around_.filtered_bridges[static_cast<size_t>(family)] = value ? *value : "";
+    }
+    if (seen_ == desired) return;
+    around_.crossings = crossings_of(*desired);
+    around_.links = links_of(*desired);
+    seen_ = desired;
 }
 
 }  // namespace hairpin::nft

@@ -82,6 +82,7 @@ Result<> Netfilter::open() {
 
 Result<> Netfilter::apply(const std::string& commands) {
     if (const auto done = run(commands); !done) return done.error();
+    ++transactions_;
     return {};
 }
 

@@ -1,6 +1,7 @@
 // The kernel's packet filter, as nft(8) commands through libnftables.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ public:
     // All of it or nothing, as one transaction. The error holds the first complaint, and what to do about it.
     Result<> apply(const std::string& commands);
 
+    uint32_t transactions() const { return transactions_; }  // that we have made so; wraps around
+
     Result<std::vector<Chain>> chains();
     Result<std::string> show(const std::string& family_and_table);  // a table as nft(8) prints it
 
@@ -43,6 +46,7 @@ private:
         void operator()(nft_ctx* context) const;
     };
     std::unique_ptr<nft_ctx, Free> context_;
+    uint32_t transactions_ = 0;
 };
 
 }  // namespace hairpin::nft

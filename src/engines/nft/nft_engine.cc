@@ -35,6 +35,7 @@
 #include "engines/nft/stats_rows.h"
 #include "engines/nft/table_watch.h"
 #include "engines/packets.h"
+#include "engines/settings_watch.h"
 #include "model/admission.h"
 #include "model/difference.h"
 #include "net/listening_ports.h"
@@ -55,8 +56,6 @@ bool publishes_within(const Service& service, PortRange ports) {
                                [&](const EndpointRange& listen) { return listen.ports.overlaps(ports); });
 }
 
-constexpr std::chrono::seconds between_looks{5};  // for hindrances that are known: it costs a list of all tables
-
 class NftEngine final : public Engine {
 public:
     explicit NftEngine(EngineOptions options) : options_(std::move(options)) {}
@@ -64,10 +63,11 @@ public:
     std::string_view name() const override { return "nft"; }
     Abilities abilities() const override { return packet_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
-    Result<> check(const Desired& desired) override;
+    Result<std::vector<std::string>> check(const Desired& desired) override;
     Result<bool> has_traces() override;
     std::optional<pid_t> owner() const override { return lock_.owner(); }
-    std::vector<std::string> hindrances() const override { return hindrances_; }
+    std::vector<std::string> hindrances() const override { return hindrances_.now(); }
+    std::vector<std::string> troubles() const override { return settings_watch_.troubles(); }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
     Result<> flows(const std::function<void(const LiveFlow&)>& visit) override;
@@ -85,14 +85,18 @@ private:
     Result<std::vector<Count>> counts(const std::string& set, size_t most = most_counts);
     Result<std::vector<Count>> accepted();
     Result<std::set<Asked>> ever_asked();  // every endpoint that a flow was counted for
-    void look_for_hindrances();
-    void warn_of_hindrances();
     const Desired* earlier() const { return former_ ? &*former_ : nullptr; }
 
     const EngineOptions options_;
     Netfilter netfilter_;
     Conntrack conntrack_;
     Settings settings_{netfilter_, options_.set_sysctls, options_.on_event};
+
+    // IPv6 asks the whole machine's setting alone (ip6_forward).
+    SettingsWatch settings_watch_{{options_.set_sysctls,
+                                   [this](const Setting& setting) { return settings_.set_until_clear(setting); },
+                                   {Family::v4}},
+                                  options_.on_event};
 
     NamespaceLock lock_{"hairpin-nft"};  // there is one table for all
 
@@ -106,8 +110,7 @@ private:
     TableWatch watch_;
     bool told_of_loss_ = false;
     bool told_of_full_counts_ = false;
-    std::vector<std::string> hindrances_;
-    std::chrono::steady_clock::time_point hindrances_seen_;
+    HindranceWatch hindrances_{netfilter_, watch_, options_.on_event};
     Exhaustion exhaustion_{netfilter_, conntrack_, options_.on_event};
     LimitWatch limit_watch_{refused_by_limits, options_.on_event};
 };
@@ -135,10 +138,10 @@ std::vector<Gap> NftEngine::gaps(const Ruleset& ruleset) const {
     return gaps;
 }
 
-Result<> NftEngine::check(const Desired& desired) {
-    if (auto links = check_links(desired.topology); !links) return links;
-    if (auto found = nft::hindrances(netfilter_, desired); !found.empty()) return Error{std::move(found.front())};
-    return settings_.check_forwarding(desired);
+Result<std::vector<std::string>> NftEngine::check(const Desired& desired) {
+    if (auto links = check_links(desired.topology); !links) return links.error();
+    if (auto forwards = settings_.check_forwarding(desired); !forwards) return forwards.error();
+    return nft::hindrances(netfilter_, desired);
 }
 
 Result<bool> NftEngine::has_traces() {
@@ -218,7 +221,7 @@ Result<> NftEngine::take_over(std::shared_ptr<const Desired> desired, Part surro
     settings_.keep_count();
     watch_.remember();
     told_of_loss_ = false;
-    warn_of_hindrances();
+    hindrances_.look(desired_);
     const bool udp = std::ranges::any_of(services, serves_udp) ||
                      (replaced && std::ranges::any_of(replaced->ruleset.services(), serves_udp)) ||
                      std::ranges::any_of(before, [](const Asked& asked) { return asked.first == Protocol::udp; });
@@ -275,17 +278,6 @@ void NftEngine::end_stale_udp(const Desired* replaced, const std::set<Asked>& be
         options_.on_event(engine_warning(
             done.error().within("UDP flows that began earlier keep their backend until they rest").message));
     }
-}
-
-void NftEngine::look_for_hindrances() {
-    hindrances_ =
-        desired_->ruleset.services().empty() ? std::vector<std::string>() : nft::hindrances(netfilter_, *desired_);
-    hindrances_seen_ = std::chrono::steady_clock::now();
-}
-
-void NftEngine::warn_of_hindrances() {
-    look_for_hindrances();
-    for (const std::string& hindrance : hindrances_) options_.on_event(engine_warning(hindrance));
 }
 
 Result<std::vector<Chain>> NftEngine::our_chains() {
@@ -408,11 +400,10 @@ void NftEngine::tend() {
         const auto done = take_over(desired_, surroundings_);
         if (!done && !told) options_.on_event(engine_warning(done.error().message));
     }
+    settings_watch_.tend(desired_);
     exhaustion_.tend(*desired_, ports_);
     limit_watch_.tend(*desired_);
-    // They may be gone: somebody followed the advice.
-    const bool late = std::chrono::steady_clock::now() - hindrances_seen_ >= between_looks;
-    if (!hindrances_.empty() && late) look_for_hindrances();
+    hindrances_.tend(desired_);
 }
 
 Result<> NftEngine::clear() {

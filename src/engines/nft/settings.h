@@ -23,6 +23,7 @@ public:
     // The kernel forwards nothing unless it is told to: an error where it is not and we may not tell it.
     Result<> check_forwarding(const Desired& desired) const;
     Result<> enable_forwarding(const Desired& desired);
+    Result<> set_until_clear(const Setting& setting);  // to "1"
 
     // Where it may: has the kernel count bytes and time of flows that begin from now on.
     void keep_count();
@@ -34,8 +35,6 @@ public:
     static Result<> restore(const std::vector<Chain>& chains);
 
 private:
-    Result<> set_until_clear(const Setting& setting);
-
     Netfilter& netfilter_;
     const bool may_set_;
     const std::function<void(const Event&)> on_event_;

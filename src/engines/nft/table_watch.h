@@ -20,6 +20,8 @@ public:
     // Whether it still is, as far as that can be told. Costs one question to the kernel where nobody has changed
     // anything in the packet filter since, and two more otherwise, however much there is in it.
     bool is_whole();
+    // How many transactions anybody has made in the packet filter; wraps around. Nothing: it cannot be told.
+    std::optional<uint32_t> generation();
 
 private:
     struct Found {
@@ -32,7 +34,6 @@ private:
     // Nothing: it cannot be told.
     template <class Answer>
     std::optional<Answer> ask(int type, Names names, int (*read)(nl_msg*, void*), Answer answer);
-    std::optional<uint32_t> generation();
     std::optional<Found> find();  // handle 0: there is no table
 
     struct Close {

@@ -47,7 +47,7 @@ public:
     std::string_view name() const override { return "proxy"; }
     Abilities abilities() const override { return proxy_abilities; }
     std::vector<Gap> gaps(const Ruleset& ruleset) const override;
-    Result<> check(const Desired&) override { return {}; }
+    Result<std::vector<std::string>> check(const Desired&) override { return std::vector<std::string>(); }
     Result<bool> has_traces() override { return false; }
     Result<> apply(std::shared_ptr<const Desired> desired) override;
     Result<Stats> stats() override;
