@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 namespace hairpin {
 namespace {
+
+constexpr size_t most_remarks = 8;
 
 bool is_here(const Ip& ip, const Topology& topology) { return ip.is_unspecified() || topology.owns(ip); }
 
@@ -45,8 +48,13 @@ std::vector<std::string> absent_remarks(std::span<const Service> services, const
             if (is_absent(service, listen, topology, abilities)) absent.push_back(listen.ip);
         }
     }
-    if (absent.empty()) return {};
-    return {absent_text(std::move(absent)) + ": clients are served there only as far as it is routed to this machine"};
+    std::ranges::sort(absent);
+    absent.erase(std::unique(absent.begin(), absent.end()), absent.end());
+    std::vector<std::string> remarks;
+    for (const Ip& ip : absent | std::views::take(most_remarks)) {
+        remarks.push_back(absent_text({ip}) + ": clients are served there only as far as it is routed to this machine");
+    }
+    return remarks;
 }
 
 }  // namespace hairpin

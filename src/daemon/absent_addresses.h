@@ -17,7 +17,7 @@ bool is_absent(const Service& service, const EndpointRange& listen, const Topolo
 // "no link has the external addresses A, B and 7 more". Not empty.
 std::string absent_text(std::vector<Ip> absent);
 
-// For an engine that serves them all the same: one sentence about all, or none.
+// For an engine that serves them all the same: a sentence about each, but no more than a few.
 std::vector<std::string> absent_remarks(std::span<const Service> services, const Topology& topology,
                                         Abilities abilities);
 

@@ -109,7 +109,7 @@ void BackendHealth::note_changes(const std::vector<Service>& services) {
 }
 
 void BackendHealth::tell_changes(Events& events) {
-    for (const Event& event : std::exchange(untold_, {})) events.tell(event);
+    for (Event& event : std::exchange(untold_, {})) events.tell(std::move(event));
 }
 
 void BackendHealth::clients_failed(const std::vector<BackendFailure>& failures) {
@@ -154,10 +154,8 @@ std::optional<Event> BackendHealth::panic_event(const Service& service) {
     if (now.has_value() == panicking_.contains(service.name)) return std::nullopt;
     if (now) {
         panicking_.insert(service.name);
-        return Event{.kind = EventKind::panic_begun,
-                     .level = Event::Level::warning,
-                     .message = *now,
-                     .service = service.name};
+        return Event{
+            .kind = EventKind::panic_begun, .level = Event::Level::warning, .message = *now, .service = service.name};
     }
     panicking_.erase(service.name);
     return Event{.kind = EventKind::panic_ended,

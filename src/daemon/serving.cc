@@ -317,11 +317,11 @@ std::shared_ptr<const Desired> Serving::desire(const std::shared_ptr<const Desir
 Result<> Serving::serve(std::shared_ptr<const Desired> configured, Administration administration) {
     auto desired = desire(configured, administration);
     if (auto applied = engine_->apply(desired); !applied) return applied;
-    health_.tell_changes(events_);  // whoever reads that a backend is down may count on it
     configured_ = std::move(configured);
     const auto before = std::exchange(desired_, std::move(desired));
     lead_on(*before);
     administration_ = std::move(administration);
+    health_.tell_changes(events_);  // whoever reads that a backend is down may count on it
     return {};
 }
 

@@ -49,17 +49,23 @@ Result<std::vector<Setting>> forwarding_off(const Desired& desired, bool may_set
     return off;
 }
 
+bool is_closed_already(const Desired* served, bool may_set) { return served && !forwarding_off(*served, may_set); }
+
 std::set<std::pair<std::string, Family>> links_needed(const Desired& desired) {
     const Topology& topology = desired.topology;
     std::set<Ip> listened;
     std::set<std::pair<int, Family>> found;
     for (const Service& service : desired.ruleset.services()) {
+        bool leads_on = false;
         for (const Backend& backend : service.backends) {
             const Ip& ip = backend.endpoint.ip;
             const Route* route = topology.owns(ip) ? nullptr : topology.route_to(ip);
             if (!route) continue;
             found.emplace(route->link, ip.family());
-            for (const EndpointRange& listen : service.listen) listened.insert(listen.ip);
+            leads_on = true;
+        }
+        for (const EndpointRange& listen : service.listen) {
+            if (leads_on) listened.insert(listen.ip);
         }
     }
     for (const Address& address : topology.addresses()) {

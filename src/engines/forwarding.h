@@ -27,6 +27,9 @@ Result<std::vector<Closed>> closed_settings(const Desired& desired);
 // The same at a start. An error, with what to do, also where there is one and we may not set it.
 Result<std::vector<Setting>> forwarding_off(const Desired& desired, bool may_set);
 
+// Whether that is an error by now of what is served, which may be null: a change of it is not to be refused then.
+bool is_closed_already(const Desired* served, bool may_set);
+
 // By name and family: those by which packets to backends and from them come, as far as addresses and routes tell. Each
 // may have forwarding off for itself. Pure.
 std::set<std::pair<std::string, Family>> links_needed(const Desired& desired);

@@ -99,7 +99,8 @@ std::vector<const Backend*> answering(const Service& service, const EndpointRang
 }
 
 bool is_closed(const Service& service, const EndpointRange& listen) {
-    return takes_new_flows(service) && slots_of(service.balance, answering(service, listen)).empty();
+    const auto takes = [](const Backend* backend) { return backend->weight > 0; };
+    return takes_new_flows(service) && std::ranges::none_of(answering(service, listen), takes);
 }
 
 std::vector<Ip> asked_addresses(const Ip& listen, const Topology& topology) {

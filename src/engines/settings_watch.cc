@@ -35,9 +35,9 @@ void SettingsWatch::add_closed(const Desired& desired, std::vector<std::string>&
     for (const Closed& each : *closed) {
         const Result<> set = means_.may_set ? set_again(each.setting) : Result<>();
         if (means_.may_set && set) continue;
-        troubles.push_back(
-            fmt::format("{}: run `sysctl -w {}=1`{}", each.why, each.setting.key,
-                        set ? ", or let the gateway do it (sysctls: set)" : "; we could not: " + set.error().message));
+        troubles.push_back(fmt::format(
+            "{0} is 0, so the kernel drops what is for backends: run `sysctl -w {0}=1`{1}", each.setting.key,
+            set ? ", or let the gateway do it (sysctls: set)" : "; we could not: " + set.error().message));
     }
 }
 

@@ -20,7 +20,7 @@ struct Target {
     ProxyHeader sent_to_backend = {};        // with which clients' connections begin
 
     // With which the check begins: a port of its own is another server, which expects none.
-    ProxyHeader header() const { return check->port == 0 ? sent_to_backend : ProxyHeader::none; }
+    ProxyHeader header() const { return asked().port == backend.ports.first ? sent_to_backend : ProxyHeader::none; }
     Endpoint asked() const { return {backend.ip, check->port != 0 ? check->port : backend.ports.first}; }
 };
 

@@ -243,9 +243,10 @@ TEST_F(HealthChecks, BeginWithTheHeaderThatClientsConnectionsBeginWith) {
         EXPECT_EQ(words.heard(), "PROXY UNKNOWN\r\nPING\r\n");
         EXPECT_EQ(found(tcp, words.endpoint(), {}, ProxyHeader::v2), "");
         EXPECT_EQ(words.heard(), v2 + "PING\r\n");
-        tcp.port = words.endpoint().port;
+        Server another(SOCK_STREAM, "+PONG\r\n");
+        tcp.port = another.endpoint().port;
         EXPECT_EQ(found(tcp, words.endpoint(), {}, ProxyHeader::v2), "");
-        EXPECT_EQ(words.heard(), "PING\r\n") << "a port of the check's own is another server";
+        EXPECT_EQ(another.heard(), "PING\r\n");
 
         Server datagrams(SOCK_DGRAM, "pong");
         EXPECT_EQ(found(patient(CheckKind::udp), datagrams.endpoint(), {}, ProxyHeader::v2), "");

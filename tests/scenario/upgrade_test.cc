@@ -46,11 +46,7 @@ protected:
         return outcome_of(lab()->host("gateway"), line);
     }
     std::string serving_pid() const {
-        return std::to_string(
-            nlohmann::json::parse(
-                output_of(lab()->host("gateway"), {hairpin_binary(), "status", "--json", "--socket", lab().socket()}))
-                .at("pid")
-                .get<int>());
+        return std::to_string(nlohmann::json::parse(hairpin("status", "--json").output).at("pid").get<int>());
     }
     Fd connected() const {
         return connect_from(lab()->host("client"), {Protocol::tcp, at("0.0.0.0"), at("1.0.0.1:1044")});

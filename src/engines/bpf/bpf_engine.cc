@@ -113,7 +113,7 @@ private:
     // A lookup of a route asks those of the link, too (bpf_ipv4_fib_lookup, bpf_ipv6_fib_lookup).
     SettingsWatch settings_watch_{
         {options_.set_sysctls,
-         [this](const Setting& setting) { return set_until_clear(*kernel_, setting, options_.on_event); },
+         [this](const Setting& setting) { return set_until_clear(*kernel_, setting, [](const Event&) {}); },
          {Family::v4, Family::v6},
          {{std::string(accept_local), "IPv4 clients on the gateway itself are not served"}}},
         options_.on_event};
@@ -206,8 +206,8 @@ Result<> BpfEngine::take_over() {
 
 Result<> BpfEngine::set_sysctls(const Desired& desired) {
     const auto off = forwarding_off(desired, options_.set_sysctls);
-    if (!off) return off.error();
-    for (const Setting& setting : *off) {
+    if (!off && !is_closed_already(desired_.get(), options_.set_sysctls)) return off.error();
+    for (const Setting& setting : off ? *off : std::vector<Setting>()) {
         if (auto set = set_until_clear(*kernel_, setting, options_.on_event); !set) return set;
     }
     const auto value = read_sysctl(accept_local);

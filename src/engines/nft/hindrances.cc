@@ -18,6 +18,7 @@ void visit_backends(const Desired& desired, auto visit) {
 }
 
 constexpr std::chrono::seconds between_looks{5};
+constexpr int looks_are_rare = 50;  // in what a look takes: at most 2% of the time, however large others' tables are
 
 std::set<Crossing> crossings_of(const Desired& desired) {
     std::set<Crossing> crossings;
@@ -78,32 +79,44 @@ Result<std::vector<std::string>> hindrances(Netfilter& netfilter, const Desired&
 }
 
 void HindranceWatch::look(const std::shared_ptr<const Desired>& desired) {
-    take_in(desired);
     looked_ = std::chrono::steady_clock::now();
-    if (desired->ruleset.services().empty()) return hindrances_.forget();
-    auto found = hindrances(netfilter_, *desired);
-    hindrances_.become(found ? *std::move(found) : std::vector{found.error().message});
+    Around around = around_now(*desired);
+    std::vector<std::string> found;
+    if (!desired->ruleset.services().empty()) {
+        auto seen = hindrances(netfilter_, *desired);
+        found = seen ? *std::move(seen) : hindrances_.now();  // an error says nothing of those
+        if (!seen && std::ranges::find(found, seen.error().message) == found.end()) {
+            found.push_back(seen.error().message);
+        }
+    }
+    took_ = std::chrono::steady_clock::now() - looked_;
+    if (desired->ruleset.services().empty()) {
+        hindrances_.forget();
+    } else {
+        hindrances_.become(std::move(found));
+    }
+    around_ = std::move(around);
 }
 
 void HindranceWatch::tend(const std::shared_ptr<const Desired>& desired) {
-    if (std::chrono::steady_clock::now() - looked_ < between_looks) return;
-    const Around before = around_;
-    take_in(desired);
-    if (!now().empty() || around_ != before) look(desired);
+    const auto since = std::chrono::steady_clock::now() - looked_;
+    if (since < between_looks || since < looks_are_rare * took_) return;
+    if (!now().empty() || around_now(*desired) != around_) look(desired);
 }
 
-void HindranceWatch::take_in(const std::shared_ptr<const Desired>& desired) {
+HindranceWatch::Around HindranceWatch::around_now(const Desired& desired) const {
+    Around around;
+    around.transactions = around_.transactions;
     if (const auto generation = table_watch_.generation()) {
-        around_.transactions = *generation - netfilter_.transactions();
+        around.transactions = *generation - netfilter_.transactions();
     }
     for (const Family family : all_families) {
         const auto value = read_sysctl(filtered_bridges_key(family));
-        around_.filtered_bridges[static_cast<size_t>(family)] = value ? *value : "";
+        around.filtered_bridges[static_cast<size_t>(family)] = value ? *value : "";
     }
-    if (seen_ == desired) return;
-    around_.crossings = crossings_of(*desired);
-    around_.links = links_of(*desired);
-    seen_ = desired;
+    around.crossings = crossings_of(desired);
+    around.links = links_of(desired);
+    return around;
 }
 
 }  // namespace hairpin::nft

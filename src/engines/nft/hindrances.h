@@ -32,7 +32,8 @@ public:
     void look(const std::shared_ptr<const Desired>& desired);
 
     // To be called about once a second: does the same where there were some, and where the rules of others, their
-    // bridges or our ways to backends have changed, but not at every call: it costs a list of all chains.
+    // bridges or our ways to backends have changed, but not at every call: it costs a list of all chains, and of the
+    // tables of those that our packets pass.
     void tend(const std::shared_ptr<const Desired>& desired);
 
     const std::vector<std::string>& now() const { return hindrances_.now(); }
@@ -47,14 +48,14 @@ private:
 
         bool operator==(const Around&) const = default;
     };
-    void take_in(const std::shared_ptr<const Desired>& desired);
+    Around around_now(const Desired& desired) const;
 
     Netfilter& netfilter_;
     TableWatch& table_watch_;
     Conditions hindrances_;
-    std::shared_ptr<const Desired> seen_;
-    Around around_;
+    Around around_;  // when we last looked
     std::chrono::steady_clock::time_point looked_;
+    std::chrono::steady_clock::duration took_{};
 };
 
 }  // namespace hairpin::nft

@@ -99,7 +99,7 @@ Result<std::vector<Chain>> Netfilter::chains() {
 }
 
 Result<std::string> Netfilter::show(const std::string& family_and_table) {
-    return run("list table " + family_and_table);
+    return run("list table " + family_and_table, NFT_CTX_OUTPUT_TERSE);
 }
 
 Result<std::string> Netfilter::run(const std::string& commands, unsigned output_flags) {

@@ -36,7 +36,7 @@ public:
     uint32_t transactions() const { return transactions_; }  // that we have made so; wraps around
 
     Result<std::vector<Chain>> chains();
-    Result<std::string> show(const std::string& family_and_table);  // a table as nft(8) prints it
+    Result<std::string> show(const std::string& family_and_table);  // a table as `nft -t` prints it
 
 private:
     Result<> open();

@@ -94,7 +94,11 @@ private:
 
     // IPv6 asks the whole machine's setting alone (ip6_forward).
     SettingsWatch settings_watch_{{options_.set_sysctls,
-                                   [this](const Setting& setting) { return settings_.set_until_clear(setting); },
+                                   [this](const Setting& setting) {
+                                       auto set = settings_.set_until_clear(setting);
+                                       if (set) watch_.remember();  // the table has one more chain
+                                       return set;
+                                   },
                                    {Family::v4}},
                                   options_.on_event};
 
@@ -152,7 +156,7 @@ Result<bool> NftEngine::has_traces() {
 Result<> NftEngine::apply(std::shared_ptr<const Desired> desired) {
     if (auto alone = lock_.take(); !alone) return alone;
     if (auto links = check_links(desired->topology); !links) return links;
-    if (auto enabled = settings_.enable_forwarding(*desired); !enabled) return enabled;
+    if (auto enabled = settings_.enable_forwarding(*desired, desired_.get()); !enabled) return enabled;
     Part surroundings = hairpin::nft::surroundings(desired->ruleset, desired->topology);
     if (desired_ && watch_.is_whole()) {
         const Difference found = difference(desired_->ruleset.services(), desired->ruleset.services());

@@ -19,11 +19,12 @@ Result<> Settings::check_forwarding(const Desired& desired) const {
     return off ? Result<>() : off.error();
 }
 
-Result<> Settings::enable_forwarding(const Desired& desired) {
+Result<> Settings::enable_forwarding(const Desired& desired, const Desired* served) {
     const auto off = forwarding_off(desired, may_set_);
-    if (!off) return off.error();
+    if (!off) return is_closed_already(served, may_set_) ? Result<>() : off.error();
     for (const Setting& setting : *off) {
         if (auto set = set_until_clear(setting); !set) return set;
+        tell_of(setting);
     }
     return {};
 }
@@ -34,7 +35,8 @@ void Settings::keep_count() {
     for (const char* key : {"net.netfilter.nf_conntrack_acct", "net.netfilter.nf_conntrack_timestamp"}) {
         const auto value = read_sysctl(key);
         if (!value || *value != "0") continue;
-        if (const auto set = set_until_clear({key, *value}); !set) on_event_(engine_note(set.error().message));
+        const auto set = set_until_clear({key, *value});
+        set ? tell_of({key, *value}) : on_event_(engine_note(set.error().message));
     }
 }
 
@@ -42,9 +44,11 @@ Result<> Settings::set_until_clear(const Setting& setting) {
     const std::string name = fmt::format("{}{}.{}", mark, setting.key, setting.value);
     if (auto done = netfilter_.apply(fmt::format("table {} {{ chain {} {{ }}\n}}\n", table, name)); !done) return done;
     kept_.insert(name);
-    if (auto set = write_sysctl(setting.key, "1"); !set) return set;
+    return write_sysctl(setting.key, "1");
+}
+
+void Settings::tell_of(const Setting& setting) const {
     on_event_(engine_note(fmt::format("{} was {} and is now 1, until the gateway stops", setting.key, setting.value)));
-    return {};
 }
 
 const std::set<std::string>& Settings::kept(const std::vector<Chain>& chains) {

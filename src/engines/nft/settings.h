@@ -22,8 +22,9 @@ public:
 
     // The kernel forwards nothing unless it is told to: an error where it is not and we may not tell it.
     Result<> check_forwarding(const Desired& desired) const;
-    Result<> enable_forwarding(const Desired& desired);
-    Result<> set_until_clear(const Setting& setting);  // to "1"
+    // `served`: what has been served so far, or null; what that lacks is no fault of a change.
+    Result<> enable_forwarding(const Desired& desired, const Desired* served);
+    Result<> set_until_clear(const Setting& setting);  // to "1", and tells nobody
 
     // Where it may: has the kernel count bytes and time of flows that begin from now on.
     void keep_count();
@@ -35,6 +36,8 @@ public:
     static Result<> restore(const std::vector<Chain>& chains);
 
 private:
+    void tell_of(const Setting& setting) const;
+
     Netfilter& netfilter_;
     const bool may_set_;
     const std::function<void(const Event&)> on_event_;
