@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ranges>
 
 namespace hairpin {
 namespace {
@@ -51,8 +50,9 @@ std::vector<std::string> absent_remarks(std::span<const Service> services, const
     std::ranges::sort(absent);
     absent.erase(std::unique(absent.begin(), absent.end()), absent.end());
     std::vector<std::string> remarks;
-    for (const Ip& ip : absent | std::views::take(most_remarks)) {
-        remarks.push_back(absent_text({ip}) + ": clients are served there only as far as it is routed to this machine");
+    for (size_t i = 0; i < std::min(most_remarks, absent.size()); ++i) {
+        remarks.push_back(fmt::format("{}: clients are served there only as far as it is routed to this machine",
+                                      absent_text({absent[i]})));
     }
     return remarks;
 }
