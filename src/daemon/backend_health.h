@@ -88,8 +88,8 @@ private:
     std::atomic<bool> changed_ = false;
     std::set<std::string, std::less<>> panicking_;  // services
     std::vector<Event> untold_;
-    Wrongs lacking_;                                // as it has been told
-    std::unique_ptr<health::Checker> checker_;      // last: its thread uses what stands above
+    Wrongs lacking_;                            // as it has been told
+    std::unique_ptr<health::Checker> checker_;  // last: its thread uses what stands above
 };
 
 }  // namespace hairpin

@@ -64,8 +64,8 @@ void add_closed_endpoints(const Gateway& gateway, const auto& add) {
         for (const EndpointRange& listen : serving.listen) {
             if (!is_closed(serving, listen) || is_closed(gateway.services()[i], listen)) continue;
             add("service", fmt::format("service {}: {} is led to nobody: its backends of that family are down or "
-                                        "taken out, so clients are refused",
-                                        serving.name, listen.str()));
+                                       "taken out, so clients are refused",
+                                       serving.name, listen.str()));
         }
     }
 }
