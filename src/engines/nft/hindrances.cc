@@ -84,9 +84,12 @@ void HindranceWatch::look(const std::shared_ptr<const Desired>& desired) {
     std::vector<std::string> found;
     if (!desired->ruleset.services().empty()) {
         auto seen = hindrances(netfilter_, *desired);
-        found = seen ? *std::move(seen) : hindrances_.now();  // an error says nothing of those
-        if (!seen && std::ranges::find(found, seen.error().message) == found.end()) {
-            found.push_back(seen.error().message);
+        if (seen) {
+            found = *std::move(seen);
+        } else {  // which says nothing of those that are known
+            found = hindrances_.now();
+            const std::string& why = seen.error().message;
+            if (std::ranges::find(found, why) == found.end()) found.push_back(why);
         }
     }
     took_ = std::chrono::steady_clock::now() - looked_;
