@@ -28,28 +28,28 @@ Result<std::vector<Closed>> closed_settings(const Desired& desired) {
         const Ip* beyond = value && *value != "0" ? nullptr : backend_beyond(desired, family);
         if (!beyond) continue;
         if (!value) return value.error();
-        closed.push_back(
-            {{key, *value}, fmt::format("{} is 0, so the kernel would drop what is for {}", key, beyond->str())});
+        closed.push_back({{key, *value}, *beyond});
     }
     return closed;
 }
 
-Result<std::vector<Setting>> forwarding_off(const Desired& desired, bool may_set) {
+Result<std::vector<Setting>> forwarding_off(const Desired& desired, bool may_set, const Desired* served) {
     const auto closed = closed_settings(desired);
+    const bool may_not = !closed || (!may_set && !closed->empty());
+    if (may_not && served && !forwarding_off(*served, may_set)) return std::vector<Setting>();
     if (!closed) return closed.error();
     std::vector<Setting> off;
-    for (const Closed& each : *closed) {
+    for (const auto& [setting, backend] : *closed) {
         if (!may_set) {
             return Error{
-                fmt::format("{}: run `sysctl -w {}=1`, let the gateway do it (sysctls: set), or use engine: proxy",
-                            each.why, each.setting.key)};
+                fmt::format("{0} is 0, so the kernel would drop what is for {1}: run `sysctl -w {0}=1`, let the "
+                            "gateway do it (sysctls: set), or use engine: proxy",
+                            setting.key, backend.str())};
         }
-        off.push_back(each.setting);
+        off.push_back(setting);
     }
     return off;
 }
-
-bool is_closed_already(const Desired* served, bool may_set) { return served && !forwarding_off(*served, may_set); }
 
 std::set<std::pair<std::string, Family>> links_needed(const Desired& desired) {
     const Topology& topology = desired.topology;

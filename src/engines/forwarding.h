@@ -18,17 +18,15 @@ struct Setting {
 // One that keeps the kernel from forwarding to backends; "1" opens it.
 struct Closed {
     Setting setting;
-    std::string why;  // it matters, and of which backend: "KEY is 0, so the kernel ..."
+    Ip backend;  // one of those
 };
 
 // All of them. An error where they cannot be read. Acts on the network namespace of its thread.
 Result<std::vector<Closed>> closed_settings(const Desired& desired);
 
-// The same at a start. An error, with what to do, also where there is one and we may not set it.
-Result<std::vector<Setting>> forwarding_off(const Desired& desired, bool may_set);
-
-// Whether that is an error by now of what is served, which may be null: a change of it is not to be refused then.
-bool is_closed_already(const Desired* served, bool may_set);
+// The same at a start or a change: those that are to be set. An error, with what to do, also where there is one and we
+// may not set it; but what is served so far (null: nothing) and lacks it as well, may change.
+Result<std::vector<Setting>> forwarding_off(const Desired& desired, bool may_set, const Desired* served = nullptr);
 
 // By name and family: those by which packets to backends and from them come, as far as addresses and routes tell. Each
 // may have forwarding off for itself. Pure.

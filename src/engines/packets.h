@@ -14,6 +14,8 @@ inline constexpr Abilities packet_abilities{.foreign_source = true, .cross_famil
 // What none of these engines can do. `limit`: which flows it limits in place of those of a service.
 std::vector<Gap> packet_gaps(const Ruleset& ruleset, std::string_view limit);
 
+inline bool serves_udp(const Service& service) { return includes(service.protocols, Protocol::udp); }
+
 // Why the kernel cannot serve a backend for clients of an endpoint, in words; empty: it can.
 std::string_view obstacle(const EndpointRange& listen, const Backend& backend);
 

@@ -62,11 +62,6 @@ bool has_own_backend(const Desired& desired) {
     });
 }
 
-bool serves_udp(const Desired& desired) {
-    return std::ranges::any_of(desired.ruleset.services(),
-                               [](const Service& service) { return includes(service.protocols, Protocol::udp); });
-}
-
 // Where packets of flows that are under way are sent on.
 enum class Lane { stack, driver };
 
@@ -132,7 +127,7 @@ std::vector<Gap> BpfEngine::gaps(const Ruleset& ruleset) const {
         }
     }
     const auto cut = std::ranges::find_if(ruleset.services(), [](const Service& service) {
-        return includes(service.protocols, Protocol::udp) &&
+        return serves_udp(service) &&
                std::ranges::any_of(service.listen, [](const EndpointRange& listen) { return !listen.ip.is_v4(); });
     });
     if (cut != ruleset.services().end()) {
@@ -205,9 +200,9 @@ Result<> BpfEngine::take_over() {
 }
 
 Result<> BpfEngine::set_sysctls(const Desired& desired) {
-    const auto off = forwarding_off(desired, options_.set_sysctls);
-    if (!off && !is_closed_already(desired_.get(), options_.set_sysctls)) return off.error();
-    for (const Setting& setting : off ? *off : std::vector<Setting>()) {
+    const auto off = forwarding_off(desired, options_.set_sysctls, desired_.get());
+    if (!off) return off.error();
+    for (const Setting& setting : *off) {
         if (auto set = set_until_clear(*kernel_, setting, options_.on_event); !set) return set;
     }
     const auto value = read_sysctl(accept_local);
@@ -275,7 +270,9 @@ Result<> BpfEngine::apply(std::shared_ptr<const Desired> desired) {
         detach(Hook::driver, folder_);
     }
     // What was served before the first change that we make, nobody knows.
-    if (!replaced || serves_udp(*replaced) || serves_udp(*desired_)) end_stale_udp(replaced.get());
+    const bool udp = !replaced || std::ranges::any_of(replaced->ruleset.services(), serves_udp) ||
+                     std::ranges::any_of(desired_->ruleset.services(), serves_udp);
+    if (udp) end_stale_udp(replaced.get());
     return {};
 }
 

@@ -80,36 +80,31 @@ Result<std::vector<std::string>> hindrances(Netfilter& netfilter, const Desired&
 
 void HindranceWatch::look(const std::shared_ptr<const Desired>& desired) {
     looked_ = std::chrono::steady_clock::now();
-    Around around = around_now(*desired);
-    std::vector<std::string> found;
-    if (!desired->ruleset.services().empty()) {
-        auto seen = hindrances(netfilter_, *desired);
-        if (seen) {
-            found = *std::move(seen);
-        } else {  // which says nothing of those that are known
-            found = hindrances_.now();
-            const std::string& why = seen.error().message;
-            if (std::ranges::find(found, why) == found.end()) found.push_back(why);
-        }
-    }
-    took_ = std::chrono::steady_clock::now() - looked_;
+    Around around = around_now(desired);
     if (desired->ruleset.services().empty()) {
         hindrances_.forget();
-    } else {
-        hindrances_.become(std::move(found));
+    } else if (auto found = hindrances(netfilter_, *desired)) {
+        hindrances_.become(*std::move(found));
+    } else {  // which says nothing of those that are known
+        std::vector<std::string> known = now();
+        const std::string& why = found.error().message;
+        if (std::ranges::find(known, why) == known.end()) known.push_back(why);
+        hindrances_.become(std::move(known));
     }
+    took_ = std::chrono::steady_clock::now() - looked_;
     around_ = std::move(around);
+    seen_ = desired;
 }
 
 void HindranceWatch::tend(const std::shared_ptr<const Desired>& desired) {
     const auto since = std::chrono::steady_clock::now() - looked_;
     if (since < between_looks || since < looks_are_rare * took_) return;
-    if (!now().empty() || around_now(*desired) != around_) look(desired);
+    if (!now().empty() || around_now(desired) != around_) return look(desired);
+    seen_ = desired;
 }
 
-HindranceWatch::Around HindranceWatch::around_now(const Desired& desired) const {
-    Around around;
-    around.transactions = around_.transactions;
+HindranceWatch::Around HindranceWatch::around_now(const std::shared_ptr<const Desired>& desired) const {
+    Around around = around_;
     if (const auto generation = table_watch_.generation()) {
         around.transactions = *generation - netfilter_.transactions();
     }
@@ -117,8 +112,9 @@ HindranceWatch::Around HindranceWatch::around_now(const Desired& desired) const 
         const auto value = read_sysctl(filtered_bridges_key(family));
         around.filtered_bridges[static_cast<size_t>(family)] = value ? *value : "";
     }
-    around.crossings = crossings_of(desired);
-    around.links = links_of(desired);
+    if (seen_ == desired) return around;
+    around.crossings = crossings_of(*desired);
+    around.links = links_of(*desired);
     return around;
 }
 

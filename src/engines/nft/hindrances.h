@@ -48,12 +48,13 @@ private:
 
         bool operator==(const Around&) const = default;
     };
-    Around around_now(const Desired& desired) const;
+    Around around_now(const std::shared_ptr<const Desired>& desired) const;
 
     Netfilter& netfilter_;
     TableWatch& table_watch_;
     Conditions hindrances_;
-    Around around_;  // when we last looked
+    Around around_;                        // when we last looked
+    std::shared_ptr<const Desired> seen_;  // of which that is so
     std::chrono::steady_clock::time_point looked_;
     std::chrono::steady_clock::duration took_{};
 };

@@ -47,8 +47,6 @@ namespace {
 
 using Asked = std::pair<Protocol, Endpoint>;
 
-bool serves_udp(const Service& service) { return includes(service.protocols, Protocol::udp); }
-
 bool is_ours(const Chain& chain) { return fmt::format("{} {}", chain.family, chain.table) == table; }
 
 bool publishes_within(const Service& service, PortRange ports) {

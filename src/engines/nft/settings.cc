@@ -20,8 +20,8 @@ Result<> Settings::check_forwarding(const Desired& desired) const {
 }
 
 Result<> Settings::enable_forwarding(const Desired& desired, const Desired* served) {
-    const auto off = forwarding_off(desired, may_set_);
-    if (!off) return is_closed_already(served, may_set_) ? Result<>() : off.error();
+    const auto off = forwarding_off(desired, may_set_, served);
+    if (!off) return off.error();
     for (const Setting& setting : *off) {
         if (auto set = set_until_clear(setting); !set) return set;
         tell_of(setting);
