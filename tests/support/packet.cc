@@ -71,7 +71,8 @@ uint16_t sum_with_pseudo_header(std::string_view content, int protocol, const Ip
 // It goes to `at`, where zeros were.
 void fill_checksum(std::string& content, int protocol, const Ip& from, const Ip& to, size_t at) {
     const uint16_t sum = sum_with_pseudo_header(content, protocol, from, to);
-    const uint16_t checksum = htons(static_cast<uint16_t>(~sum));
+    uint16_t checksum = htons(static_cast<uint16_t>(~sum));
+    if (checksum == 0 && protocol == IPPROTO_UDP) checksum = 0xffff;  // 0: none (RFC 768)
     memcpy(content.data() + at, &checksum, sizeof checksum);
 }
 
