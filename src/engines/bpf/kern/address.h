@@ -65,3 +65,9 @@ static __always_inline __u64 hp_port_change(__be16 from, __be16 to) { return (__
 static __always_inline __u16 hp_changed(__u16 check, __u64 change) {
     return (__u16)~hp_fold16((__u64)(__u16)~check + change);
 }
+
+/* The same of TCP or UDP, where there is one. */
+static __always_inline __u16 hp_changed_in(__u32 protocol, __u16 check, __u64 change) {
+    const __u16 changed = hp_changed(check, change);
+    return changed || protocol != IPPROTO_UDP ? changed : 0xffff; /* 0: none (RFC 768) */
+}

@@ -108,7 +108,7 @@ static __always_inline __u64 hp_restore_quote(struct __sk_buff* skb, const struc
     }
     if (check) {
         const __u16 before = *check;
-        *check = hp_changed(before, whole);
+        *check = hp_changed_in(half->protocol, before, whole);
         change += hp_port_change(before, *check);
     }
     return change;

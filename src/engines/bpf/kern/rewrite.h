@@ -57,6 +57,5 @@ static __always_inline int hp_may_be_partial(const struct hp_packet* packet, __u
 static __always_inline void hp_translate_ports(const struct hp_half* half, __be16* ports, __u16* check) {
     ports[0] = half->translated.source_port;
     ports[1] = half->translated.destination_port;
-    const __u16 changed = hp_changed(*check, (__u64)half->addresses_changed + half->ports_changed);
-    *check = changed || half->protocol != IPPROTO_UDP ? changed : 0xffff; /* 0: none (RFC 768) */
+    *check = hp_changed_in(half->protocol, *check, (__u64)half->addresses_changed + half->ports_changed);
 }
